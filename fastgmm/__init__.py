@@ -1,0 +1,41 @@
+"""Gaussian mixture models, fitted as fast as the machine allows.
+
+`fit` fits a mixture to data and returns a `Mixture`; `load` reads one that was saved. Importing
+the package is cheap: the compiler behind the kernels is imported on first use.
+"""
+
+from importlib import import_module
+
+from fastgmm._errors import CollapseError, ConvergenceWarning, ModelFileError
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "fit": "_fit",
+    "load": "_mixture",
+    "Mixture": "_mixture",
+    "precompile": "_precompile",
+}
+
+__all__ = [
+    "CollapseError",
+    "ConvergenceWarning",
+    "Mixture",
+    "ModelFileError",
+    "__version__",
+    "fit",
+    "load",
+    "precompile",
+]
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fastgmm' has no attribute {name!r}")
+    value = getattr(import_module(f"fastgmm.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(set(globals()) | set(__all__))

@@ -1,0 +1,31 @@
+"""The command ``fastgmm``, also ``python -m fastgmm``.
+
+Its libraries are an optional extra, so they are looked for before they are imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+_LIBRARIES = ("click", "polars", "rich")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0, or 2 for anything wrong."""
+    missing = [name for name in _LIBRARIES if find_spec(name) is None]
+    if missing:
+        print(
+            f"Error: the command line needs {', '.join(missing)};"
+            ' install with: pip install "fastgmm[cli]"',
+            file=sys.stderr,
+        )
+        return 2
+    from fastgmm._cli import run
+
+    return run(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

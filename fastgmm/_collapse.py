@@ -1,0 +1,143 @@
+"""What happens to components whose covariance became singular.
+
+A component has collapsed when its covariance, without `reg_covar`, is below 1e-12 of the
+mixture's own variance in every feature: it lives on a single point. It has also collapsed when
+its covariance cannot be factorised.
+"""
+
+import numpy as np
+
+from fastgmm._covariance import Parameters, marginal_variance
+from fastgmm._errors import CollapseError
+
+MAX_RESETS = 20  # per start; after these a collapsed component counts as regularised
+_POINT = 1e-12
+_CANDIDATES = 64
+
+
+def on_single_point(covariance_type, parameters, reg_covar):
+    """Return a mask (n_components,) of the components that live on a single point."""
+    scale = marginal_variance(covariance_type, parameters, reg_covar)
+    means, covariances = parameters.means, parameters.covariances
+    raw = covariance_type.variances(covariances, *means.shape) - reg_covar
+    return (raw <= _POINT * scale).all(axis=1) & (parameters.weights > 0)
+
+
+def _names(mask):
+    places = np.flatnonzero(mask)
+    return f"component{'s' if len(places) > 1 else ''} {', '.join(map(str, places))}"
+
+
+class CollapsePolicy:
+    """Repairs the parameters of one start, by the rule that `on_collapse` names.
+
+    Parameters
+    ----------
+    on_collapse : {"regularize", "reset", "raise"}
+        The rule.
+    covariance_type : object
+        A value of `COVARIANCE_TYPES`.
+    reg_covar : float
+        What the M-step adds to the diagonals.
+    data : Data
+        Rows to draw new means from.
+    random_state : numpy.random.RandomState
+        Draws them.
+    """
+
+    def __init__(self, on_collapse, covariance_type, reg_covar, data, random_state):
+        self._apply = getattr(self, f"_{on_collapse}")
+        self._type = covariance_type
+        self._reg_covar = reg_covar
+        self._data = data
+        self._random_state = random_state
+        self._resets = 0
+        self._always_check = on_collapse != "regularize"
+        self.floor_raised = False  # or a mask of the components whose floor was raised
+
+    def repair(self, parameters):
+        """Return valid parameters and whether a component was moved.
+
+        Raises
+        ------
+        CollapseError
+            If the rule is "raise", or the rule has no means to repair a singular covariance.
+        """
+        singular = np.isnan(parameters.log_det)
+        if not (self._always_check or singular.any()):
+            return parameters, False
+        collapsed = singular | on_single_point(self._type, parameters, self._reg_covar)
+        if not collapsed.any():
+            return parameters, False
+        return self._apply(parameters, collapsed, singular)
+
+    def _raise(self, parameters, collapsed, singular):
+        raise CollapseError(
+            f"The covariance of {_names(collapsed)} collapsed: the component has fallen onto a "
+            "single point, or its points lie in a subspace. Use fewer components, a larger "
+            "reg_covar, another start, or on_collapse='reset' or 'regularize'."
+        )
+
+    def _regularize(self, parameters, collapsed, singular):
+        if not singular.any():
+            return parameters, False
+        if self._reg_covar == 0:
+            raise CollapseError(
+                f"The covariance of {_names(singular)} is singular and reg_covar is 0, so "
+                "on_collapse='regularize' has nothing to add. Set reg_covar > 0 (1e-6 of the "
+                "features' variance is usual), use fewer components, or on_collapse='reset'."
+            )
+        return self._raise_floor(parameters, singular), False
+
+    def _raise_floor(self, parameters, singular):
+        """Add more and more to singular covariances, until they can be factorised."""
+        self.floor_raised = self.floor_raised | singular
+        scale = marginal_variance(self._type, parameters, self._reg_covar).mean()
+        floor = max(self._reg_covar, np.finfo(float).eps * scale)
+        covariances = parameters.covariances.copy()
+        while singular.any():
+            self._type.add_to_diagonal(covariances, np.where(singular, floor, 0.0))
+            factors, log_det = self._type.factorize(covariances, *parameters.means.shape)
+            singular = np.isnan(log_det)
+            floor *= 10
+            if not np.isfinite(floor):
+                raise CollapseError(
+                    f"The covariance of {_names(singular)} is not finite: the values of X are "
+                    "too large. Scale X, for example to unit variance."
+                )
+        return parameters._replace(covariances=covariances, factors=factors, log_det=log_det)
+
+    def _reset(self, parameters, collapsed, singular):
+        if self._resets >= MAX_RESETS:
+            return self._regularize(parameters, collapsed, singular)
+        self._resets += 1
+        scale = marginal_variance(self._type, parameters, self._reg_covar)
+        weights, means = parameters.weights.copy(), parameters.means.copy()
+        covariances = parameters.covariances.copy()
+        moved = False
+        for k in np.flatnonzero(collapsed):
+            row = self._draw_away_from(means[k], scale)
+            if row is None:
+                continue
+            moved = True
+            means[k] = row
+            weights[k] = 1.0 / len(weights)
+            self._type.replace(covariances, k, scale + self._reg_covar)
+        if not moved:  # all rows are equal: there is nowhere to go
+            return self._regularize(parameters, collapsed, singular)
+        factors, log_det = self._type.factorize(covariances, *means.shape)
+        repaired = Parameters(weights / weights.sum(), means, covariances, factors, log_det)
+        singular = np.isnan(log_det)
+        if singular.any():
+            return self._regularize(repaired, singular, singular)[0], True
+        return repaired, True
+
+    def _draw_away_from(self, point, scale):
+        """Return a row of the data drawn by its squared distance to `point`, None if all equal."""
+        X, sample_weight = self._data
+        share = sample_weight / sample_weight.sum() if sample_weight.size else None
+        rows = X[self._random_state.choice(len(X), _CANDIDATES, p=share)].astype(np.float64)
+        distance = ((rows - point) ** 2 / np.where(scale > 0, scale, 1.0)).sum(axis=1)
+        if not distance.any():
+            return None
+        return rows[self._random_state.choice(_CANDIDATES, p=distance / distance.sum())]

@@ -1,0 +1,319 @@
+"""The four covariance types: their shapes, their M-step and their factors.
+
+One object per type, all of them in `COVARIANCE_TYPES`; nothing else asks which type it has.
+Inside the library a full or tied covariance need only be right in its lower triangle, and its
+factor is the lower-triangular inverse of its Cholesky factor, so that the Mahalanobis distance
+is ``|factor @ (x - mean)|``.
+"""
+
+from contextlib import suppress
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgmm._jit import launch
+from fastgmm._kernels import DIAG, FULL, SPHERICAL, TIED, matrix_rows
+from fastgmm._linalg_kernels import factorize_parallel, factorize_serial
+
+_PARALLEL_FACTOR_WORK = 1_000_000  # multiplications below which a launch costs more than it saves
+
+
+class Parameters(NamedTuple):
+    """A mixture inside the library, float64 throughout.
+
+    `weights` (n_components,), `means` (n_components, n_features), `covariances` and `factors`
+    shaped by the covariance type, `log_det` (n_components,) the log-determinants of the
+    factors, NaN where a covariance is not positive definite.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    factors: np.ndarray
+    log_det: np.ndarray
+
+
+def _factorize_matrices(covariances, n_threads):
+    n_matrices, n, _ = covariances.shape
+    factors, log_det = np.empty((n_matrices, n, n)), np.empty(n_matrices)
+    if n_matrices * n**3 < _PARALLEL_FACTOR_WORK:
+        n_threads = 1
+    covariances = np.ascontiguousarray(covariances)
+    launch(factorize_serial, factorize_parallel, n_threads, n_matrices,
+           covariances, factors, log_det)  # fmt: skip
+    return factors, log_det
+
+
+def _symmetric(lower):
+    """Return the matrices whose lower triangles are given."""
+    lower = np.tril(lower)
+    return lower + np.swapaxes(np.tril(lower, -1), -1, -2)
+
+
+def _positive_logs(variances, axis):
+    """Return factors and log-determinants of positive variances, NaN for others."""
+    positive = np.isfinite(variances) & (variances > 0)
+    factors = 1.0 / np.sqrt(np.where(positive, variances, np.nan))
+    return factors, np.log(factors).sum(axis=axis)
+
+
+class _Full:
+    name, kind, dense = "full", FULL, True
+
+    def shape(self, n_components, n_features):
+        return (n_components, n_features, n_features)
+
+    def n_parameters(self, n_components, n_features):
+        return n_components * n_features * (n_features + 1) // 2
+
+    def moment_rows(self, n_components, n_features):
+        """Shape of the second moments in the kernels, without their padded columns."""
+        return n_components, matrix_rows(n_features)
+
+    def second_moments(self, raw, n_features):
+        """Return the second moments (one a component) cut from the kernels' padded array."""
+        return raw[:, :n_features, :n_features]
+
+    def center(self, second, nk, delta, share):
+        """Return covariances from moments about points that lie `delta` off the new means."""
+        return second / share[:, None, None] - delta[:, :, None] * delta[:, None, :]
+
+    def add_to_diagonal(self, covariances, values):
+        """Add `values`, a number or one a component, to the diagonals, in place."""
+        diagonal = np.einsum("kjj->kj", covariances)
+        diagonal += np.reshape(values, (-1, 1))
+
+    def variances(self, covariances, n_components, n_features):
+        """Return the variance of each feature in each component."""
+        return np.einsum("kjj->kj", covariances)
+
+    def factorize(self, covariances, n_components, n_features, n_threads=1):
+        return _factorize_matrices(covariances, n_threads)
+
+    def replace(self, covariances, k, variances):
+        """Make one component axis-aligned with the given variances, in place."""
+        covariances[k] = np.diag(variances)
+
+    def select(self, mask, old, new):
+        """Return old covariances where `mask` is set, new ones elsewhere."""
+        return np.where(mask[:, None, None], old, new)
+
+    def from_variances(self, variances):
+        """Return axis-aligned covariances from variances (n_components, n_features)."""
+        return variances[:, :, None] * np.eye(variances.shape[1])
+
+    def from_precisions(self, precisions, n_components, n_features):
+        """Return covariances, factors and log-determinants of the factors from precisions.
+
+        ``precision = U^T U`` with U lower-triangular: the Cholesky factor of the matrix turned
+        back to front, turned again and transposed. NaN where not positive definite.
+        """
+        matrices = precisions.reshape(-1, n_features, n_features)
+        factors = np.full_like(matrices, np.nan)
+        for k, matrix in enumerate(matrices):
+            with suppress(np.linalg.LinAlgError):
+                factors[k] = np.linalg.cholesky(matrix[::-1, ::-1])[::-1, ::-1].T
+        log_det = np.log(np.einsum("kjj->kj", factors)).sum(axis=1)
+        inverse = np.linalg.inv(np.nan_to_num(factors, nan=1.0))
+        covariances = inverse @ np.swapaxes(inverse, 1, 2)
+        shape = precisions.shape
+        return (
+            covariances.reshape(shape),
+            factors.reshape(shape),
+            np.broadcast_to(log_det, n_components).copy(),
+        )
+
+    def public_covariances(self, covariances):
+        return _symmetric(covariances)
+
+    def public_factors(self, factors):
+        return np.ascontiguousarray(np.swapaxes(factors, -1, -2))
+
+    def flat_factors(self, factors):
+        """Return the factors as the kernels read them: one component a row."""
+        return factors.reshape(len(factors), -1)
+
+    def square_roots(self, covariances):
+        """Return matrices A (n_components, n_features, n_features) with A A^T = covariance."""
+        return np.linalg.cholesky(covariances)
+
+
+class _Tied(_Full):
+    name, kind, dense = "tied", TIED, True
+
+    def shape(self, n_components, n_features):
+        return (n_features, n_features)
+
+    def n_parameters(self, n_components, n_features):
+        return n_features * (n_features + 1) // 2
+
+    def moment_rows(self, n_components, n_features):
+        return 1, matrix_rows(n_features)
+
+    def second_moments(self, raw, n_features):
+        return raw[0, :n_features, :n_features]
+
+    def center(self, second, nk, delta, share):
+        return (second - (nk[:, None] * delta).T @ delta) / nk.sum()
+
+    def add_to_diagonal(self, covariances, values):
+        diagonal = np.einsum("jj->j", covariances)
+        diagonal += np.max(values)
+
+    def variances(self, covariances, n_components, n_features):
+        return np.broadcast_to(np.diag(covariances), (n_components, n_features))
+
+    def factorize(self, covariances, n_components, n_features, n_threads=1):
+        factors, log_det = _factorize_matrices(covariances[None], 1)
+        return factors[0], np.repeat(log_det, n_components)
+
+    def replace(self, covariances, k, variances):
+        covariances[:] = np.diag(variances)
+
+    def select(self, mask, old, new):
+        return old if mask.all() else new
+
+    def from_variances(self, variances):
+        return np.diag(variances.mean(axis=0))
+
+    def flat_factors(self, factors):
+        return factors.reshape(1, -1)
+
+    def square_roots(self, covariances):
+        return np.linalg.cholesky(covariances)[None]
+
+
+class _Diag(_Full):
+    name, kind, dense = "diag", DIAG, False
+
+    def shape(self, n_components, n_features):
+        return (n_components, n_features)
+
+    def n_parameters(self, n_components, n_features):
+        return n_components * n_features
+
+    def moment_rows(self, n_components, n_features):
+        return 1, n_components
+
+    def second_moments(self, raw, n_features):
+        return raw[0, :, :n_features]
+
+    def center(self, second, nk, delta, share):
+        return second / share[:, None] - delta * delta
+
+    def add_to_diagonal(self, covariances, values):
+        covariances += np.reshape(values, (-1, 1))
+
+    def variances(self, covariances, n_components, n_features):
+        return covariances
+
+    def factorize(self, covariances, n_components, n_features, n_threads=1):
+        return _positive_logs(covariances, axis=1)
+
+    def replace(self, covariances, k, variances):
+        covariances[k] = variances
+
+    def select(self, mask, old, new):
+        return np.where(mask[:, None], old, new)
+
+    def from_variances(self, variances):
+        return variances.copy()
+
+    def from_precisions(self, precisions, n_components, n_features):
+        with np.errstate(divide="ignore"):
+            covariances = 1.0 / precisions
+        return covariances, *self.factorize(covariances, n_components, n_features)
+
+    def public_covariances(self, covariances):
+        return covariances
+
+    def public_factors(self, factors):
+        return factors
+
+    def flat_factors(self, factors):
+        return factors
+
+    def square_roots(self, covariances):
+        return np.sqrt(covariances)[:, :, None] * np.eye(covariances.shape[1])
+
+
+class _Spherical(_Diag):
+    name, kind, dense = "spherical", SPHERICAL, False
+
+    def shape(self, n_components, n_features):
+        return (n_components,)
+
+    def n_parameters(self, n_components, n_features):
+        return n_components
+
+    def center(self, second, nk, delta, share):
+        return super().center(second, nk, delta, share).mean(axis=1)
+
+    def add_to_diagonal(self, covariances, values):
+        covariances += values
+
+    def variances(self, covariances, n_components, n_features):
+        return np.broadcast_to(covariances[:, None], (n_components, n_features))
+
+    def factorize(self, covariances, n_components, n_features, n_threads=1):
+        factors, log_det = _positive_logs(covariances[:, None], axis=1)
+        return factors[:, 0], n_features * log_det
+
+    def replace(self, covariances, k, variances):
+        covariances[k] = variances.mean()
+
+    def select(self, mask, old, new):
+        return np.where(mask, old, new)
+
+    def from_variances(self, variances):
+        return variances.mean(axis=1)
+
+    def flat_factors(self, factors):
+        return factors[:, None]
+
+
+COVARIANCE_TYPES = {t.name: t for t in (_Full(), _Tied(), _Diag(), _Spherical())}
+
+
+def m_step(covariance_type, parameters, statistics, reg_covar, n_threads=1):
+    """Return the parameters that maximise the expected log-likelihood.
+
+    Parameters
+    ----------
+    covariance_type : object
+        A value of `COVARIANCE_TYPES`.
+    parameters : Parameters
+        The mixture under which `statistics` were taken.
+    statistics : Statistics
+        Sums about the means of `parameters`.
+    reg_covar : float
+        Added to the diagonals of the covariances.
+    n_threads : int
+        Threads for factorising many large covariances.
+
+    Notes
+    -----
+    With S1 and S2 the first and second moments about the old means and N the sum of
+    responsibilities, the mean moves by d = S1 / N and the covariance is S2 / N - d d^T, in
+    which nothing cancels once EM settles. A component that no row belongs to keeps its mean
+    and covariance, with weight zero.
+    """
+    _, nk, first, second = statistics
+    starved = ~(nk > 0)
+    share = np.where(starved, 1.0, nk)
+    delta = first / share[:, None]
+    covariances = covariance_type.center(second, nk, delta, share)
+    covariance_type.add_to_diagonal(covariances, reg_covar)
+    if starved.any():
+        covariances = covariance_type.select(starved, parameters.covariances, covariances)
+    means = parameters.means + delta
+    factors, log_det = covariance_type.factorize(covariances, *means.shape, n_threads)
+    return Parameters(nk / nk.sum(), means, covariances, factors, log_det)
+
+
+def marginal_variance(covariance_type, parameters, reg_covar):
+    """Return the variance (n_features,) of each feature under the whole mixture, without floor."""
+    weights, means, covariances, _, _ = parameters
+    within = covariance_type.variances(covariances, *means.shape) - reg_covar
+    gaps = means - weights @ means
+    return weights @ (np.maximum(within, 0.0) + gaps * gaps)

@@ -1,0 +1,179 @@
+"""`fit`: check the arguments, run EM, wrap the result."""
+
+import warnings
+
+import numpy as np
+
+from fastgmm import _validation
+from fastgmm._covariance import COVARIANCE_TYPES
+from fastgmm._em import Settings, best_of
+from fastgmm._errors import ConvergenceWarning
+from fastgmm._init import INIT_PARAMS, Given, Start, starting_parameters
+from fastgmm._mixture import Mixture
+from fastgmm._passes import Data
+
+_ON_COLLAPSE = ("regularize", "reset", "raise")
+
+
+def _given(kind, n_components, n_features, weights_init, means_init, precisions_init):
+    """Return the starting values the caller gave, checked."""
+    given = Given()
+    if weights_init is not None:
+        weights = _validation.check_weights(weights_init, n_components)
+        given = given._replace(weights=weights)
+    if means_init is not None:
+        means = _validation.check_means(means_init, n_components, n_features)
+        given = given._replace(means=means)
+    if precisions_init is not None:
+        shape = n_components, n_features
+        precisions = _validation.check_matrices(precisions_init, kind, *shape, "precisions_init")
+        covariances, factors, log_det = kind.from_precisions(precisions, *shape)
+        _validation.refuse_indefinite(log_det, "precisions_init")
+        given = given._replace(covariances=covariances, factors=factors, log_det=log_det)
+    return given
+
+
+def fit(
+    X,
+    n_components=1,
+    *,
+    covariance_type="full",
+    sample_weight=None,
+    tol=1e-3,
+    reg_covar=1e-6,
+    max_iter=100,
+    n_init=1,
+    init_params="kmeans",
+    weights_init=None,
+    means_init=None,
+    precisions_init=None,
+    on_collapse="regularize",
+    random_state=None,
+    n_threads=None,
+    callback=None,
+):
+    """Fit a Gaussian mixture by expectation maximisation.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features) or (n_samples,)
+        Finite numbers, a row per observation. float32 is computed in float32 with sums in
+        float64, everything else in float64. A C-contiguous float array is not copied.
+    n_components : int, default=1
+        Number of components.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        One covariance a component, one for all, one variance a feature and component, or one
+        variance a component.
+    sample_weight : array-like of shape (n_samples,), optional
+        Weights of the rows: 2 counts as the row twice, 0 as its absence.
+    tol : float, default=1e-3
+        EM stops when the mean log-likelihood of a row changes by less, in nats.
+    reg_covar : float, default=1e-6
+        Added to the diagonals of the covariances, in squared units of X.
+    max_iter : int, default=100
+        Iterations at most; 0 returns the start.
+    n_init : int, default=1
+        Starts; the one with the greatest log-likelihood is returned.
+    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
+        How a start is found: from the clusters of k-means, on rows chosen by k-means++, from
+        random responsibilities, or on rows chosen at random. The same seed gives the start
+        that scikit-learn makes.
+    weights_init : array-like of shape (n_components,), optional
+        Weights to start from.
+    means_init : array-like of shape (n_components, n_features), optional
+        Means to start from. Weights and covariances that are not given are then estimated
+        from the rows nearest to each mean, and `init_params` is not used.
+    precisions_init : array-like, optional
+        Inverse covariances to start from, shaped as `Mixture.covariances`.
+    on_collapse : {"regularize", "reset", "raise"}, default="regularize"
+        What to do with a component that falls onto a single point or into a subspace:
+        "regularize" lets `reg_covar` hold its covariance up and says so in
+        `Mixture.regularized`; "reset" moves it to a row drawn away from that point, with a
+        broad covariance, at most 20 times a start; "raise" raises `CollapseError`.
+    random_state : int, RandomState, Generator or None, default=None
+        Draws the starts.
+    n_threads : int, optional
+        Threads to use at most; by default what `numba.get_num_threads` says. The result has
+        the same bits for every number.
+    callback : callable, optional
+        Called as ``callback(iteration, log_likelihood)`` after each iteration, counted from 1
+        in every start; returning True stops that start.
+
+    Returns
+    -------
+    Mixture
+        The best start's mixture.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described; the message names it and says what to do.
+    CollapseError
+        If in every start a covariance became singular and `on_collapse` does not repair it.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `max_iter` iterations did not suffice.
+
+    Notes
+    -----
+    The log-likelihood of an iteration is taken before its M-step, and convergence is judged on
+    it, as in scikit-learn: the same start takes the same number of iterations. Expectation
+    maximisation for mixtures is described by Dempster, Laird and Rubin (1977).
+
+    Examples
+    --------
+    >>> import numpy as np, fastgmm
+    >>> X = np.concatenate([np.linspace(-1, 1, 50), np.linspace(9, 11, 50)])
+    >>> mixture = fastgmm.fit(X, 2, random_state=0)
+    >>> np.sort(mixture.means[:, 0]).round(3)
+    array([ 0., 10.])
+    """
+    n_components = _validation.check_integer(n_components, "n_components", 1)
+    _validation.check_option(covariance_type, "covariance_type", COVARIANCE_TYPES)
+    _validation.check_option(init_params, "init_params", INIT_PARAMS)
+    _validation.check_option(on_collapse, "on_collapse", _ON_COLLAPSE)
+    reg_covar = _validation.check_non_negative(reg_covar, "reg_covar")
+    n_init = _validation.check_integer(n_init, "n_init", 1)
+    if n_threads is not None:
+        n_threads = _validation.check_integer(n_threads, "n_threads", 1)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable but is {callback!r}; pass a function.")
+    settings = Settings(
+        tol=_validation.check_non_negative(tol, "tol"),
+        reg_covar=reg_covar,
+        max_iter=_validation.check_integer(max_iter, "max_iter", 0),
+        on_collapse=on_collapse,
+        callback=callback,
+    )
+    random_state = _validation.check_random_state(random_state)
+    X = _validation.check_points(X)
+    sample_weight = _validation.check_sample_weight(sample_weight, len(X))
+    rows = np.count_nonzero(sample_weight) if sample_weight.size else len(X)
+    if rows < n_components:
+        raise ValueError(
+            f"X has {rows} rows{' of positive weight' if sample_weight.size else ''} but "
+            f"n_components is {n_components}; pass more rows or ask for fewer components."
+        )
+    kind = COVARIANCE_TYPES[covariance_type]
+    given = _given(kind, n_components, X.shape[1], weights_init, means_init, precisions_init)
+    start = Start(Data(X, sample_weight), kind, n_components, reg_covar, n_threads)
+    run = best_of(
+        n_init,
+        lambda: starting_parameters(start, init_params, given, random_state),
+        start.source(),
+        settings,
+        start.data,
+        random_state,
+    )
+    if not run.converged and settings.max_iter > 0 and not run.stopped:
+        warnings.warn(
+            f"EM did not converge in {max_iter} iterations; raise max_iter or tol, or try "
+            "another start.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return Mixture._build(
+        covariance_type, run.parameters, run.converged, run.log_likelihoods, run.regularized
+    )

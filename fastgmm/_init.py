@@ -1,0 +1,127 @@
+"""Starting parameters: from what the caller gave, and from the data for the rest."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgmm._covariance import Parameters, m_step
+from fastgmm._kmeans import assign_to, kmeans_labels, mean_and_variance, seed_rows
+from fastgmm._passes import Data, Pass, merge
+
+_RESP_BLOCK = 2**20  # responsibilities drawn at a time, however many there are
+
+
+class Given(NamedTuple):
+    """Starting values the caller gave, None for those it did not.
+
+    `covariances` come with their `factors` and `log_det`, as in `Parameters`.
+    """
+
+    weights: np.ndarray | None = None
+    means: np.ndarray | None = None
+    covariances: np.ndarray | None = None
+    factors: np.ndarray | None = None
+    log_det: np.ndarray | None = None
+
+
+class Start(NamedTuple):
+    """How to start: data, covariance type, number of components, floor and threads."""
+
+    data: Data
+    covariance_type: object
+    n_components: int
+    reg_covar: float
+    n_threads: int | None
+
+    def source(self, data=None):
+        return Pass(data or self.data, self.covariance_type, self.n_components, self.n_threads)
+
+    def estimate(self, means, statistics):
+        """Return the M-step from `statistics` about `means`; starved ones get the whole's."""
+        variance = mean_and_variance(self.data, self.n_threads)[1] + self.reg_covar
+        spread = self.covariance_type.from_variances(np.tile(variance, (len(means), 1)))
+        before = Parameters(np.empty(0), means, spread, np.empty(0), np.empty(0))
+        return m_step(self.covariance_type, before, statistics, self.reg_covar)
+
+
+def _from_labels(start, labels, means):
+    return start.estimate(means, start.source().given(means, labels=labels))
+
+
+def _from_rows(start, rows):
+    """One component on each row, as small as `reg_covar` lets it be.
+
+    Without `reg_covar` it is as broad as the data: a covariance of zero is no start.
+    """
+    means = start.data.X[rows].astype(np.float64)
+    variance = np.full_like(means, start.reg_covar)
+    if start.reg_covar == 0:
+        variance[:] = mean_and_variance(start.data, start.n_threads)[1]
+    covariances = start.covariance_type.from_variances(variance)
+    factors, log_det = start.covariance_type.factorize(covariances, *means.shape)
+    weights = np.full(len(rows), 1.0 / len(rows))
+    return Parameters(weights, means, covariances, factors, log_det)
+
+
+def _kmeans(start, random_state):
+    labels = kmeans_labels(start.data, start.n_components, random_state, start.n_threads)
+    mean, _ = mean_and_variance(start.data, start.n_threads)
+    return _from_labels(start, labels, np.tile(mean, (start.n_components, 1)))
+
+
+def _kmeans_plusplus(start, random_state):
+    return _from_rows(
+        start, seed_rows(start.data, start.n_components, random_state, start.n_threads)
+    )
+
+
+def _random(start, random_state):
+    """Random responsibilities, drawn a block of rows at a time."""
+    X, sample_weight = start.data
+    mean, _ = mean_and_variance(start.data, start.n_threads)
+    means = np.tile(mean, (start.n_components, 1))
+    block = max(1, _RESP_BLOCK // start.n_components)
+    total = None
+    for begin in range(0, len(X), block):
+        rows = slice(begin, begin + block)
+        resp = random_state.uniform(size=(len(X[rows]), start.n_components))
+        resp /= resp.sum(axis=1, keepdims=True)
+        weight = sample_weight[rows] if sample_weight.size else sample_weight
+        part = start.source(Data(X[rows], weight)).given(means, resp=resp)
+        total = part if total is None else merge(total, part)
+    return start.estimate(means, total)
+
+
+def _random_from_data(start, random_state):
+    X, sample_weight = start.data
+    share = sample_weight / sample_weight.sum() if sample_weight.size else None
+    return _from_rows(
+        start, random_state.choice(len(X), size=start.n_components, replace=False, p=share)
+    )
+
+
+INIT_PARAMS = {
+    "kmeans": _kmeans,
+    "k-means++": _kmeans_plusplus,
+    "random": _random,
+    "random_from_data": _random_from_data,
+}
+
+
+def starting_parameters(start, init_params, given, random_state):
+    """Return the parameters EM starts from.
+
+    Values in `given` are taken as they are. Where means are given, the rest is estimated from
+    the rows nearest to each; otherwise `init_params` names how.
+    """
+    if given.means is not None:
+        parameters = None
+        if given.weights is None or given.covariances is None:
+            labels = assign_to(start.data, given.means, start.n_threads)
+            parameters = _from_labels(start, labels, given.means)
+    else:
+        parameters = INIT_PARAMS[init_params](start, random_state)
+    if parameters is None:
+        return Parameters(*given)
+    known = {name: value for name, value in given._asdict().items() if value is not None}
+    return parameters._replace(**known)

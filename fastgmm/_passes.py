@@ -1,0 +1,166 @@
+"""Passes over data: launch the kernels over chunks of tiles and add up what comes out.
+
+`Statistics` is the hinge of the library: the sum of two of them, taken under the same
+parameters, is the statistics of both data sets. Chunks are added in a fixed order and their
+number depends on shapes alone, so the same bits come out for every number of threads.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastgmm import _kernels
+from fastgmm._jit import available_threads, launch
+from fastgmm._kernels import Data, Moments, Operands
+
+_MOMENT_BYTES = 16 * 2**20  # memory for the moments of all chunks together
+_MAX_CHUNKS = 64
+_TILES_PER_CHUNK = 4
+_EMPTY = np.empty(0)
+
+
+class Statistics(NamedTuple):
+    """Weighted sums over rows under given parameters.
+
+    `log_likelihood` is the sum of w log p(x); `nk` (n_components,) of w r; `first`
+    (n_components, n_features) of w r (x - mean); `second`, shaped by the covariance type, of
+    w r (x - mean)(x - mean)^T.
+    """
+
+    log_likelihood: float
+    nk: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+
+def merge(a, b):
+    """Return the statistics of two data sets together, taken under the same parameters."""
+    return Statistics(*(x + y for x, y in zip(a, b, strict=True)))
+
+
+def chunk_count(n_samples, n_features, bytes_per_chunk=1):
+    """Return the number of chunks, a power of two that depends on shapes alone."""
+    tiles = -(-n_samples // _kernels.tile_size(n_samples, n_features))
+    most = min(_MAX_CHUNKS, tiles // _TILES_PER_CHUNK, max(4, _MOMENT_BYTES // bytes_per_chunk))
+    return 1 << max(most, 1).bit_length() - 1
+
+
+def split(values, dtype, width=None):
+    """Return arrays of `dtype` that add up to float64 `values`, rows padded to `width`."""
+    values = np.atleast_2d(values)
+    if dtype == values.dtype and width is None:
+        return values, values
+    rows, columns = values.shape
+    high = np.zeros((rows, width or columns), dtype)
+    high[:, :columns] = values
+    if dtype == np.float64:
+        return high, high  # kernels read the low part of float32 means only
+    low = np.zeros_like(high)
+    low[:, :columns] = values - high[:, :columns]
+    return high, low
+
+
+def make_operands(covariance_type, parameters, dtype):
+    """Return what the E-step kernels need of a mixture, in the precision of the data."""
+    weights, means, _, factors, log_det = parameters
+    n_features = means.shape[1]
+    high, low = split(means, dtype, _kernels.row_width(n_features, dtype.itemsize))
+    with np.errstate(divide="ignore"):
+        offsets = np.log(weights) + log_det - 0.5 * n_features * np.log(2 * np.pi)
+    centers = centers_low = center = center_low = np.empty((1, 0), dtype)
+    if covariance_type.kind == _kernels.TIED:
+        middle = weights @ means
+        centers, centers_low = split((means - middle) @ factors.T, dtype)
+        center, center_low = split(middle, dtype)
+    flat = covariance_type.flat_factors(factors).astype(dtype, copy=False)
+    return Operands(covariance_type.kind, high, low, flat, offsets, weights,
+                    centers, centers_low, center, center_low)  # fmt: skip
+
+
+class Pass:
+    """A source of `Statistics` from arrays in memory, for one covariance type.
+
+    Parameters
+    ----------
+    data : Data
+        The points and their weights.
+    covariance_type : object
+        A value of `COVARIANCE_TYPES`.
+    n_components : int
+        Components of the mixtures this pass will be run with.
+    n_threads : int or None
+        Threads to use at most; None for Numba's own setting.
+    """
+
+    def __init__(self, data, covariance_type, n_components, n_threads=None):
+        n_samples, n_features = data.X.shape
+        self.data = data
+        self.covariance_type = covariance_type
+        self.n_threads = available_threads(n_threads)
+        self.total_weight = data.sample_weight.sum() if data.sample_weight.size else n_samples
+        width = _kernels.row_width(n_features, data.X.itemsize)
+        matrices, rows = covariance_type.moment_rows(n_components, n_features)
+        size = 8 * width * (n_components + matrices * rows)
+        n_chunks = chunk_count(n_samples, n_features, size)
+        self._moments = Moments(
+            np.empty((n_chunks, n_components, width)),
+            np.empty((n_chunks, matrices, rows, width)),
+            np.empty(n_chunks),
+        )
+
+    def _launch(self, serial, parallel, *args):
+        for array in self._moments:
+            array.fill(0.0)
+        n_chunks = len(self._moments.log_likelihood)
+        launch(serial, parallel, self.n_threads, n_chunks, self.data, *args, self._moments)
+        n_features = self.data.X.shape[1]
+        first, second, log_likelihood = (
+            array.sum(axis=0) if n_chunks > 1 else array[0].copy() for array in self._moments
+        )
+        return Statistics(
+            float(log_likelihood),
+            first[:, n_features],
+            first[:, :n_features],
+            self.covariance_type.second_moments(second, n_features),
+        )
+
+    def expectation(self, parameters):
+        """Return the statistics of the data under `parameters`."""
+        operands = make_operands(self.covariance_type, parameters, self.data.X.dtype)
+        return self._launch(_kernels.em_pass_serial, _kernels.em_pass_parallel, operands)
+
+    def given(self, means, labels=None, resp=None):
+        """Return statistics about `means` under given labels or responsibilities.
+
+        `labels` (n_samples,) names each row's component, `resp` (n_samples, n_components) its
+        shares; where neither is given every row belongs to the one component.
+        """
+        dtype = self.data.X.dtype
+        width = _kernels.row_width(means.shape[1], dtype.itemsize)
+        none = np.empty((1, 0), dtype)
+        operands = Operands(self.covariance_type.kind, *split(means, dtype, width), none, _EMPTY,
+                            np.zeros(len(means)), none, none, none, none)  # fmt: skip
+        labels = np.empty(0, np.int32) if labels is None else labels
+        resp = np.empty((0, 0)) if resp is None else resp
+        return self._launch(
+            _kernels.given_pass_serial, _kernels.given_pass_parallel, labels, resp, operands
+        )
+
+
+def infer(X, operands, n_threads, log_prob=None, proba=None, labels=None):
+    """Fill the given outputs in place: log-likelihoods, responsibilities, labels."""
+    n_chunks = chunk_count(*X.shape)
+    launch(
+        _kernels.infer_pass_serial,
+        _kernels.infer_pass_parallel,
+        available_threads(n_threads) if n_chunks > 1 else 1,
+        n_chunks,
+        X,
+        operands,
+        np.empty(0, X.dtype) if log_prob is None else log_prob,
+        np.empty((0, 0), X.dtype) if proba is None else proba,
+        np.empty(0, np.intp) if labels is None else labels,
+    )
+
+
+__all__ = ["Data", "Pass", "Statistics", "chunk_count", "infer", "make_operands", "merge", "split"]

@@ -1,0 +1,196 @@
+"""Checks of what callers pass: every error names the argument, what was wrong, what to do."""
+
+import numbers
+import operator
+
+import numpy as np
+
+_BLOCK = 2**16
+
+
+class _Writable:
+    """Lends an array's memory to Numba without its read-only mark.
+
+    Numba compiles everything anew for read-only arrays; the kernels never write to X.
+    """
+
+    def __init__(self, array):
+        self.owner = array
+        self.__array_interface__ = {
+            **array.__array_interface__,
+            "data": (array.ctypes.data, False),
+        }
+
+
+def _float_array(values, name):
+    """Return `values` as an array of native float64 or float32, without copying where it is one."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} cannot be read as an array of numbers: {error}") from error
+    if array.dtype.kind == "c":
+        raise TypeError(f"{name} is complex; pass real numbers, for example {name}.real.")
+    if array.dtype.kind not in "fiub":
+        try:
+            array = array.astype(np.float64) if array.dtype.kind == "O" else None
+        except (TypeError, ValueError):
+            array = None
+        if array is None:
+            raise TypeError(f"{name} must hold numbers; convert or drop columns of other kinds.")
+    dtype = np.float32 if array.dtype.kind == "f" and array.dtype.itemsize == 4 else np.float64
+    return np.require(array, dtype, ["C", "A"])
+
+
+def _refuse_non_finite(X):
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(X.sum()):
+            return
+    for begin in range(0, len(X), _BLOCK):
+        finite = np.isfinite(X[begin : begin + _BLOCK]).all(axis=1)
+        if not finite.all():
+            row = begin + int(np.argmin(finite))
+            raise ValueError(
+                f"X has a NaN or infinite value in row {row}; drop such rows or fill them in."
+            )
+
+
+def check_points(X, n_features=None):
+    """Return X as a C-contiguous (n_samples, n_features) float64 or float32 array.
+
+    A one-dimensional X is one feature. The array is only copied where it has to be.
+    """
+    X = _float_array(X, "X")
+    if X.ndim == 1:
+        X = X[:, None]
+    if X.ndim != 2:
+        raise ValueError(
+            f"X must have 2 dimensions (rows, features) but has {X.ndim}; reshape it to one row "
+            "per observation."
+        )
+    if X.shape[0] == 0 or X.shape[1] == 0:
+        raise ValueError(f"X has shape {X.shape}; at least one row and one feature are needed.")
+    if n_features is not None and X.shape[1] != n_features:
+        raise ValueError(
+            f"X has {X.shape[1]} features but the mixture has {n_features}; pass the features it "
+            "was fitted on."
+        )
+    _refuse_non_finite(X)
+    return X if X.flags.writeable else np.asarray(_Writable(X))
+
+
+def check_sample_weight(sample_weight, n_samples):
+    """Return the weights as a float64 array, empty where there are none."""
+    if sample_weight is None:
+        return np.empty(0)
+    weight = _float_array(sample_weight, "sample_weight").astype(np.float64, copy=False)
+    if weight.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight has shape {weight.shape} but X has {n_samples} rows; pass one weight "
+            "per row."
+        )
+    if not np.isfinite(weight).all() or (weight < 0).any():
+        row = int(np.argmin(np.isfinite(weight) & (weight >= 0)))
+        raise ValueError(
+            f"sample_weight must be finite and not negative but is {weight[row]} in row {row}; "
+            "use 0 to leave a row out."
+        )
+    if not weight.any():
+        raise ValueError("sample_weight is zero for every row; at least one must be positive.")
+    return weight if weight.flags.writeable else weight.copy()
+
+
+def check_integer(value, name, least):
+    """Return `value` as an int of at least `least`."""
+    try:
+        integer = operator.index(value)
+    except TypeError:
+        raise TypeError(
+            f"{name} must be an integer but is {value!r}; pass {least} or more."
+        ) from None
+    if isinstance(value, bool) or integer < least:
+        raise ValueError(f"{name} must be an integer of at least {least} but is {value!r}.")
+    return integer
+
+
+def check_non_negative(value, name):
+    """Return `value` as a finite float of at least zero."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"{name} must be a number but is {value!r}; pass 0 or more.")
+    if not 0 <= value < np.inf:
+        raise ValueError(f"{name} must be finite and not negative but is {value!r}.")
+    return float(value)
+
+
+def check_option(value, name, options):
+    """Return `value` if it is one of `options`."""
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(f"{name} must be one of {', '.join(options)} but is {value!r}.")
+    return value
+
+
+def check_random_state(random_state):
+    """Return a `numpy.random.RandomState` for a seed, a RandomState, a Generator or None.
+
+    A Generator is drawn from through its own bit generator, so that it moves on.
+    """
+    if isinstance(random_state, np.random.RandomState):
+        return random_state
+    if isinstance(random_state, np.random.Generator):
+        return np.random.RandomState(random_state.bit_generator)
+    if random_state is None:
+        return np.random.RandomState()
+    if isinstance(random_state, numbers.Integral) and 0 <= random_state < 2**32:
+        return np.random.RandomState(int(random_state))
+    raise ValueError(
+        "random_state must be None, an integer from 0 to 2**32 - 1, a numpy RandomState or a "
+        f"Generator but is {random_state!r}."
+    )
+
+
+def _shaped(values, name, shape):
+    array = np.array(_float_array(values, name), np.float64)
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape} but must have shape {shape}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has a NaN or infinite value; pass finite numbers.")
+    return array
+
+
+def check_weights(weights, n_components, name="weights_init"):
+    """Return component weights (n_components,) that are not negative and sum to 1."""
+    weights = _shaped(weights, name, (n_components,))
+    if (weights < 0).any():
+        k = int(np.argmax(weights < 0))
+        raise ValueError(f"{name} must not be negative but is {weights[k]} for component {k}.")
+    total = weights.sum()
+    if abs(total - 1) > 1e-6:
+        raise ValueError(f"{name} must sum to 1 but sums to {total:.6g}; divide it by its sum.")
+    return weights / total
+
+
+def check_means(means, n_components, n_features, name="means_init"):
+    """Return means (n_components, n_features); one feature may be given as (n_components,)."""
+    means = _float_array(means, name)
+    if means.ndim == 1 and n_features == 1:
+        means = means[:, None]
+    return _shaped(means, name, (n_components, n_features))
+
+
+def check_matrices(matrices, covariance_type, n_components, n_features, name):
+    """Return symmetric covariances or precisions shaped by the covariance type."""
+    matrices = _shaped(matrices, name, covariance_type.shape(n_components, n_features))
+    if covariance_type.dense:
+        size = np.abs(matrices).max(axis=(-1, -2), keepdims=True)
+        if (np.abs(matrices - np.swapaxes(matrices, -1, -2)) > 1e-6 * size).any():
+            raise ValueError(f"{name} must be symmetric; average it with its transpose.")
+    return matrices
+
+
+def refuse_indefinite(log_det, name):
+    """Raise ValueError if a log-determinant is NaN: its matrix is not positive definite."""
+    if np.isnan(log_det).any():
+        k = int(np.argmax(np.isnan(log_det)))
+        raise ValueError(
+            f"{name} must be positive definite but is not for component {k}; add a small value "
+            "to its diagonal."
+        )

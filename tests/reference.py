@@ -1,0 +1,210 @@
+"""The plainest possible Gaussian mixtures, to compare the library with.
+
+Every function is the textbook formula in plain NumPy and float64, with loops where the
+formula has a sum over components. Nothing here is fast, clever or shared with the
+library: covariances are always expanded to full matrices, densities come from
+``slogdet`` and ``solve``, and covariances are averages of outer products about the
+means. ``tests/test_parity.py`` holds this module against scikit-learn, so that it may
+stand in for scikit-learn where scikit-learn has no answer (sample weights, ICL).
+
+Notation: X is (n_samples, n_features), resp is (n_samples, n_components), and the
+covariances have the shape of their type: full (K, d, d), tied (d, d), diag (K, d),
+spherical (K,).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
+
+
+class Parameters(NamedTuple):
+    """Parameters of a mixture: weights (K,), means (K, d) and covariances."""
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+
+
+class Run(NamedTuple):
+    """The result of ``em``: last parameters, the trace and how the loop ended."""
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    log_likelihoods: np.ndarray
+    n_iter: int
+    converged: bool
+
+
+def full_covariances(covariances, covariance_type, n_components, n_features):
+    """Covariance matrices (K, d, d) of any covariance type."""
+    covariances = np.asarray(covariances, dtype=np.float64)
+    eye = np.eye(n_features)
+    return np.array(
+        [
+            {
+                "full": lambda k: covariances[k],
+                "tied": lambda k: covariances,
+                "diag": lambda k: np.diag(covariances[k]),
+                "spherical": lambda k: covariances[k] * eye,
+            }[covariance_type](k)
+            for k in range(n_components)
+        ]
+    )
+
+
+def precisions(covariances, covariance_type):
+    """Inverse covariances in the shape of their type, as ``precisions_init`` wants them."""
+    covariances = np.asarray(covariances, dtype=np.float64)
+    if covariance_type in ("full", "tied"):
+        return np.linalg.inv(covariances)
+    return 1.0 / covariances
+
+
+def log_densities(X, means, covariances, covariance_type):
+    """Log density of every row under every component, without weights, (n, K)."""
+    X = np.asarray(X, dtype=np.float64)
+    means = np.asarray(means, dtype=np.float64)
+    n_components, n_features = means.shape
+    matrices = full_covariances(covariances, covariance_type, n_components, n_features)
+    result = np.empty((len(X), n_components))
+    for k in range(n_components):
+        diff = X - means[k]
+        maha2 = np.sum(diff * np.linalg.solve(matrices[k], diff.T).T, axis=1)
+        log_det = np.linalg.slogdet(matrices[k])[1]
+        result[:, k] = -0.5 * (n_features * np.log(2.0 * np.pi) + log_det + maha2)
+    return result
+
+
+def log_joint(X, weights, means, covariances, covariance_type):
+    """Log of weight times density of every row under every component, (n, K)."""
+    with np.errstate(divide="ignore"):  # the log of a weight of zero is -inf, and so meant
+        log_weights = np.log(np.asarray(weights, dtype=np.float64))
+    return log_densities(X, means, covariances, covariance_type) + log_weights
+
+
+def score_samples(X, weights, means, covariances, covariance_type):
+    """Log density of every row under the mixture, (n,)."""
+    joint = log_joint(X, weights, means, covariances, covariance_type)
+    return np.logaddexp.reduce(joint, axis=1)
+
+
+def responsibilities(X, weights, means, covariances, covariance_type):
+    """Posterior probability of every component for every row, (n, K)."""
+    joint = log_joint(X, weights, means, covariances, covariance_type)
+    return np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
+
+
+def statistics(X, resp, centers, sample_weight=None):
+    """Sums of the M-step about arbitrary centers (K, d): N (K,), S1 (K, d), S2 (K, d, d)."""
+    X = np.asarray(X, dtype=np.float64)
+    weighted = resp * row_weights(X, sample_weight)[:, None]
+    n_components, n_features = centers.shape
+    s1 = np.empty((n_components, n_features))
+    s2 = np.empty((n_components, n_features, n_features))
+    for k in range(n_components):
+        diff = X - centers[k]
+        s1[k] = weighted[:, k] @ diff
+        s2[k] = (weighted[:, k, None] * diff).T @ diff
+    return weighted.sum(axis=0), s1, s2
+
+
+def covariances_about(X, resp, centers, covariance_type, reg_covar, sample_weight=None):
+    """Weighted mean squared deviations about given centers, in the shape of the type."""
+    nk, _, s2 = statistics(X, resp, centers, sample_weight)
+    n_features = np.shape(X)[1]
+    ridge = reg_covar * np.eye(n_features)
+    if covariance_type == "tied":
+        return s2.sum(axis=0) / nk.sum() + ridge
+    full = s2 / nk[:, None, None] + ridge
+    if covariance_type == "full":
+        return full
+    diag = np.array([np.diag(matrix) for matrix in full])
+    return diag if covariance_type == "diag" else diag.mean(axis=1)
+
+
+def m_step(X, resp, covariance_type, reg_covar=1e-6, sample_weight=None):
+    """Weights, means and covariances that the responsibilities imply."""
+    X = np.asarray(X, dtype=np.float64)
+    weighted = resp * row_weights(X, sample_weight)[:, None]
+    nk = weighted.sum(axis=0)
+    means = np.array([weighted[:, k] @ X / nk[k] for k in range(len(nk))])
+    covariances = covariances_about(X, resp, means, covariance_type, reg_covar, sample_weight)
+    return Parameters(nk / nk.sum(), means, covariances)
+
+
+def em(
+    X,
+    weights,
+    means,
+    covariances,
+    covariance_type,
+    *,
+    sample_weight=None,
+    tol=1e-3,
+    reg_covar=1e-6,
+    max_iter=100,
+):
+    """The whole EM loop, ended by scikit-learn's rule.
+
+    The log-likelihood of an iteration is that of the parameters *before* its M-step, as
+    a weighted mean over rows; the loop ends after the M-step of the first iteration that
+    changed it by less than ``tol``.
+    """
+    w = row_weights(X, sample_weight)
+    params = Parameters(*(np.array(a, dtype=np.float64) for a in (weights, means, covariances)))
+    trace = []
+    converged = False
+    for _ in range(max_iter):
+        trace.append(np.average(score_samples(X, *params, covariance_type), weights=w))
+        resp = responsibilities(X, *params, covariance_type)
+        params = m_step(X, resp, covariance_type, reg_covar, w)
+        if len(trace) > 1 and abs(trace[-1] - trace[-2]) < tol:
+            converged = True
+            break
+    return Run(*params, np.array(trace), len(trace), converged)
+
+
+def n_parameters(covariance_type, n_components, n_features):
+    """Number of free parameters."""
+    covariance = {
+        "full": n_components * n_features * (n_features + 1) // 2,
+        "tied": n_features * (n_features + 1) // 2,
+        "diag": n_components * n_features,
+        "spherical": n_components,
+    }[covariance_type]
+    return covariance + n_components * n_features + n_components - 1
+
+
+def bic(X, weights, means, covariances, covariance_type, sample_weight=None):
+    """Bayesian information criterion; a row of weight w counts as w rows."""
+    w = row_weights(X, sample_weight)
+    free = n_parameters(covariance_type, *np.shape(means))
+    total = np.sum(w * score_samples(X, weights, means, covariances, covariance_type))
+    return -2.0 * total + free * np.log(w.sum())
+
+
+def aic(X, weights, means, covariances, covariance_type, sample_weight=None):
+    """Akaike information criterion; a row of weight w counts as w rows."""
+    w = row_weights(X, sample_weight)
+    free = n_parameters(covariance_type, *np.shape(means))
+    total = np.sum(w * score_samples(X, weights, means, covariances, covariance_type))
+    return -2.0 * total + 2.0 * free
+
+
+def icl(X, weights, means, covariances, covariance_type, sample_weight=None):
+    """Integrated completed likelihood: BIC plus twice the entropy of the memberships."""
+    w = row_weights(X, sample_weight)
+    resp = responsibilities(X, weights, means, covariances, covariance_type)
+    safe = np.where(resp > 0.0, resp, 1.0)
+    entropy = -np.sum(w[:, None] * safe * np.log(safe))
+    return bic(X, weights, means, covariances, covariance_type, sample_weight) + 2.0 * entropy
+
+
+def row_weights(X, sample_weight=None):
+    """Weights of the rows as float64, ones where none are given."""
+    if sample_weight is None:
+        return np.ones(len(X))
+    return np.asarray(sample_weight, dtype=np.float64)

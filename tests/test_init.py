@@ -1,0 +1,210 @@
+"""Starting parameters: every way of choosing them, and those that the caller gives."""
+
+import numpy as np
+import problems
+import pytest
+from reference import COVARIANCE_TYPES, full_covariances, m_step, precisions
+
+import fastgmm
+
+INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
+
+each_init = pytest.mark.parametrize("init_params", INIT_PARAMS)
+each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+
+
+def start_of(X, n_components, **options):
+    """The starting parameters alone: a fit of no iterations."""
+    return fastgmm.fit(X, n_components, max_iter=0, **options)
+
+
+@each_type
+@each_init
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_every_start_is_a_valid_mixture(init_params, covariance_type, dtype):
+    X = problems.overlapping(203, 2, 3).X.astype(dtype)
+    start = start_of(X, 3, init_params=init_params, covariance_type=covariance_type, random_state=0)
+    assert start.means.shape == (3, 2)
+    assert np.isfinite(start.means).all()
+    assert np.all(start.means >= X.min(axis=0) - 1e-6)
+    assert np.all(start.means <= X.max(axis=0) + 1e-6)
+    np.testing.assert_allclose(start.weights.sum(), 1.0, rtol=1e-14)
+    assert np.all(start.weights > 0.0)
+    for matrix in full_covariances(start.covariances, covariance_type, 3, 2):
+        assert np.linalg.eigvalsh(matrix)[0] >= 0.999e-6  # reg_covar
+    assert start.n_iter == 0
+    assert np.isfinite(start.score_samples(X)).all()
+
+
+@each_init
+def test_a_fit_from_every_start_finds_separated_blobs(init_params, assert_close):
+    X, labels = problems.blobs(n_per_blob=100, n_components=3, distance=8.0)
+    model = fastgmm.fit(
+        X, 3, init_params=init_params, n_init=10, tol=1e-6, max_iter=500, random_state=0
+    )
+    order = np.argsort(model.means[:, 0])
+    expected = problems.separate_parameters(X, labels)
+    assert_close(model.means[order], expected.means, 1e-3)
+    assert_close(model.covariances[order], expected.covariances, 2e-2)  # the blobs touch
+    assert_close(model.weights[order], expected.weights, 1e-3)
+
+
+@pytest.mark.parametrize("init_params", ["k-means++", "random_from_data"])
+def test_means_that_are_rows_of_the_data(init_params):
+    X = problems.overlapping(203, 2, 3).X
+    start = start_of(X, 20, init_params=init_params, random_state=3)
+    rows = {tuple(row) for row in X}
+    chosen = {tuple(mean) for mean in start.means}
+    assert chosen <= rows
+    assert len(chosen) == 20  # none twice
+
+
+def test_k_means_plus_plus_spreads_over_blobs():
+    """Greedy choice among 2 + log k trials takes one row of each of six separated blobs."""
+    X, _ = problems.blobs(n_components=6)
+    for seed in range(10):
+        start = start_of(X, 6, init_params="k-means++", random_state=seed)
+        blob = np.sort(np.round(start.means[:, 0] / 25.0))
+        np.testing.assert_array_equal(blob, np.arange(6))
+
+
+@each_type
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_k_means_start_is_the_m_step_of_its_labels(covariance_type, dtype, assert_close):
+    X, labels = problems.blobs()
+    X = X.astype(dtype)
+    start = start_of(X, 4, covariance_type=covariance_type, random_state=0)
+    order = np.argsort(start.means[:, 0])
+    expected = problems.separate_parameters(X, labels, covariance_type)
+    rtol = 1e-12 if dtype is np.float64 else 1e-5
+    assert_close(start.means[order], expected.means, rtol)
+    assert_close(start.weights[order], expected.weights, rtol)
+    ours = start.covariances if covariance_type == "tied" else start.covariances[order]
+    assert_close(ours, expected.covariances, rtol)
+
+
+@pytest.mark.parametrize(("n_features", "n_components"), [(1, 3), (2, 5), (6, 8), (20, 7)])
+def test_k_means_is_as_good_as_scikit_learns(n_features, n_components):
+    """Inertia on overlapping data: the best of five within 5% and the mean within 10%."""
+    cluster = pytest.importorskip("sklearn.cluster")
+    X = problems.overlapping(700, n_features, n_components).X
+    ours, theirs = [], []
+    for seed in range(5):
+        means = start_of(X, n_components, random_state=seed).means
+        distances = ((X[:, None, :] - means) ** 2).sum(axis=2)
+        ours.append(distances.min(axis=1).sum())
+        theirs.append(cluster.KMeans(n_components, n_init=1, random_state=seed).fit(X).inertia_)
+    assert min(ours) <= 1.05 * min(theirs)
+    assert np.mean(ours) <= 1.10 * np.mean(theirs)
+
+
+def test_k_means_ends_at_a_fixed_point(assert_close):
+    """Every mean is the mean of the rows nearest to it, but for Lloyd's tolerance."""
+    X = problems.overlapping(700, 2, 5).X
+    start = start_of(X, 5, random_state=0)
+    nearest = ((X[:, None, :] - start.means) ** 2).sum(axis=2).argmin(axis=1)
+    again = np.array([X[nearest == k].mean(axis=0) for k in range(5)])
+    assert_close(start.means, again, 0.02)
+
+
+def test_k_means_fills_empty_clusters():
+    """Three places, three components: each must end on its own, whatever was drawn."""
+    X = np.repeat([[0.0, 0.0], [1.0, 0.0], [1000.0, 0.0]], [500, 2, 3], axis=0)
+    for seed in range(10):
+        start = start_of(X, 3, covariance_type="spherical", random_state=seed)
+        np.testing.assert_allclose(np.sort(start.means[:, 0]), [0.0, 1.0, 1000.0], atol=1e-9)
+
+
+@each_init
+@pytest.mark.parametrize("make", [lambda s: s, np.random.RandomState, np.random.default_rng])
+def test_the_same_seed_gives_the_same_fit(init_params, make, assert_same_mixture):
+    X = problems.overlapping(203, 2, 3).X
+    options = {"init_params": init_params, "tol": 1e-2, "max_iter": 500}
+    first = fastgmm.fit(X, 3, random_state=make(7), **options)
+    second = fastgmm.fit(X, 3, random_state=make(7), **options)
+    other = fastgmm.fit(X, 3, random_state=make(8), **options)
+    assert_same_mixture(first, second)
+    assert not np.array_equal(first.means, other.means)
+
+
+def test_no_seed_draws_anew_and_leaves_numpys_global_state():
+    X = problems.overlapping(203, 2, 3).X
+    np.random.seed(0)
+    before = np.random.get_state()[1].copy()
+    first = start_of(X, 3, init_params="random")
+    second = start_of(X, 3, init_params="random")
+    assert not np.array_equal(first.means, second.means)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)
+
+
+def test_a_generator_moves_on():
+    X = problems.overlapping(203, 2, 3).X
+    rng = np.random.default_rng(0)
+    first = start_of(X, 3, init_params="random", random_state=rng)
+    second = start_of(X, 3, init_params="random", random_state=rng)
+    assert not np.array_equal(first.means, second.means)
+
+
+@each_type
+def test_a_complete_start_is_returned_as_given(covariance_type, assert_close):
+    problem = problems.overlapping(203, 2, 3, covariance_type)
+    start = start_of(problem.X, **problem.start)
+    assert_close(start.weights, problem.weights, 1e-15)
+    np.testing.assert_array_equal(start.means, problem.means)
+    assert_close(start.covariances, problem.covariances, 1e-12)
+
+
+@each_init
+@each_type
+def test_given_parts_replace_what_was_drawn(init_params, covariance_type, assert_close):
+    problem = problems.overlapping(203, 2, 3, covariance_type)
+    options = {
+        "n_components": 3,
+        "covariance_type": covariance_type,
+        "init_params": init_params,
+        "random_state": 0,
+    }
+    drawn = start_of(problem.X, **options)
+    weighted = start_of(problem.X, **options, weights_init=problem.weights)
+    assert_close(weighted.weights, problem.weights, 1e-15)
+    np.testing.assert_array_equal(weighted.means, drawn.means)
+
+    inverse = precisions(problem.covariances, covariance_type)
+    shaped = start_of(problem.X, **options, precisions_init=inverse)
+    assert_close(shaped.covariances, problem.covariances, 1e-12)
+    np.testing.assert_array_equal(shaped.means, drawn.means)
+
+    placed = start_of(problem.X, **options, means_init=problem.means)
+    np.testing.assert_array_equal(placed.means, problem.means)
+
+
+@each_type
+def test_given_means_leave_nothing_to_chance(covariance_type, assert_same_mixture):
+    problem = problems.overlapping(203, 2, 3, covariance_type)
+    options = {"covariance_type": covariance_type, "means_init": problem.means}
+    first = fastgmm.fit(problem.X, 3, **options, random_state=0)
+    second = fastgmm.fit(problem.X, 3, **options, random_state=1)
+    assert_same_mixture(first, second)
+
+
+def test_given_means_own_the_rows_nearest_to_them(assert_close):
+    """With means alone, weights and covariances are those of the nearest rows."""
+    X, labels = problems.blobs()
+    expected = problems.separate_parameters(X, labels)
+    start = start_of(X, 4, means_init=expected.means)
+    assert_close(start.weights, expected.weights, 1e-12)
+    assert_close(start.covariances, expected.covariances, 1e-12)
+
+
+@each_type
+def test_one_component_needs_no_luck(covariance_type, assert_close):
+    """At K=1 every start leads to the mean and covariance of the data."""
+    X = problems.overlapping(203, 2, 3).X
+    expected = m_step(X, np.ones((203, 1)), covariance_type)
+    for init_params in INIT_PARAMS:
+        model = fastgmm.fit(
+            X, 1, init_params=init_params, covariance_type=covariance_type, random_state=0
+        )
+        assert_close(model.means, expected.means, 1e-12)
+        assert_close(model.covariances, expected.covariances, 1e-12)
+        assert_close(model.weights, [1.0], 1e-15)
