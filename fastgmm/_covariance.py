@@ -11,11 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._jit import launch
+from fastgmm._jit import launch, threads_for
 from fastgmm._kernels import DIAG, FULL, SPHERICAL, TIED, matrix_rows
-from fastgmm._linalg_kernels import factorize_parallel, factorize_serial
-
-_PARALLEL_FACTOR_WORK = 1_000_000  # multiplications below which a launch costs more than it saves
+from fastgmm._linalg_kernels import factorize_pass
 
 
 class Parameters(NamedTuple):
@@ -36,11 +34,9 @@ class Parameters(NamedTuple):
 def _factorize_matrices(covariances, n_threads):
     n_matrices, n, _ = covariances.shape
     factors, log_det = np.empty((n_matrices, n, n)), np.empty(n_matrices)
-    if n_matrices * n**3 < _PARALLEL_FACTOR_WORK:
-        n_threads = 1
+    n_threads = threads_for(n_matrices * n**3, n_threads)
     covariances = np.ascontiguousarray(covariances)
-    launch(factorize_serial, factorize_parallel, n_threads, n_matrices,
-           covariances, factors, log_det)  # fmt: skip
+    launch(factorize_pass, n_threads, n_matrices, covariances, factors, log_det)
     return factors, log_det
 
 

@@ -9,8 +9,8 @@ from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._em import Settings, best_of
 from fastgmm._errors import ConvergenceWarning
 from fastgmm._init import INIT_PARAMS, Given, Start, starting_parameters
+from fastgmm._kernels import Data
 from fastgmm._mixture import Mixture
-from fastgmm._passes import Data
 
 _ON_COLLAPSE = ("regularize", "reset", "raise")
 

@@ -5,8 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._covariance import Parameters, m_step
+from fastgmm._kernels import Data
 from fastgmm._kmeans import assign_to, kmeans_labels, mean_and_variance, seed_rows
-from fastgmm._passes import Data, Pass, merge
+from fastgmm._passes import Pass, merge
 
 _RESP_BLOCK = 2**20  # responsibilities drawn at a time, however many there are
 

@@ -13,19 +13,26 @@ Cache
     is writable, nothing is cached.
 
 Threads
-    Work is cut into chunks whose number depends on shapes alone. `launch` runs a serial or a
-    parallel shell over them: serial for one thread or one chunk, and in a forked child, where
-    an OpenMP pool inherited from the parent would abort the process. Numba's ``workqueue``
-    layer aborts on concurrent launches, so there they take turns.
+    Work is cut into chunks whose number depends on shapes alone. `launch` runs the chunks of an
+    entry point on the calling thread and on helpers of the library's own; kernels release the
+    interpreter lock, so they run side by side. Numba's `prange` was measured and left: a
+    parallel shell about each of the four entry points added 10 s of compilation to the first
+    fit (21 s against 11), its ``workqueue`` layer aborts on concurrent launches and its ``omp``
+    layer in a forked child, and it deals chunks out in advance, so that one slow core holds up
+    all. A launch here costs some 40 us, and `PARALLEL_WORK` keeps small problems away from it.
 """
 
 import hashlib
 import os
 import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 
 import numba
 from numba.core import caching
+from numba.np.ufunc import parallel
 
 FAST = {"contract", "nsz"}
 FAST_SUM = FAST | {"reassoc"}
@@ -74,45 +81,82 @@ def jit_sum(function):
                       no_cfunc_wrapper=True)(function)  # fmt: skip
 
 
+def inline(function):
+    """Write a helper out in its callers: each level of calls would be optimised once more."""
+    return numba.njit(inline="always", nogil=True, fastmath=FAST, error_model="numpy")(function)
+
+
 def entry(function):
     """Compile and cache a kernel that Python calls."""
     return _cached(numba.njit(nogil=True, fastmath=FAST, error_model="numpy")(function))
 
 
-def pjit(function):
-    """Compile and cache a parallel shell: a `prange` over chunks and nothing else."""
-    return _cached(
-        numba.njit(nogil=True, parallel=True, fastmath=FAST, error_model="numpy")(function)
-    )
+PARALLEL_WORK = 2_000_000  # arithmetic operations that are worth waking other threads for
 
 
-prange = numba.prange
+class _Helpers:
+    """Threads that help whoever launches; made on first use, and anew in a forked child."""
 
-_turn = threading.Lock()
-_process = os.getpid()
+    def __init__(self):
+        self.pool = None
+        self.lock = threading.Lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.forget)
+
+    def forget(self):
+        self.pool = None
+        self.lock = threading.Lock()
+
+    def submit(self, function):
+        with self.lock:
+            if self.pool is None:
+                most = max(1, numba.config.NUMBA_NUM_THREADS - 1)
+                self.pool = ThreadPoolExecutor(most, thread_name_prefix="fastgmm")
+            return self.pool.submit(function)
 
 
-def available_threads(n_threads=None):
-    """Return how many threads a launch may use: `n_threads`, or the caller's Numba setting."""
-    if os.getpid() != _process:
+_helpers = _Helpers()
+
+
+def threads_for(work, n_threads=None):
+    """Return how many threads to use for some number of arithmetic operations.
+
+    At most `n_threads`, or where that is None the caller's Numba setting; one for little work.
+    """
+    if work < PARALLEL_WORK:
         return 1
-    if n_threads is None:
+    if n_threads is not None:
+        return min(n_threads, numba.config.NUMBA_NUM_THREADS)
+    if parallel._is_initialized:  # asking would start Numba's own threads
         return numba.get_num_threads()
-    return min(n_threads, numba.config.NUMBA_NUM_THREADS)
+    return numba.config.NUMBA_NUM_THREADS
 
 
-def launch(serial, parallel, n_threads, n_chunks, *args):
-    """Call ``shell(n_chunks, *args)`` on at most `n_threads` threads."""
+def launch(kernel, n_threads, n_chunks, *args):
+    """Call ``kernel(begin, end, n_chunks, *args)`` until every chunk is done.
+
+    Chunks are handed out in small groups to whoever is free, the calling thread among them;
+    the outcome does not depend on who does which. An interrupt stops after the groups under
+    way, and no helper is still at work when this returns.
+    """
     if n_threads == 1 or n_chunks == 1:
-        serial(n_chunks, *args)
+        kernel(0, n_chunks, n_chunks, *args)
         return
-    before = numba.get_num_threads()
-    numba.set_num_threads(n_threads)
+    step = max(1, n_chunks // (4 * n_threads))
+    groups = deque(range(0, n_chunks, step))
+
+    def work():
+        with suppress(IndexError):  # the deque is empty: all groups are taken
+            while True:
+                begin = groups.popleft()
+                kernel(begin, min(begin + step, n_chunks), n_chunks, *args)
+
+    helpers = [_helpers.submit(work) for _ in range(min(n_threads, n_chunks) - 1)]
     try:
-        if numba.threading_layer() == "workqueue":
-            with _turn:
-                parallel(n_chunks, *args)
-        else:
-            parallel(n_chunks, *args)
+        work()
     finally:
-        numba.set_num_threads(before)
+        groups.clear()  # after an error nobody starts another group
+        running = [helper for helper in helpers if not helper.cancel()]
+        wait(running)
+    for helper in running:
+        helper.result()

@@ -31,28 +31,34 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._jit import entry, jit, jit_sum, pjit, prange
+from fastgmm._jit import entry, inline, jit, jit_sum
 from fastgmm._simd import (
     GRAM_ROWS,
     SQUARE,
     STRIP_VECTORS,
     VECTOR_BYTES,
+    count_bits,
     difference,
     float_bits,
     float_from_bits,
     gram_block,
+    live_bits,
+    lowest_bit,
     prefer_wide_vectors,
     row_norms_block,
     store_scaled_difference,
+    subtract_from_strip,
     weighted_gram_block,
+    weighted_sum_block,
 )
 
 FULL, TIED, DIAG, SPHERICAL = 0, 1, 2, 3
 
 DEAD = np.exp(-60.0)  # responsibilities below this share of the component's weight are left out
 LOWEST = -1e300  # log-densities are clamped here, so that no point has only infinite ones
-GATHER_COST = 34
+GATHER_COST = 4
 SQUARES_COST = 80
+STRIP_BYTES = 256  # of one feature: the points a block of row norms works on
 PANEL = 64  # live points gathered at a time: a panel of them stays in the first-level cache
 
 
@@ -61,6 +67,13 @@ class Data(NamedTuple):
 
     X: np.ndarray
     sample_weight: np.ndarray
+
+
+class Shares(NamedTuple):
+    """Responsibilities from outside: `labels` (n_samples,), or `resp`, or neither (both empty)."""
+
+    labels: np.ndarray
+    resp: np.ndarray
 
 
 class Operands(NamedTuple):
@@ -109,12 +122,15 @@ def matrix_rows(n_features):
     return (n_features + GRAM_ROWS - 1) // GRAM_ROWS * GRAM_ROWS
 
 
-def tile_size(n_samples, n_features):
-    """Points in a tile: few enough for the second-level cache, a multiple of every strip."""
-    size = 512
-    while size > 64 and size * n_features > 32768:
-        size //= 2
-    return min(size, (n_samples + 63) // 64 * 64)
+def tile_size(n_samples, n_features, itemsize):
+    """Points in a tile: as many whole strips as the second-level cache takes, an odd number.
+
+    An even number, a power of two above all, would put the rows of a tile on top of each other
+    in the first-level cache: loading 512 points of 16 features took 120 times as long as 480.
+    """
+    strip = STRIP_BYTES // itemsize
+    strips = 15 if n_features <= 8 else 7 if n_features <= 96 else 3
+    return min(strips, (n_samples + strip - 1) // strip) * strip
 
 
 _tile_size = jit(tile_size)
@@ -127,6 +143,7 @@ _gram_row_1, _gram_row_2, _gram_row_3 = (gram_block(1, c) for c in (1, 2, 3))
 _square_1, _square_2, _square_3, _square_4 = (
     weighted_gram_block([SQUARE] * r) for r in (1, 2, 3, 4)
 )
+_sums_1, _sums_2, _sums_3, _sums_4 = (weighted_sum_block(r) for r in (1, 2, 3, 4))
 _corner_1, _corner_2, _corner_3, _corner_4 = (
     weighted_gram_block(list(range(1, r + 1))) for r in (1, 2, 3, 4)
 )
@@ -196,13 +213,21 @@ def log_positive(x):
 def load_tile(X, start, count, tile):
     """Transpose points start ... start + count - 1 into `tile` (n_features, size), in place.
 
-    Places past `count` repeat the first point.
+    Places past `count` repeat the first point. Few features are gathered with lanes over
+    points, 1.1 cycles a number; many are copied row by row, 1.3.
     """
-    size = tile.shape[1]
-    for p in range(size):
-        i = start + p if p < count else start
-        for j in range(X.shape[1]):
-            tile[j, p] = X[i, j]
+    n_features, size = tile.shape
+    if n_features < 16:
+        for j in range(n_features):
+            for p in range(count):
+                tile[j, p] = X[start + p, j]
+    else:
+        for p in range(count):
+            for j in range(n_features):
+                tile[j, p] = X[start + p, j]
+    for p in range(count, size):
+        for j in range(n_features):
+            tile[j, p] = X[start, j]
 
 
 @jit
@@ -218,66 +243,62 @@ def load_weights(sample_weight, start, count, weight):
 
 
 @jit
-def subtract_mean(tile, start, mean, low, k, gaps):
-    """Write ``tile - mean[k] - low[k]`` for the next points. `gaps` is modified in place."""
+def subtract_mean(tile, means, lows, k, gaps):
+    """Write ``tile - means[k] - lows[k]``. `gaps` (n_features, size) is modified in place."""
+    size = tile.shape[1]
+    group = STRIP_VECTORS * (VECTOR_BYTES // tile.itemsize)
     for j in range(tile.shape[0]):
-        high_j, low_j = mean[k, j], low[k, j]
-        for p in range(gaps.shape[1]):
-            gaps[j, p] = difference(tile[j, start + p], high_j, low_j)
+        for p in range(0, size, group):
+            subtract_from_strip(tile, j * size + p, means[k, j], lows[k, j], gaps, j * size + p)
 
 
 # --- E-step: squared Mahalanobis distances ---------------------------------------------------
 
 
 @jit
-def add_row_norms(U, u, n_features, D, p, out, o):
-    """Add ``|U x|^2`` to `out` for one strip of the points in `D`; modified in place."""
-    ldd = D.shape[1]
+def mahalanobis_full(operands, tile, maha):
+    """Write the squared distances (n_components, tile). `maha` is modified in place.
+
+    Components run inside strips of points: the strip and its differences stay in the
+    first-level cache and a factor is read once a strip, 4 bytes a cycle. All in one function,
+    because a call with its 20 array fields costs as much as a strip of two features.
+    """
+    n_features, size = tile.shape
+    factors, means, lows = operands.factors, operands.means, operands.means_low
+    strip = STRIP_VECTORS * (VECTOR_BYTES // tile.itemsize)
+    gaps = np.empty((n_features, strip), tile.dtype)
     rest = n_features % 4
     last = n_features - rest
-    for j in range(0, last, 4):
-        _row_norms_4(U, u, n_features, j, D, ldd, p, out, o)
-    if rest == 3:
-        _row_norms_3(U, u, n_features, last, D, ldd, p, out, o)
-    elif rest == 2:
-        _row_norms_2(U, u, n_features, last, D, ldd, p, out, o)
-    elif rest == 1:
-        _row_norms_1(U, u, n_features, last, D, ldd, p, out, o)
-
-
-@jit
-def mahalanobis_full(operands, tile, gaps, maha):
-    """Write the squared distances (n_components, tile). `maha` is modified in place."""
-    n_features, size = tile.shape
-    width = gaps.shape[1]
-    strip = STRIP_VECTORS * (VECTOR_BYTES // tile.itemsize)
-    for k in range(maha.shape[0]):
-        for p in range(size):
-            maha[k, p] = 0.0
-        for start in range(0, size, width):
-            subtract_mean(tile, start, operands.means, operands.means_low, k, gaps)
-            for p in range(0, width, strip):
-                u = k * n_features * n_features
-                add_row_norms(
-                    operands.factors, u, n_features, gaps, p, maha, k * size + start + p
-                )
+    for p in range(0, size, strip):
+        for k in range(maha.shape[0]):
+            o = k * size + p
+            u = k * n_features * n_features
+            for j in range(n_features):
+                subtract_from_strip(tile, j * size + p, means[k, j], lows[k, j], gaps, j * strip)
+            for q in range(p, p + strip):
+                maha[k, q] = 0.0
+            for j in range(0, last, 4):
+                _row_norms_4(factors, u, n_features, j, gaps, strip, 0, maha, o)
+            if rest == 3:
+                _row_norms_3(factors, u, n_features, last, gaps, strip, 0, maha, o)
+            elif rest == 2:
+                _row_norms_2(factors, u, n_features, last, gaps, strip, 0, maha, o)
+            elif rest == 1:
+                _row_norms_1(factors, u, n_features, last, gaps, strip, 0, maha, o)
 
 
 @jit
 def whiten_tile(operands, tile, gaps, whitened):
     """Write ``U (x - center)`` for every point of a tile; both buffers modified in place."""
     n_features, size = tile.shape
-    width = gaps.shape[1]
-    zero = tile.dtype.type(0)
-    for start in range(0, size, width):
-        subtract_mean(tile, start, operands.center, operands.center_low, 0, gaps)
-        for j in range(n_features):
-            for p in range(width):
-                whitened[j, start + p] = zero
-            for l in range(j + 1):
-                u = operands.factors[0, j * n_features + l]
-                for p in range(width):
-                    whitened[j, start + p] += u * gaps[l, p]
+    subtract_mean(tile, operands.center, operands.center_low, 0, gaps)
+    for j in range(n_features):
+        for p in range(size):
+            whitened[j, p] = 0
+        for l in range(j + 1):
+            u = operands.factors[0, j * n_features + l]
+            for p in range(size):
+                whitened[j, p] += u * gaps[l, p]
 
 
 @jit
@@ -306,7 +327,7 @@ def euclidean(points, means, lows, k, maha):
             maha[k, p] += a * a
 
 
-@jit
+@inline
 def mahalanobis_tied(operands, tile, gaps, maha):
     """As `mahalanobis_full`; the tile is whitened once, then distances are Euclidean."""
     whitened = np.empty_like(tile)
@@ -338,7 +359,7 @@ def mahalanobis_diag(operands, tile, maha):
                 maha[k, p] += a * a
 
 
-@jit
+@inline
 def mahalanobis_spherical(operands, tile, maha):
     """As `mahalanobis_full`, with one factor a component."""
     size = tile.shape[1]
@@ -349,12 +370,12 @@ def mahalanobis_spherical(operands, tile, maha):
             maha[k, p] *= precision
 
 
-@jit
+@inline
 def mahalanobis(operands, tile, gaps, maha):
     """Write squared distances (n_components, tile) for any covariance type, in place."""
     prefer_wide_vectors()
     if operands.kind == FULL:
-        mahalanobis_full(operands, tile, gaps, maha)
+        mahalanobis_full(operands, tile, maha)
     elif operands.kind == TIED:
         mahalanobis_tied(operands, tile, gaps, maha)
     elif operands.kind == DIAG:
@@ -421,7 +442,7 @@ def dot(a, b):
     return result
 
 
-@jit
+@inline
 def responsibilities(offsets, maha, peak, total):
     """Turn squared distances into densities relative to `peak`, in place.
 
@@ -439,85 +460,94 @@ def responsibilities(offsets, maha, peak, total):
 @jit
 def count_live(resp, k, weight, dead):
     """Return how many points' weighted responsibilities matter."""
+    size = weight.size
     live = 0
-    for p in range(weight.size):
-        live += resp[k, p] > dead * weight[p]
+    for p in range(0, size, 32):
+        live += count_bits(live_bits(resp, k * size + p, weight, p, dead))
     return live
 
 
 @jit
 def list_live(resp, k, weight, dead, index):
-    """Write the places of the live points. `index` is modified in place, past the last too."""
+    """Write the places of the live points. `index` is modified in place."""
+    size = weight.size
     live = 0
-    for p in range(weight.size):
-        index[live] = p
-        live += resp[k, p] > dead * weight[p]
+    for p in range(0, size, 32):
+        bits = live_bits(resp, k * size + p, weight, p, dead)
+        while bits:
+            index[live] = p + lowest_bit(bits)
+            live += 1
+            bits &= bits - 1
 
 
 @jit_sum
-def first_of_tile(weight, gaps, first, k):
-    """Add ``sum w x`` and ``sum w`` to ``first[k]``, in place."""
-    n_features, size = gaps.shape
-    for j in range(n_features):
-        total = 0.0
-        for p in range(size):
-            total += weight[p] * gaps[j, p]
-        first[k, j] += total
+def total_of(resp, k):
+    """Return the sum of one row."""
     total = 0.0
-    for p in range(size):
-        total += weight[p]
-    first[k, n_features] += total
+    for p in range(resp.shape[1]):
+        total += resp[k, p]
+    return total
 
 
 @jit
-def gram_of_tile(weight, gaps, second, o):
-    """Add ``sum w x x^T`` (lower triangle) of all points to `second` from offset o, in place."""
+def moments_of_tile(weight, gaps, first, k, second, o):
+    """Add ``sum w x`` to ``first[k]`` and ``sum w x x^T`` (lower triangle) to `second`, in place.
+
+    Over all points of the tile; the matrix begins at offset o of `second`.
+    """
     n_features, size = gaps.shape
     n = size // (VECTOR_BYTES // gaps.itemsize)
     ld = second.shape[2]
     for row in range(0, n_features, SQUARE):
         height = min(SQUARE, n_features - row)
+        at = o + row * ld
+        to = k * first.shape[1] + row
         for col in range(0, row, SQUARE):
-            at = o + row * ld + col
             if height == 4:
-                _square_4(weight, gaps, size, n, row, col, second, at, ld)
+                _square_4(weight, gaps, size, n, row, col, second, at + col, ld)
             elif height == 3:
-                _square_3(weight, gaps, size, n, row, col, second, at, ld)
+                _square_3(weight, gaps, size, n, row, col, second, at + col, ld)
             elif height == 2:
-                _square_2(weight, gaps, size, n, row, col, second, at, ld)
+                _square_2(weight, gaps, size, n, row, col, second, at + col, ld)
             else:
-                _square_1(weight, gaps, size, n, row, col, second, at, ld)
-        at = o + row * ld + row
+                _square_1(weight, gaps, size, n, row, col, second, at + col, ld)
         if height == 4:
-            _corner_4(weight, gaps, size, n, row, row, second, at, ld)
+            _corner_4(weight, gaps, size, n, row, row, second, at + row, ld)
+            _sums_4(weight, gaps, size, n, row, first, to)
         elif height == 3:
-            _corner_3(weight, gaps, size, n, row, row, second, at, ld)
+            _corner_3(weight, gaps, size, n, row, row, second, at + row, ld)
+            _sums_3(weight, gaps, size, n, row, first, to)
         elif height == 2:
-            _corner_2(weight, gaps, size, n, row, row, second, at, ld)
+            _corner_2(weight, gaps, size, n, row, row, second, at + row, ld)
+            _sums_2(weight, gaps, size, n, row, first, to)
         else:
-            _corner_1(weight, gaps, size, n, row, row, second, at, ld)
+            _corner_1(weight, gaps, size, n, row, row, second, at + row, ld)
+            _sums_1(weight, gaps, size, n, row, first, to)
 
 
 @jit
-def gather_live(operands, X, start, index, count, k, root, panel):
-    """Write ``root (x - mean_k)`` and ``root`` of `count` live points, a row each, in place."""
+def gather_live(operands, X, start, index, begin, count, k, root, panel):
+    """Write ``root (x - mean_k)`` and ``root`` of `count` live points, a row each, in place.
+
+    Whole vectors are read, past the end of a row too, where memory allows: what they bring
+    falls into columns that nobody reads.
+    """
     n_features = X.shape[1]
     ld = panel.shape[1]
     means, lows = operands.means, operands.means_low
     lanes = VECTOR_BYTES // X.itemsize
-    last = n_features - lanes
     for m in range(count):
-        scale = root[m]
-        i = (start + index[m]) * n_features
-        if last >= 0:
-            for j in range(0, last, lanes):
-                store_scaled_difference(X, i + j, means, lows, k * ld + j, scale, panel, m * ld + j)
-            j = last  # overlaps the vector before where the features fill no whole vectors
-            store_scaled_difference(X, i + j, means, lows, k * ld + j, scale, panel, m * ld + j)
+        row = start + index[begin + m]
+        i = row * n_features
+        if i + ld <= X.size:
+            for j in range(0, n_features, lanes):
+                store_scaled_difference(
+                    X, i + j, means, lows, k * ld + j, root[m], panel, m * ld + j
+                )
         else:
             for j in range(n_features):
-                panel[m, j] = scale * difference(X[start + index[m], j], means[k, j], lows[k, j])
-        panel[m, n_features] = scale
+                panel[m, j] = root[m] * difference(X[row, j], means[k, j], lows[k, j])
+        panel[m, n_features] = root[m]
 
 
 @jit
@@ -554,41 +584,44 @@ def last_row_of_gram(panel, n, n_features, first, o):
             _gram_row_1(panel, ld, n, n_features, col, first, o + col)
 
 
-@jit
-def gram_of_live(operands, X, start, index, live, k, resp, panel, first, second, o):
-    """Add the moments of a component's live points to `first` and `second`, in place."""
+@inline
+def moments_of_live(operands, X, start, index, live, k, resp, panel, first, second, o):
+    """As `moments_of_tile`, over the live points only, with lanes over features."""
     n_features = X.shape[1]
-    root = np.empty(PANEL, X.dtype)
+    root = np.ones(PANEL, X.dtype)
     for begin in range(0, live, PANEL):
         n = min(PANEL, live - begin)
         for m in range(n):
-            root[m] = np.sqrt(resp[k, index[begin + m]])
-        gather_live(operands, X, start, index[begin:], n, k, root, panel)
+            root[m] = resp[k, index[begin + m]]
+        for m in range(PANEL):  # apart from the gathering above, so that it vectorises
+            root[m] = np.sqrt(root[m])
+        gather_live(operands, X, start, index, begin, n, k, root, panel)
         last_row_of_gram(panel, n, n_features, first, k * first.shape[1])
         gram_of_panel(panel, n, n_features, second, o)
 
 
-@jit
-def accumulate_matrices(operands, X, start, tile, resp, weight, first, second):
+@inline
+def accumulate_matrices(operands, X, start, tile, gaps, resp, weight, first, second):
     """Add the moments of a tile for full and tied covariances, in place."""
     n_features, size = tile.shape
-    index = np.empty(size + 1, np.intp)
-    gaps = np.empty_like(tile)
+    index = np.empty(size, np.intp)
     tile_weight = np.empty(size, tile.dtype)
     panel = np.zeros((PANEL, first.shape[1]), X.dtype)
     matrix = second.shape[1] * second.shape[2] if operands.kind == FULL else 0
+    cost = GATHER_COST * (VECTOR_BYTES // tile.itemsize)
     for k in range(resp.shape[0]):
         dead = DEAD * operands.weights[k]
         live = count_live(resp, k, weight, dead)
-        if live * GATHER_COST > size * n_features:
-            subtract_mean(tile, 0, operands.means, operands.means_low, k, gaps)
-            for p in range(size):
-                tile_weight[p] = resp[k, p]
-            first_of_tile(tile_weight, gaps, first, k)
-            gram_of_tile(tile_weight, gaps, second, k * matrix)
+        if live * cost > size * n_features:
+            subtract_mean(tile, operands.means, operands.means_low, k, gaps)
+            for p in range(size):  # no subnormal numbers: arithmetic on them is slow
+                value = resp[k, p]
+                tile_weight[p] = value if value > dead * weight[p] else 0.0
+            moments_of_tile(tile_weight, gaps, first, k, second, k * matrix)
+            first[k, n_features] += total_of(resp, k)
         elif live:
             list_live(resp, k, weight, dead, index)
-            gram_of_live(
+            moments_of_live(
                 operands, X, start, index, live, k, resp, panel, first, second, k * matrix
             )
 
@@ -607,10 +640,7 @@ def squares_of_tile(operands, tile, resp, k, first, second):
             s2 += weighted * x
         first[k, j] += s1
         second[0, k, j] += s2
-    total = 0.0
-    for p in range(size):
-        total += resp[k, p]
-    first[k, n_features] += total
+    first[k, n_features] += total_of(resp, k)
 
 
 @jit
@@ -630,11 +660,11 @@ def squares_of_live(operands, X, start, index, live, k, resp, first, second):
     first[k, n_features] += total
 
 
-@jit
+@inline
 def accumulate_squares(operands, X, start, tile, resp, weight, first, second):
     """Add the moments of a tile for diag and spherical covariances, in place."""
     n_features, size = tile.shape
-    index = np.empty(size + 1, np.intp)
+    index = np.empty(size, np.intp)
     for k in range(resp.shape[0]):
         dead = DEAD * operands.weights[k]
         live = count_live(resp, k, weight, dead)
@@ -645,12 +675,12 @@ def accumulate_squares(operands, X, start, tile, resp, weight, first, second):
             squares_of_live(operands, X, start, index, live, k, resp, first, second)
 
 
-@jit
-def accumulate(operands, X, start, tile, resp, weight, first, second):
+@inline
+def accumulate(operands, X, start, tile, gaps, resp, weight, first, second):
     """Add the moments of a tile for any covariance type, in place."""
     prefer_wide_vectors()
     if operands.kind == FULL or operands.kind == TIED:
-        accumulate_matrices(operands, X, start, tile, resp, weight, first, second)
+        accumulate_matrices(operands, X, start, tile, gaps, resp, weight, first, second)
     else:
         accumulate_squares(operands, X, start, tile, resp, weight, first, second)
 
@@ -665,21 +695,32 @@ def chunk_tiles(chunk, n_chunks, n_samples, size):
     return chunk * n_tiles // n_chunks, (chunk + 1) * n_tiles // n_chunks
 
 
-@jit
-def gap_width(n_features, size, itemsize):
-    """Return how many points of a tile have a mean subtracted at a time: those that fit in L1."""
-    if n_features * size * itemsize <= 24576:
-        return size
-    return STRIP_VECTORS * (VECTOR_BYTES // itemsize)
+@inline
+def given_responsibilities(labels, given, start, count, resp):
+    """Write the shares of a tile's points that the caller gave; `resp` is modified in place.
+
+    `labels` (n_samples,) names each point's component, `given` (n_samples, n_components) its
+    shares; where both are empty every point belongs to the one component.
+    """
+    n_components, size = resp.shape
+    for k in range(n_components):
+        for p in range(size):
+            i = start + min(p, count - 1)
+            if labels.size:
+                resp[k, p] = 1.0 * (labels[i] == k)
+            elif given.size:
+                resp[k, p] = given[i, k]
+            else:
+                resp[k, p] = 1.0
 
 
-@jit
-def em_chunk(chunk, n_chunks, data, operands, moments):
-    """Run both steps over one chunk; its row of `moments` is modified in place."""
+@inline
+def em_chunk(chunk, n_chunks, data, given, operands, moments):
+    """Run both steps over one chunk, or the M-step alone; its row of `moments` changes in place."""
     n_samples, n_features = data.X.shape
-    size = _tile_size(n_samples, n_features)
+    size = _tile_size(n_samples, n_features, data.X.itemsize)
     tile = np.empty((n_features, size), data.X.dtype)
-    gaps = np.empty((n_features, gap_width(n_features, size, data.X.itemsize)), data.X.dtype)
+    gaps = np.empty_like(tile)
     resp = np.empty((operands.weights.size, size))
     peak, total, weight = np.empty(size), np.empty(size), np.empty(size)
     first, second = moments.first[chunk], moments.second[chunk]
@@ -689,71 +730,26 @@ def em_chunk(chunk, n_chunks, data, operands, moments):
         count = min(size, n_samples - start)
         load_tile(data.X, start, count, tile)
         load_weights(data.sample_weight, start, count, weight)
-        mahalanobis(operands, tile, gaps, resp)
-        responsibilities(operands.offsets, resp, peak, total)
-        moments.log_likelihood[chunk] += dot(peak, weight)
+        if operands.offsets.size:
+            mahalanobis(operands, tile, gaps, resp)
+            responsibilities(operands.offsets, resp, peak, total)
+            moments.log_likelihood[chunk] += dot(peak, weight)
+        else:
+            given_responsibilities(given.labels, given.resp, start, count, resp)
+            total.fill(1.0)
         scale_columns(resp, weight, total)
-        accumulate(operands, data.X, start, tile, resp, weight, first, second)
+        accumulate(operands, data.X, start, tile, gaps, resp, weight, first, second)
 
 
 @entry
-def em_pass_serial(n_chunks, data, operands, moments):
-    """Add the moments of every chunk to `moments`, in place, on the calling thread."""
-    for chunk in range(n_chunks):
-        em_chunk(chunk, n_chunks, data, operands, moments)
+def em_pass(begin, end, n_chunks, data, given, operands, moments):
+    """Add the moments of some chunks to `moments`, in place.
 
-
-@pjit
-def em_pass_parallel(n_chunks, data, operands, moments):
-    """As `em_pass_serial`, on Numba's threads."""
-    for chunk in prange(n_chunks):
-        em_chunk(chunk, n_chunks, data, operands, moments)
-
-
-@jit
-def given_chunk(chunk, n_chunks, data, labels, resp, operands, moments):
-    """Sum the moments of one chunk under given labels or given responsibilities, in place.
-
-    Where both are empty, every point belongs to the one component.
+    Where `operands.offsets` is empty the responsibilities are those `given`, and there is no
+    log-likelihood.
     """
-    n_samples, n_features = data.X.shape
-    size = _tile_size(n_samples, n_features)
-    tile = np.empty((n_features, size), data.X.dtype)
-    tile_resp = np.empty((operands.weights.size, size))
-    weight = np.empty(size)
-    begin, end = chunk_tiles(chunk, n_chunks, n_samples, size)
-    for t in range(begin, end):
-        start = t * size
-        count = min(size, n_samples - start)
-        load_tile(data.X, start, count, tile)
-        load_weights(data.sample_weight, start, count, weight)
-        for k in range(operands.weights.size):
-            for p in range(size):
-                i = start + min(p, count - 1)
-                share = 1.0
-                if labels.size:
-                    share = 1.0 * (labels[i] == k)
-                elif resp.size:
-                    share = resp[i, k]
-                tile_resp[k, p] = share * weight[p]
-        accumulate(
-            operands, data.X, start, tile, tile_resp, weight,
-            moments.first[chunk], moments.second[chunk],
-        )  # fmt: skip
-
-
-@entry
-def given_pass_serial(n_chunks, data, labels, resp, operands, moments):
-    """Add the moments under given labels or responsibilities to `moments`, in place."""
-    for chunk in range(n_chunks):
-        given_chunk(chunk, n_chunks, data, labels, resp, operands, moments)
-
-
-@pjit
-def given_pass_parallel(n_chunks, data, labels, resp, operands, moments):
-    """As `given_pass_serial`, on Numba's threads."""
-    for chunk in prange(n_chunks):
-        given_chunk(chunk, n_chunks, data, labels, resp, operands, moments)
+    for chunk in range(begin, end):
+        em_chunk(chunk, n_chunks, data, given, operands, moments)
 
 
 @jit
@@ -767,13 +763,13 @@ def write_labels(resp, start, count, labels):
         labels[start + p] = best
 
 
-@jit
+@inline
 def infer_chunk(chunk, n_chunks, X, operands, log_prob, proba, labels):
     """Fill one chunk's rows of the outputs that are not empty, in place."""
     n_samples, n_features = X.shape
-    size = _tile_size(n_samples, n_features)
+    size = _tile_size(n_samples, n_features, X.itemsize)
     tile = np.empty((n_features, size), X.dtype)
-    gaps = np.empty((n_features, gap_width(n_features, size, X.itemsize)), X.dtype)
+    gaps = np.empty_like(tile)
     resp = np.empty((operands.weights.size, size))
     peak, total, one = np.empty(size), np.empty(size), np.ones(size)
     begin, end = chunk_tiles(chunk, n_chunks, n_samples, size)
@@ -796,14 +792,7 @@ def infer_chunk(chunk, n_chunks, X, operands, log_prob, proba, labels):
 
 
 @entry
-def infer_pass_serial(n_chunks, X, operands, log_prob, proba, labels):
-    """Fill the outputs that are not empty: log-likelihoods, responsibilities, labels."""
-    for chunk in range(n_chunks):
-        infer_chunk(chunk, n_chunks, X, operands, log_prob, proba, labels)
-
-
-@pjit
-def infer_pass_parallel(n_chunks, X, operands, log_prob, proba, labels):
-    """As `infer_pass_serial`, on Numba's threads."""
-    for chunk in prange(n_chunks):
+def infer_pass(begin, end, n_chunks, X, operands, log_prob, proba, labels):
+    """Fill some chunks of the outputs that are not empty: log-likelihoods, shares, labels."""
+    for chunk in range(begin, end):
         infer_chunk(chunk, n_chunks, X, operands, log_prob, proba, labels)

@@ -9,9 +9,9 @@ import numpy as np
 
 from fastgmm import _kernels, _kmeans_kernels
 from fastgmm._covariance import COVARIANCE_TYPES
-from fastgmm._jit import available_threads, launch
+from fastgmm._jit import launch, threads_for
 from fastgmm._kmeans_kernels import Clusters
-from fastgmm._passes import Data, Pass, chunk_count, split
+from fastgmm._passes import Pass, chunk_count, split
 
 _MAX_ITER = 300
 _TOL = 1e-4
@@ -67,17 +67,23 @@ def seed_rows(data, n_clusters, random_state, n_threads=None):
     """
     n_samples, n_features = data.X.shape
     n_trials = 2 + int(np.log(n_clusters))
-    size = _kernels.tile_size(n_samples, n_features)
+    size = _kernels.tile_size(n_samples, n_features, data.X.itemsize)
     closest = np.full(n_samples, np.inf)
 
     def play(chosen, rows):
         """Take in the chosen row; return the candidates' potentials, tile by tile."""
         centers = data.X[[rows[0] if chosen is None else chosen, *rows]].astype(np.float64)
         potential = np.empty((len(rows), -(-n_samples // size)))
-        n_chunks = chunk_count(n_samples, n_features)
-        launch(_kmeans_kernels.seeding_serial, _kmeans_kernels.seeding_parallel,
-               available_threads(n_threads), n_chunks, data, int(chosen is not None),
-               *split(centers, data.X.dtype), closest, potential)  # fmt: skip
+        launch(
+            _kmeans_kernels.seeding_pass,
+            threads_for(data.X.size * len(centers) * 3, n_threads),
+            chunk_count(data.X),
+            data,
+            int(chosen is not None),
+            *split(centers, data.X.dtype),
+            closest,
+            potential,
+        )
         return potential
 
     def pull(rows):
@@ -125,9 +131,9 @@ class _Assignment:
 
     def __init__(self, data, n_clusters, n_threads):
         n_samples, n_features = data.X.shape
-        n_chunks = chunk_count(n_samples, n_features, 8 * n_clusters * (n_features + 1))
+        n_chunks = chunk_count(data.X, 8 * n_clusters * (n_features + 1))
         self.data = data
-        self.n_threads = available_threads(n_threads)
+        self.n_threads = threads_for(data.X.size * n_clusters * 3, n_threads)
         self.labels = np.full(n_samples, -1, np.int32)
         self._clusters = Clusters(
             np.empty((n_chunks, n_clusters, n_features)),
@@ -139,9 +145,15 @@ class _Assignment:
         """Return the sums about the centers, the clusters' weights and the labels changed."""
         for array in self._clusters:
             array.fill(0)
-        launch(_kmeans_kernels.lloyd_serial, _kmeans_kernels.lloyd_parallel, self.n_threads,
-               len(self._clusters.changed), self.data, *split(centers, self.data.X.dtype),
-               self.labels, self._clusters)  # fmt: skip
+        launch(
+            _kmeans_kernels.lloyd_pass,
+            self.n_threads,
+            len(self._clusters.changed),
+            self.data,
+            *split(centers, self.data.X.dtype),
+            self.labels,
+            self._clusters,
+        )
         return (array.sum(axis=0) for array in self._clusters)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._jit import entry, jit, pjit, prange
+from fastgmm._jit import entry, inline, jit
 from fastgmm._kernels import _tile_size, chunk_tiles, euclidean, load_tile, load_weights
 from fastgmm._simd import difference, prefer_wide_vectors
 
@@ -39,11 +39,11 @@ def nearest(distances, best, label):
             label[p] = k if closer else label[p]
 
 
-@jit
+@inline
 def lloyd_chunk(chunk, n_chunks, data, centers, lows, labels, clusters):
     """Assign one chunk to the nearest centers and sum about them, in place."""
     n_samples, n_features = data.X.shape
-    size = _tile_size(n_samples, n_features)
+    size = _tile_size(n_samples, n_features, data.X.itemsize)
     tile = np.empty((n_features, size), data.X.dtype)
     distances = np.empty((centers.shape[0], size))
     best, label, weight = np.empty(size), np.empty(size, np.int64), np.empty(size)
@@ -67,20 +67,13 @@ def lloyd_chunk(chunk, n_chunks, data, centers, lows, labels, clusters):
 
 
 @entry
-def lloyd_serial(n_chunks, data, centers, lows, labels, clusters):
+def lloyd_pass(begin, end, n_chunks, data, centers, lows, labels, clusters):
     """Assign every row to its nearest center; `labels` and `clusters` modified in place."""
-    for chunk in range(n_chunks):
+    for chunk in range(begin, end):
         lloyd_chunk(chunk, n_chunks, data, centers, lows, labels, clusters)
 
 
-@pjit
-def lloyd_parallel(n_chunks, data, centers, lows, labels, clusters):
-    """As `lloyd_serial`, on Numba's threads."""
-    for chunk in prange(n_chunks):
-        lloyd_chunk(chunk, n_chunks, data, centers, lows, labels, clusters)
-
-
-@jit
+@inline
 def seeding_chunk(chunk, n_chunks, data, chosen, candidates, lows, closest, potential):
     """Take the chosen center into `closest` and sum the potential of every candidate, in place.
 
@@ -90,7 +83,7 @@ def seeding_chunk(chunk, n_chunks, data, chosen, candidates, lows, closest, pote
     """
     prefer_wide_vectors()
     n_samples, n_features = data.X.shape
-    size = _tile_size(n_samples, n_features)
+    size = _tile_size(n_samples, n_features, data.X.itemsize)
     tile = np.empty((n_features, size), data.X.dtype)
     distances = np.empty((candidates.shape[0], size))
     weight = np.empty(size)
@@ -113,14 +106,7 @@ def seeding_chunk(chunk, n_chunks, data, chosen, candidates, lows, closest, pote
 
 
 @entry
-def seeding_serial(n_chunks, data, chosen, candidates, lows, closest, potential):
+def seeding_pass(begin, end, n_chunks, data, chosen, candidates, lows, closest, potential):
     """Run one round of k-means++; `closest` and `potential` modified in place."""
-    for chunk in range(n_chunks):
-        seeding_chunk(chunk, n_chunks, data, chosen, candidates, lows, closest, potential)
-
-
-@pjit
-def seeding_parallel(n_chunks, data, chosen, candidates, lows, closest, potential):
-    """As `seeding_serial`, on Numba's threads."""
-    for chunk in prange(n_chunks):
+    for chunk in range(begin, end):
         seeding_chunk(chunk, n_chunks, data, chosen, candidates, lows, closest, potential)

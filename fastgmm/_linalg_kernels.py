@@ -6,7 +6,7 @@ contiguous rows, vectorise, and share the matrices among the library's own threa
 
 import numpy as np
 
-from fastgmm._jit import entry, jit_sum, pjit, prange
+from fastgmm._jit import entry, jit_sum
 
 
 @jit_sum
@@ -45,17 +45,10 @@ def factorize_one(covariances, m, factors, log_det):
 
 
 @entry
-def factorize_serial(n_matrices, covariances, factors, log_det):
-    """Factorize every matrix (n_matrices, n, n); `factors` and `log_det` modified in place.
+def factorize_pass(begin, end, n_matrices, covariances, factors, log_det):
+    """Factorize some of the matrices (n_matrices, n, n); `factors` and `log_det` modified in place.
 
     `log_det` receives the log-determinants of the factors: half of minus the matrices' own.
     """
-    for m in range(n_matrices):
-        factorize_one(covariances, m, factors, log_det)
-
-
-@pjit
-def factorize_parallel(n_matrices, covariances, factors, log_det):
-    """As `factorize_serial`, on Numba's threads."""
-    for m in prange(n_matrices):
+    for m in range(begin, end):
         factorize_one(covariances, m, factors, log_det)

@@ -73,8 +73,7 @@ def _read_members(file):
             if member.compress_type != zipfile.ZIP_STORED or member.file_size > size:
                 raise ModelFileError("is not laid out as Mixture.save does; save it again.")
         return {
-            member.filename.removesuffix(".npy"): _read_array(archive, member)
-            for member in members
+            member.filename.removesuffix(".npy"): _read_array(archive, member) for member in members
         }
 
 

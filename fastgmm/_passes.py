@@ -10,13 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm import _kernels
-from fastgmm._jit import available_threads, launch
-from fastgmm._kernels import Data, Moments, Operands
+from fastgmm._jit import launch, threads_for
+from fastgmm._kernels import Moments, Operands, Shares
 
 _MOMENT_BYTES = 16 * 2**20  # memory for the moments of all chunks together
 _MAX_CHUNKS = 64
 _TILES_PER_CHUNK = 4
+_WORK = 10  # operations a number and component, roughly: enough to tell little from much
 _EMPTY = np.empty(0)
+_NOTHING_GIVEN = Shares(np.empty(0, np.int32), np.empty((0, 0)))
 
 
 class Statistics(NamedTuple):
@@ -38,9 +40,9 @@ def merge(a, b):
     return Statistics(*(x + y for x, y in zip(a, b, strict=True)))
 
 
-def chunk_count(n_samples, n_features, bytes_per_chunk=1):
+def chunk_count(X, bytes_per_chunk=1):
     """Return the number of chunks, a power of two that depends on shapes alone."""
-    tiles = -(-n_samples // _kernels.tile_size(n_samples, n_features))
+    tiles = -(-len(X) // _kernels.tile_size(*X.shape, X.itemsize))
     most = min(_MAX_CHUNKS, tiles // _TILES_PER_CHUNK, max(4, _MOMENT_BYTES // bytes_per_chunk))
     return 1 << max(most, 1).bit_length() - 1
 
@@ -96,23 +98,25 @@ class Pass:
         n_samples, n_features = data.X.shape
         self.data = data
         self.covariance_type = covariance_type
-        self.n_threads = available_threads(n_threads)
+        self.n_threads = threads_for(data.X.size * n_components * _WORK, n_threads)
         self.total_weight = data.sample_weight.sum() if data.sample_weight.size else n_samples
         width = _kernels.row_width(n_features, data.X.itemsize)
         matrices, rows = covariance_type.moment_rows(n_components, n_features)
         size = 8 * width * (n_components + matrices * rows)
-        n_chunks = chunk_count(n_samples, n_features, size)
+        n_chunks = chunk_count(data.X, size)
         self._moments = Moments(
             np.empty((n_chunks, n_components, width)),
             np.empty((n_chunks, matrices, rows, width)),
             np.empty(n_chunks),
         )
 
-    def _launch(self, serial, parallel, *args):
+    def _launch(self, operands, shares):
         for array in self._moments:
             array.fill(0.0)
         n_chunks = len(self._moments.log_likelihood)
-        launch(serial, parallel, self.n_threads, n_chunks, self.data, *args, self._moments)
+        launch(
+            _kernels.em_pass, self.n_threads, n_chunks, self.data, shares, operands, self._moments
+        )
         n_features = self.data.X.shape[1]
         first, second, log_likelihood = (
             array.sum(axis=0) if n_chunks > 1 else array[0].copy() for array in self._moments
@@ -127,7 +131,7 @@ class Pass:
     def expectation(self, parameters):
         """Return the statistics of the data under `parameters`."""
         operands = make_operands(self.covariance_type, parameters, self.data.X.dtype)
-        return self._launch(_kernels.em_pass_serial, _kernels.em_pass_parallel, operands)
+        return self._launch(operands, _NOTHING_GIVEN)
 
     def given(self, means, labels=None, resp=None):
         """Return statistics about `means` under given labels or responsibilities.
@@ -139,28 +143,23 @@ class Pass:
         width = _kernels.row_width(means.shape[1], dtype.itemsize)
         none = np.empty((1, 0), dtype)
         operands = Operands(self.covariance_type.kind, *split(means, dtype, width), none, _EMPTY,
-                            np.zeros(len(means)), none, none, none, none)  # fmt: skip
-        labels = np.empty(0, np.int32) if labels is None else labels
-        resp = np.empty((0, 0)) if resp is None else resp
-        return self._launch(
-            _kernels.given_pass_serial, _kernels.given_pass_parallel, labels, resp, operands
+                            np.ones(len(means)), none, none, none, none)  # fmt: skip
+        shares = Shares(
+            _NOTHING_GIVEN.labels if labels is None else labels,
+            _NOTHING_GIVEN.resp if resp is None else resp,
         )
+        return self._launch(operands, shares)
 
 
 def infer(X, operands, n_threads, log_prob=None, proba=None, labels=None):
     """Fill the given outputs in place: log-likelihoods, responsibilities, labels."""
-    n_chunks = chunk_count(*X.shape)
     launch(
-        _kernels.infer_pass_serial,
-        _kernels.infer_pass_parallel,
-        available_threads(n_threads) if n_chunks > 1 else 1,
-        n_chunks,
+        _kernels.infer_pass,
+        threads_for(X.size * len(operands.weights) * _WORK, n_threads),
+        chunk_count(X),
         X,
         operands,
         np.empty(0, X.dtype) if log_prob is None else log_prob,
         np.empty((0, 0), X.dtype) if proba is None else proba,
         np.empty(0, np.intp) if labels is None else labels,
     )
-
-
-__all__ = ["Data", "Pass", "Statistics", "chunk_count", "infer", "make_operands", "merge", "split"]

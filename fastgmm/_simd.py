@@ -254,6 +254,102 @@ def weighted_gram_block(widths):
     return add_weighted_gram
 
 
+def weighted_sum_block(rows):
+    """Make ``f(w, D, ldd, n, row, out, o)``: add ``D[row : row + rows] @ w`` to `out` from o.
+
+    Lanes run over the points, n vectors of them; `out` float64 is modified in place.
+    """
+
+    @intrinsic
+    def add_weighted_sum(typingctx, w, D, ldd, n, row, out, o):
+        def generate(context, builder, signature, args):
+            _, _, ldd, n, row, _, o = args
+            w, d, total = (_data(context, builder, signature, args, i) for i in (0, 1, 5))
+            vectors = _Vectors(builder, d.type.pointee)
+
+            def left(t, r):
+                feature = builder.mul(builder.add(row, _index(r)), ldd)
+                return vectors.load(d, builder.add(feature, builder.mul(t, _index(vectors.lanes))))
+
+            def right(t, c):
+                return vectors.load(w, builder.mul(t, _index(vectors.lanes)))
+
+            acc = _accumulate(vectors, [1] * rows, n, left, right)
+            for r, (register,) in enumerate(acc):
+                vectors.add_sum_to_double(register, total, builder.add(o, _index(r)))
+            return context.get_dummy_value()
+
+        i8 = types.intp
+        return types.void(w, D, i8, i8, i8, out, i8), generate
+
+    return add_weighted_sum
+
+
+@intrinsic
+def subtract_from_strip(typingctx, x, i, high, low, out, o):
+    """Write ``x - high - low`` for the points of one block of row norms.
+
+    `x` is read from offset i, `out` written from offset o; `high` and `low` are scalars.
+    """
+
+    def generate(context, builder, signature, args):
+        _, i, high, low, _, o = args
+        x, out = (_data(context, builder, signature, args, position) for position in (0, 4))
+        vectors = _Vectors(builder, x.type.pointee)
+        high, low = vectors.splat(high), vectors.splat(low)
+        for c in range(STRIP_VECTORS):
+            step = _index(c * vectors.lanes)
+            gap = builder.fsub(vectors.load(x, builder.add(i, step)), high)
+            if vectors.itemsize == 4:
+                gap = builder.fsub(gap, low)
+            vectors.store(gap, out, builder.add(o, step))
+        return context.get_dummy_value()
+
+    i8 = types.intp
+    return types.void(x, i8, high, low, out, i8), generate
+
+
+@intrinsic
+def live_bits(typingctx, resp, i, weight, p, dead):
+    """Return a bit for each of 32 places: whether ``resp[i:] > dead * weight[p:]``, float64."""
+
+    def generate(context, builder, signature, args):
+        _, i, _, p, dead = args
+        resp, weight = (_data(context, builder, signature, args, position) for position in (0, 2))
+        vectors = _Vectors(builder, ir.DoubleType())
+        dead = vectors.splat(dead)
+        word = ir.IntType(64)
+        bits = ir.Constant(word, 0)
+        for c in range(0, 32, vectors.lanes):
+            bound = builder.fmul(vectors.load(weight, builder.add(p, _index(c))), dead)
+            live = builder.fcmp_ordered(">", vectors.load(resp, builder.add(i, _index(c))), bound)
+            part = builder.zext(builder.bitcast(live, ir.IntType(vectors.lanes)), word)
+            bits = builder.or_(bits, builder.shl(part, ir.Constant(word, c)))
+        return bits
+
+    return types.int64(resp, types.intp, weight, types.intp, types.float64), generate
+
+
+@intrinsic
+def count_bits(typingctx, bits):
+    """Return how many bits of a non-negative int64 are set."""
+
+    def generate(context, builder, signature, args):
+        return builder.ctpop(args[0])
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def lowest_bit(typingctx, bits):
+    """Return the place of the lowest set bit of a positive int64."""
+
+    def generate(context, builder, signature, args):
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), generate
+
+
 @intrinsic
 def store_scaled_difference(typingctx, x, i, high, low, j, scale, out, o):
     """Store one vector of ``(x - high - low) * scale``.

@@ -83,6 +83,33 @@ def test_k_means_start_is_the_m_step_of_its_labels(covariance_type, dtype, asser
     assert_close(ours, expected.covariances, rtol)
 
 
+@each_type
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_k_means_start_on_clusters_far_apart(covariance_type, dtype, assert_close):
+    """Covariances are about each cluster's own mean, so no distance between them costs digits."""
+    distance = 1e7 if dtype is np.float64 else 1e4
+    X, labels = problems.blobs(distance=distance)
+    X = X.astype(dtype)
+    start = start_of(X, 4, covariance_type=covariance_type, random_state=0)
+    expected = problems.separate_parameters(X, labels, covariance_type)
+    order = slice(None) if covariance_type == "tied" else np.argsort(start.means[:, 0])
+    rounding = distance * np.finfo(dtype).eps  # of the coordinates, in standard deviations
+    assert_close(start.covariances[order], expected.covariances, max(rounding, 1e-6))
+
+
+@each_type
+@each_init
+def test_a_start_as_small_as_reg_covar_has_not_collapsed(init_params, covariance_type):
+    """Starts on single rows grow from there; only what EM makes of them can collapse."""
+    X = problems.overlapping(331, 2, 3).X
+    options = {"init_params": init_params, "covariance_type": covariance_type}
+    plain = fastgmm.fit(X, 3, **options, random_state=0, max_iter=500)
+    for on_collapse in ("raise", "reset"):
+        model = fastgmm.fit(X, 3, **options, random_state=0, max_iter=500, on_collapse=on_collapse)
+        assert model == plain
+    assert tuple(plain.regularized) == ()
+
+
 @pytest.mark.parametrize(("n_features", "n_components"), [(1, 3), (2, 5), (6, 8), (20, 7)])
 def test_k_means_is_as_good_as_scikit_learns(n_features, n_components):
     """Inertia on overlapping data: the best of five within 5% and the mean within 10%."""

@@ -1,13 +1,17 @@
-"""The exponential and the logarithm that the kernels inline, against exact decimals."""
+"""What the kernels compute: sums of a pass, and the exponential and logarithm they inline."""
 
 import math
 from decimal import Decimal, localcontext
 
 import numpy as np
+import problems
 import pytest
+import reference
 
-from fastgmm import _kernels
+from fastgmm import Mixture, _kernels
+from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._jit import entry
+from fastgmm._passes import Data, Pass, merge
 
 
 @entry
@@ -96,3 +100,53 @@ def test_log_is_within_4e_16():
     errors = relative_errors(fast_log(x), x, "ln")
     assert np.abs(errors).max() < 4e-16
     assert fast_log(np.ones(1))[0] == 0.0
+
+
+def sums_of(problem, X, sample_weight):
+    """The library's statistics of some rows under the start of a problem."""
+    model = Mixture.from_parameters(*problem.parameters)
+    kind = COVARIANCE_TYPES[problem.covariance_type]
+    source = Pass(Data(X, sample_weight), kind, model.n_components)
+    return source.expectation(model._parameters)
+
+
+each_type = pytest.mark.parametrize("covariance_type", reference.COVARIANCE_TYPES)
+
+
+@each_type
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shape", [(50, 1, 1), (613, 5, 4), (1201, 33, 3), (5003, 2, 6)])
+def test_sums_of_a_pass(covariance_type, dtype, shape, assert_close):
+    """Moments about the means of the iteration, of all rows with their weights."""
+    problem = problems.overlapping(*shape, covariance_type)
+    X = problem.X.astype(dtype)
+    w = np.random.default_rng(0).exponential(size=len(X))
+    ours = sums_of(problem, X, w)
+    p = problem.parameters
+    resp = reference.responsibilities(X, *p)
+    nk, first, second = reference.statistics(X, resp, problem.means, w)
+    diagonals = np.array([np.diag(matrix) for matrix in second])
+    shaped = {
+        "full": np.tril(second),
+        "tied": np.tril(second.sum(axis=0)),
+        "diag": diagonals,
+        "spherical": diagonals,
+    }[covariance_type]
+    rtol = 1e-12 if dtype is np.float64 else 1e-5
+    assert_close(ours.log_likelihood, w @ reference.score_samples(X, *p), rtol)
+    assert_close(ours.nk, nk, rtol)
+    assert np.abs(ours.first - first).max() < rtol * np.abs(second).max()  # near zero by itself
+    ours_second = np.tril(ours.second) if covariance_type in ("full", "tied") else ours.second
+    assert_close(ours_second, shaped, rtol)
+
+
+@each_type
+def test_merged_sums_are_the_sums_of_all(covariance_type, assert_close):
+    problem = problems.overlapping(613, 5, 4, covariance_type)
+    w = np.random.default_rng(0).exponential(size=613)
+    parts = [sums_of(problem, problem.X[rows], w[rows]) for rows in (slice(217), slice(217, None))]
+    merged, whole = merge(*parts), sums_of(problem, problem.X, w)
+    assert_close(merged.log_likelihood, whole.log_likelihood, 1e-13)
+    assert_close(merged.nk, whole.nk, 1e-13)
+    assert_close(merged.first, whole.first, 1e-12)
+    assert_close(np.tril(merged.second), np.tril(whole.second), 1e-13)

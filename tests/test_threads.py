@@ -26,10 +26,10 @@ import fastgmm
 
 X = problems.overlapping(30_011, 3, 4).X
 w = np.random.default_rng(0).random(len(X))
-for n_threads in (1, 2, 3):
-    digest = hashlib.sha256()
-    for covariance_type in COVARIANCE_TYPES:
-        for dtype in (np.float64, np.float32):
+for covariance_type in COVARIANCE_TYPES:
+    for dtype in (np.float64, np.float32):
+        for n_threads in (1, 2, 3):
+            digest = hashlib.sha256()
             model = fastgmm.fit(
                 X.astype(dtype),
                 4,
@@ -44,7 +44,7 @@ for n_threads in (1, 2, 3):
                 digest.update(np.asarray(array).tobytes())
             digest.update(model.predict_proba(X.astype(dtype)).tobytes())
             digest.update(model.score_samples(X.astype(dtype)).tobytes())
-    print(n_threads, digest.hexdigest())
+            print(covariance_type, dtype.__name__, n_threads, digest.hexdigest())
 """
 
 
@@ -60,9 +60,13 @@ def test_one_two_and_three_threads_give_the_same_bits():
         check=False,
     )
     assert result.returncode == 0, result.stderr
-    lines = [line.split() for line in result.stdout.splitlines()]
-    assert [n for n, _ in lines] == ["1", "2", "3"]
-    assert len({digest for _, digest in lines}) == 1
+    digests = {}
+    for line in result.stdout.splitlines():
+        covariance_type, dtype, n_threads, digest = line.split()
+        digests.setdefault((covariance_type, dtype), {})[int(n_threads)] = digest
+    assert len(digests) == 8
+    for found in digests.values():
+        assert found == dict.fromkeys((1, 2, 3), found[1])
 
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)

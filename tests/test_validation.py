@@ -19,7 +19,7 @@ REPAIR = "remove|drop|fill|impute"
 CONVERT = "pass|convert|encode|drop"
 REAL = "real|imag|pass|abs"
 RESHAPE = "reshape|pass"
-NOT_BELOW_ZERO = "at least 0|non-negative|>= 0|not negative|0 or"
+NOT_BELOW_ZERO = "at least 0|non-negative|>= 0|not (be )?negative|0 or"
 NOT_BELOW_ONE = "at least 1|positive|>= 1"
 WHOLE = "whole|integer"
 FEWER = "fewer|more|at most|lower"
@@ -52,17 +52,27 @@ BAD_DATA = [
     ("nan32", put(np.nan, (0, 0)).astype("f4"), r"NaN[\s\S]*row 0\b", REPAIR),
     ("nan in a list", [[0.0, 1.0], [np.nan, 2.0]], r"NaN[\s\S]*row 1\b", REPAIR),
     ("nan strided", put(np.nan, (7, 1))[::-1], r"NaN[\s\S]*row 195\b", REPAIR),
-    ("no rows", np.empty((0, 2)), "0 rows|no rows|empty", "at least"),
-    ("no columns", np.empty((5, 0)), "0 (columns|features)|no (columns|features)", "at least"),
-    ("empty list", [], "0 rows|no rows|empty", "at least"),
-    ("3-D", np.zeros((4, 3, 2)), r"3[- ]D|3 dim|\(4, 3, 2\)", RESHAPE),
-    ("scalar", 3.0, r"0[- ]D|0 dim|scalar|\(\)", RESHAPE),
+    ("no rows", np.empty((0, 2)), r"\(0, \d\)|0 rows|no rows|empty", "at least"),
+    (
+        "no columns",
+        np.empty((5, 0)),
+        r"\(5, 0\)|0 (columns|features)|no (columns|features)",
+        "at least",
+    ),
+    ("empty list", [], r"\(0, \d\)|0 rows|no rows|empty", "at least"),
+    ("3-D", np.zeros((4, 3, 2)), "has 3|3-D|3 dim", RESHAPE),
+    ("scalar", 3.0, "has 0|0-D|0 dim|scalar", RESHAPE),
     ("complex", GOOD.X + 1j, "complex", REAL),
     ("text", [["a", "b"], ["c", "d"]], "text|str|number|numeric", CONVERT),
     ("numbers as text", [["1", "2"], ["3", "4"]], "text|str|number|numeric", CONVERT),
     ("objects", [[object()], [object()]], "object|number|numeric", CONVERT),
     ("none", None, "None|object|number|numeric|NoneType", CONVERT),
-    ("ragged", [[1.0, 2.0], [3.0]], "ragged|length|inhomogeneous|shape|rectang", "pass|every|same"),
+    (
+        "ragged",
+        [[1.0, 2.0], [3.0]],
+        "ragged|length|inhomogeneous|shape|rectang",
+        "pass|every|same|convert",
+    ),
     ("dates", np.array(["2020-01-01"] * 5, dtype="M8[D]"), "date|M8|number|numeric", CONVERT),
 ]
 
@@ -82,8 +92,8 @@ def test_bad_data_in_a_question(method):
     for X, wrong, advice in (
         (put(np.nan, (7, 1)), r"NaN[\s\S]*row 7\b", REPAIR),
         (np.zeros((4, 3)), r"3 (columns|features)[\s\S]*2|2[\s\S]*3 (columns|features)", "pass"),
-        (np.zeros((4, 2, 2)), r"3[- ]D|3 dim|\(4, 2, 2\)", RESHAPE),
-        (np.empty((0, 2)), "0 rows|no rows|empty", "at least"),
+        (np.zeros((4, 2, 2)), "has 3|3-D|3 dim", RESHAPE),
+        (np.empty((0, 2)), r"\(0, \d\)|0 rows|no rows|empty", "at least"),
         (GOOD.X + 1j, "complex", REAL),
     ):
         with pytest.raises((ValueError, TypeError)) as caught:
@@ -112,7 +122,13 @@ INDEFINITE = np.array([[1.0, 2.0], [2.0, 1.0]])
 
 # (id, options, argument, what was wrong, what to do)
 BAD_OPTIONS = [
-    ("more components than rows", {"n_components": 204}, "n_components", r"204[\s\S]*203", FEWER),
+    (
+        "more components than rows",
+        {"n_components": 204},
+        "n_components",
+        r"(?=.*\b204\b)(?=.*\b203\b)",
+        FEWER,
+    ),
     ("no components", {"n_components": 0}, "n_components", r"\b0\b", NOT_BELOW_ONE),
     ("minus components", {"n_components": -2}, "n_components", "-2", NOT_BELOW_ONE),
     ("half components", {"n_components": 1.5}, "n_components", r"1\.5|float", WHOLE),
@@ -164,7 +180,7 @@ BAD_OPTIONS = [
         "weight nan",
         {"sample_weight": weights(5, np.nan)},
         "sample_weight",
-        r"NaN[\s\S]*\b5\b",
+        r"(?i:nan)[\s\S]*\b5\b",
         FINITE,
     ),
     (
@@ -201,7 +217,7 @@ BAD_OPTIONS = [
         "weight few",
         {"sample_weight": np.eye(203)[0] + np.eye(203)[9], "n_components": 3},
         "n_components",
-        r"3[\s\S]*2",
+        r"(?=.*\b3\b)(?=.*\b2\b)",
         FEWER,
     ),
     # weights_init
@@ -373,16 +389,6 @@ BAD_PARAMETERS = [
         r"1-D|\(2,\)|n_components",
     ),
     ("means", [0.5, 0.5], np.zeros((3, 2)), [EYE, EYE], "full", "means", r"\(3, 2\)", r"\(2, |2"),
-    (
-        "means flat",
-        [0.5, 0.5],
-        np.zeros(2),
-        [EYE, EYE],
-        "full",
-        "means",
-        r"\(2,\)|1[- ]D",
-        "2|n_features",
-    ),
     ("means nan", [0.5, 0.5], [[0, 0], [0, np.nan]], [EYE, EYE], "full", "means", "NaN", FINITE),
     (
         "shape",
@@ -474,7 +480,7 @@ def test_bad_sample_sizes(n):
     model = Mixture.from_parameters(*GOOD.parameters)
     with pytest.raises((ValueError, TypeError)) as caught:
         model.sample(n)
-    check(caught, "n", re.escape(repr(n)), "whole|integer|at least|positive|>= 1")
+    check(caught, "n_samples", re.escape(repr(n)), "whole|integer|at least|positive|>= 1")
 
 
 @pytest.mark.parametrize("name", ["score", "bic", "aic", "icl"])

@@ -75,7 +75,7 @@ def test_the_scale_of_weights_does_not_matter(scale, assert_close):
     assert_close(model.log_likelihoods, expected.log_likelihoods, 1e-12)
 
 
-@each_init
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random"])
 def test_equal_weights_are_no_weights(init_params, assert_close):
     X = problems.overlapping(331, 2, 3).X
     options = {"init_params": init_params, "random_state": 0, "max_iter": 500}
