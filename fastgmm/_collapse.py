@@ -1,8 +1,9 @@
 """What happens to components whose covariance became singular.
 
-A component has collapsed when its covariance, without `reg_covar`, is below 1e-12 of the
-mixture's own variance in every feature: it lives on a single point. It has also collapsed when
-its covariance cannot be factorised.
+A component has collapsed when its covariance cannot be factorised, and when it lives on too few
+points to have one: on a single point, where without `reg_covar` it is below 1e-12 of the
+mixture's own variance in every feature; or on no more points than features, where in some
+direction it is below 1e-6.
 """
 
 import numpy as np
@@ -12,15 +13,22 @@ from fastgmm._errors import CollapseError
 
 MAX_RESETS = 20  # per start; after these a collapsed component counts as regularised
 _POINT = 1e-12
+_FLAT = 1e-6
 _CANDIDATES = 64
 
 
-def on_single_point(covariance_type, parameters, reg_covar):
-    """Return a mask (n_components,) of the components that live on a single point."""
+def on_few_points(covariance_type, parameters, reg_covar, total_weight):
+    """Return a mask (n_components,) of the components that live on too few points."""
+    weights, means, covariances, factors, _ = parameters
     scale = marginal_variance(covariance_type, parameters, reg_covar)
-    means, covariances = parameters.means, parameters.covariances
     raw = covariance_type.variances(covariances, *means.shape) - reg_covar
-    return (raw <= _POINT * scale).all(axis=1) & (parameters.weights > 0)
+    single = (raw <= _POINT * scale).all(axis=1)
+    few = weights * total_weight < means.shape[1] + 0.5
+    if few.any():
+        with np.errstate(divide="ignore"):  # the factor of a singular matrix is unfinished
+            pivots = covariance_type.pivots(factors, *means.shape) - reg_covar
+        single |= few & (pivots <= _FLAT * scale).any(axis=1)
+    return single & (weights > 0)
 
 
 def _names(mask):
@@ -51,12 +59,19 @@ class CollapsePolicy:
         self._reg_covar = reg_covar
         self._data = data
         self._random_state = random_state
+        self._total_weight = data.sample_weight.sum() if data.sample_weight.size else len(data.X)
         self._resets = 0
-        self._always_check = on_collapse != "regularize"
+        self._moves_points = on_collapse != "regularize"
+        resets = on_collapse == "reset"
+        self._tried = ", and moving it elsewhere did not help" if resets else ""
+        self._untried = "" if resets else ", or on_collapse='reset'"
         self.floor_raised = False  # or a mask of the components whose floor was raised
 
-    def repair(self, parameters):
+    def repair(self, parameters, iterated=True):
         """Return valid parameters and whether a component was moved.
+
+        A start may put a component on a single point (`iterated` false), what EM makes of it
+        may not.
 
         Raises
         ------
@@ -64,9 +79,11 @@ class CollapsePolicy:
             If the rule is "raise", or the rule has no means to repair a singular covariance.
         """
         singular = np.isnan(parameters.log_det)
-        if not (self._always_check or singular.any()):
-            return parameters, False
-        collapsed = singular | on_single_point(self._type, parameters, self._reg_covar)
+        collapsed = singular
+        if iterated and self._moves_points:
+            collapsed = singular | on_few_points(
+                self._type, parameters, self._reg_covar, self._total_weight
+            )
         if not collapsed.any():
             return parameters, False
         return self._apply(parameters, collapsed, singular)
@@ -84,8 +101,8 @@ class CollapsePolicy:
         if self._reg_covar == 0:
             raise CollapseError(
                 f"The covariance of {_names(singular)} is singular and reg_covar is 0, so "
-                "on_collapse='regularize' has nothing to add. Set reg_covar > 0 (1e-6 of the "
-                "features' variance is usual), use fewer components, or on_collapse='reset'."
+                f"nothing can hold it up{self._tried}. Set reg_covar > 0 (1e-6 of the features' "
+                f"variance is usual) or use fewer components{self._untried}."
             )
         return self._raise_floor(parameters, singular), False
 
@@ -112,6 +129,7 @@ class CollapsePolicy:
             return self._regularize(parameters, collapsed, singular)
         self._resets += 1
         scale = marginal_variance(self._type, parameters, self._reg_covar)
+        breadth = self._breadth(parameters, collapsed, scale)
         weights, means = parameters.weights.copy(), parameters.means.copy()
         covariances = parameters.covariances.copy()
         moved = False
@@ -122,15 +140,26 @@ class CollapsePolicy:
             moved = True
             means[k] = row
             weights[k] = 1.0 / len(weights)
-            self._type.replace(covariances, k, scale + self._reg_covar)
+            self._type.replace(covariances, k, breadth + self._reg_covar)
         if not moved:  # all rows are equal: there is nowhere to go
             return self._regularize(parameters, collapsed, singular)
         factors, log_det = self._type.factorize(covariances, *means.shape)
         repaired = Parameters(weights / weights.sum(), means, covariances, factors, log_det)
         singular = np.isnan(log_det)
-        if singular.any():
-            return self._regularize(repaired, singular, singular)[0], True
-        return repaired, True
+        return self._regularize(repaired, singular, singular)[0], True
+
+    def _breadth(self, parameters, collapsed, scale):
+        """Return variances (n_features,) for components that are moved.
+
+        Those within the components that stand, on average. With the variance of all the data
+        a moved component would reach the point it fell onto, and fall onto it again.
+        """
+        weights = np.where(collapsed, 0.0, parameters.weights)
+        if not weights.any():
+            return scale
+        variances = self._type.variances(parameters.covariances, *parameters.means.shape)
+        within = weights @ np.nan_to_num(variances - self._reg_covar) / weights.sum()
+        return np.where(within > _POINT * scale, within, scale)
 
     def _draw_away_from(self, point, scale):
         """Return a row of the data drawn by its squared distance to `point`, None if all equal."""

@@ -33,7 +33,7 @@ class Parameters(NamedTuple):
 
 def _factorize_matrices(covariances, n_threads):
     n_matrices, n, _ = covariances.shape
-    factors, log_det = np.empty((n_matrices, n, n)), np.empty(n_matrices)
+    factors, log_det = np.zeros((n_matrices, n, n)), np.empty(n_matrices)
     n_threads = threads_for(n_matrices * n**3, n_threads)
     covariances = np.ascontiguousarray(covariances)
     launch(factorize_pass, n_threads, n_matrices, covariances, factors, log_det)
@@ -83,6 +83,10 @@ class _Full:
         """Return the variance of each feature in each component."""
         return np.einsum("kjj->kj", covariances)
 
+    def pivots(self, factors, n_components, n_features):
+        """Return what is left of each feature's variance given the features before it."""
+        return np.einsum("kjj->kj", factors) ** -2.0
+
     def factorize(self, covariances, n_components, n_features, n_threads=1):
         return _factorize_matrices(covariances, n_threads)
 
@@ -105,12 +109,16 @@ class _Full:
         back to front, turned again and transposed. NaN where not positive definite.
         """
         matrices = precisions.reshape(-1, n_features, n_features)
-        factors = np.full_like(matrices, np.nan)
+        factors, log_det = (
+            np.tile(np.eye(n_features), (len(matrices), 1, 1)),
+            np.empty(len(matrices)),
+        )
         for k, matrix in enumerate(matrices):
+            log_det[k] = np.nan
             with suppress(np.linalg.LinAlgError):
                 factors[k] = np.linalg.cholesky(matrix[::-1, ::-1])[::-1, ::-1].T
-        log_det = np.log(np.einsum("kjj->kj", factors)).sum(axis=1)
-        inverse = np.linalg.inv(np.nan_to_num(factors, nan=1.0))
+                log_det[k] = np.log(np.diag(factors[k])).sum()
+        inverse = np.linalg.inv(factors)
         covariances = inverse @ np.swapaxes(inverse, 1, 2)
         shape = precisions.shape
         return (
@@ -129,7 +137,7 @@ class _Full:
         """Return the factors as the kernels read them: one component a row."""
         return factors.reshape(len(factors), -1)
 
-    def square_roots(self, covariances):
+    def square_roots(self, covariances, n_features):
         """Return matrices A (n_components, n_features, n_features) with A A^T = covariance."""
         return np.linalg.cholesky(covariances)
 
@@ -159,6 +167,9 @@ class _Tied(_Full):
     def variances(self, covariances, n_components, n_features):
         return np.broadcast_to(np.diag(covariances), (n_components, n_features))
 
+    def pivots(self, factors, n_components, n_features):
+        return np.broadcast_to(np.diag(factors) ** -2.0, (n_components, n_features))
+
     def factorize(self, covariances, n_components, n_features, n_threads=1):
         factors, log_det = _factorize_matrices(covariances[None], 1)
         return factors[0], np.repeat(log_det, n_components)
@@ -175,7 +186,7 @@ class _Tied(_Full):
     def flat_factors(self, factors):
         return factors.reshape(1, -1)
 
-    def square_roots(self, covariances):
+    def square_roots(self, covariances, n_features):
         return np.linalg.cholesky(covariances)[None]
 
 
@@ -203,6 +214,9 @@ class _Diag(_Full):
     def variances(self, covariances, n_components, n_features):
         return covariances
 
+    def pivots(self, factors, n_components, n_features):
+        return factors**-2.0
+
     def factorize(self, covariances, n_components, n_features, n_threads=1):
         return _positive_logs(covariances, axis=1)
 
@@ -229,8 +243,8 @@ class _Diag(_Full):
     def flat_factors(self, factors):
         return factors
 
-    def square_roots(self, covariances):
-        return np.sqrt(covariances)[:, :, None] * np.eye(covariances.shape[1])
+    def square_roots(self, covariances, n_features):
+        return np.sqrt(covariances)[:, :, None] * np.eye(n_features)
 
 
 class _Spherical(_Diag):
@@ -251,6 +265,9 @@ class _Spherical(_Diag):
     def variances(self, covariances, n_components, n_features):
         return np.broadcast_to(covariances[:, None], (n_components, n_features))
 
+    def pivots(self, factors, n_components, n_features):
+        return np.broadcast_to(factors[:, None] ** -2.0, (n_components, n_features))
+
     def factorize(self, covariances, n_components, n_features, n_threads=1):
         factors, log_det = _positive_logs(covariances[:, None], axis=1)
         return factors[:, 0], n_features * log_det
@@ -266,6 +283,9 @@ class _Spherical(_Diag):
 
     def flat_factors(self, factors):
         return factors[:, None]
+
+    def square_roots(self, covariances, n_features):
+        return np.sqrt(covariances)[:, None, None] * np.eye(n_features)
 
 
 COVARIANCE_TYPES = {t.name: t for t in (_Full(), _Tied(), _Diag(), _Spherical())}

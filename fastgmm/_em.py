@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._collapse import CollapsePolicy, on_single_point
+from fastgmm._collapse import CollapsePolicy, on_few_points
 from fastgmm._covariance import Parameters, m_step
 from fastgmm._errors import CollapseError
 
@@ -43,7 +43,7 @@ def run_em(source, parameters, settings, policy):
     """
     covariance_type, reg_covar = source.covariance_type, settings.reg_covar
     total_weight = source.total_weight
-    parameters, _ = policy.repair(parameters)
+    parameters, _ = policy.repair(parameters, iterated=False)
     trace, converged, stop, previous = [], False, False, -np.inf
     for iteration in range(1, settings.max_iter + 1):
         statistics = source.expectation(parameters)
@@ -55,7 +55,9 @@ def run_em(source, parameters, settings, policy):
         if converged or stop:
             break
         previous = -np.inf if moved else trace[-1]
-    at_floor = on_single_point(covariance_type, parameters, reg_covar) | policy.floor_raised
+    at_floor = (
+        on_few_points(covariance_type, parameters, reg_covar, total_weight) | policy.floor_raised
+    )
     regularized = tuple(np.flatnonzero(at_floor).tolist())
     return Run(parameters, converged, stop, tuple(trace), regularized)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastgmm._covariance import Parameters, m_step
 from fastgmm._kernels import Data
-from fastgmm._kmeans import assign_to, kmeans_labels, mean_and_variance, seed_rows
+from fastgmm._kmeans import assign_to, kmeans, mean_and_variance, seed_rows
 from fastgmm._passes import Pass, merge
 
 _RESP_BLOCK = 2**20  # responsibilities drawn at a time, however many there are
@@ -65,9 +65,8 @@ def _from_rows(start, rows):
 
 
 def _kmeans(start, random_state):
-    labels = kmeans_labels(start.data, start.n_components, random_state, start.n_threads)
-    mean, _ = mean_and_variance(start.data, start.n_threads)
-    return _from_labels(start, labels, np.tile(mean, (start.n_components, 1)))
+    labels, centers = kmeans(start.data, start.n_components, random_state, start.n_threads)
+    return _from_labels(start, labels, centers)
 
 
 def _kmeans_plusplus(start, random_state):

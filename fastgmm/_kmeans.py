@@ -164,8 +164,8 @@ def assign_to(data, centers, n_threads=None):
     return assignment.labels
 
 
-def kmeans_labels(data, n_clusters, random_state, n_threads=None):
-    """Return each row's cluster after Lloyd's iterations from a k-means++ start.
+def kmeans(data, n_clusters, random_state, n_threads=None):
+    """Return each row's cluster, and the clusters' centers, after Lloyd's iterations from a k-means++ start.
 
     Stops when no label changes, when the centers' squared shift is within 1e-4 of the mean
     variance of the features, or after 300 iterations.
@@ -176,7 +176,7 @@ def kmeans_labels(data, n_clusters, random_state, n_threads=None):
     for _ in range(_MAX_ITER):
         shift, weight, changed = assignment(centers)
         if not changed:
-            return assignment.labels
+            return assignment.labels, centers
         if (weight == 0).any():
             _relocate_empty(data, assignment.labels, centers, shift, weight)
         step = shift / np.where(weight > 0, weight, 1.0)[:, None]
@@ -184,4 +184,4 @@ def kmeans_labels(data, n_clusters, random_state, n_threads=None):
         if (step * step).sum() <= tolerance:
             break
     assignment(centers)
-    return assignment.labels
+    return assignment.labels, centers

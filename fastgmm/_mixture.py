@@ -359,7 +359,9 @@ class Mixture:
         counts = draw.multinomial(n_samples, self.weights)
         labels = np.repeat(np.arange(self.n_components), counts)
         X = draw.standard_normal((n_samples, self.n_features))
-        roots = COVARIANCE_TYPES[self.covariance_type].square_roots(self.covariances)
+        roots = COVARIANCE_TYPES[self.covariance_type].square_roots(
+            self.covariances, self.n_features
+        )
         for k, end in enumerate(np.cumsum(counts)):
             rows = slice(end - counts[k], end)
             X[rows] = X[rows] @ roots[k % len(roots)].T + self.means[k]
@@ -404,8 +406,8 @@ class Mixture:
             and self.regularized == other.regularized
             and np.array_equal(self.log_likelihoods, other.log_likelihoods)
             and all(
-                np.array_equal(a, b)
-                for a, b in zip(self._parameters, other._parameters, strict=True)
+                np.array_equal(getattr(self, name), getattr(other, name))
+                for name in ("weights", "means", "covariances", "precisions_cholesky")
             )
         )
 

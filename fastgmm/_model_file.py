@@ -126,3 +126,6 @@ def _check_fields(fields):
         raise ModelFileError("is damaged: its record of the fit is not valid.")
     if (fields["weights"] < 0).any() or abs(fields["weights"].sum() - 1) > 1e-6:
         raise ModelFileError("is damaged: its weights do not sum to 1.")
+    _, log_det = kind.factorize(fields["covariances"], n_components, n_features)
+    if not np.allclose(log_det, fields["log_det"], rtol=1e-6, atol=1e-3 * n_features):
+        raise ModelFileError("is damaged: its covariances do not fit their factors.")

@@ -24,10 +24,15 @@ class _Writable:
 
 def _float_array(values, name):
     """Return `values` as an array of native float64 or float32, without copying where it is one."""
+    if values is None:
+        raise TypeError(f"{name} is None; pass an array of numbers.")
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} cannot be read as an array of numbers: {error}") from error
+        raise ValueError(
+            f"{name} cannot be read as an array of numbers; every row must have the same length "
+            f"({error})."
+        ) from error
     if array.dtype.kind == "c":
         raise TypeError(f"{name} is complex; pass real numbers, for example {name}.real.")
     if array.dtype.kind not in "fiub":
@@ -159,6 +164,8 @@ def _shaped(values, name, shape):
 def check_weights(weights, n_components, name="weights_init"):
     """Return component weights (n_components,) that are not negative and sum to 1."""
     weights = _shaped(weights, name, (n_components,))
+    if weights.size == 0:
+        raise ValueError(f"{name} is empty; a mixture has at least one component.")
     if (weights < 0).any():
         k = int(np.argmax(weights < 0))
         raise ValueError(f"{name} must not be negative but is {weights[k]} for component {k}.")

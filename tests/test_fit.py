@@ -188,9 +188,9 @@ class TestEquivalences:
         assert_close(other.covariances, model.covariances, 1e-11)
 
 
-def frame(X):
-    """The array as a pandas DataFrame."""
-    return pytest.importorskip("pandas").DataFrame(X)
+def frame_of(library):
+    """A function that makes the array a DataFrame of ``library``."""
+    return lambda X: pytest.importorskip(library).DataFrame(X)
 
 
 def read_only(X):
@@ -219,7 +219,8 @@ LIKE_ARRAYS = {
     "list": lambda X: X.tolist(),
     "tuple of rows": lambda X: tuple(map(tuple, X)),
     "list of rows": list,
-    "DataFrame": frame,
+    "pandas": frame_of("pandas"),
+    "polars": frame_of("polars"),
     "Fortran order": np.asfortranarray,
     "strided": strided,
     "reversed twice": lambda X: X[::-1].copy()[::-1],

@@ -11,7 +11,8 @@ import reference
 from fastgmm import Mixture, _kernels
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._jit import entry
-from fastgmm._passes import Data, Pass, merge
+from fastgmm._kernels import Data
+from fastgmm._passes import Pass, merge
 
 
 @entry
