@@ -5,8 +5,14 @@ the package is cheap: the compiler behind the kernels is imported on first use.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from fastgmm._errors import CollapseError, ConvergenceWarning, ModelFileError
+
+if TYPE_CHECKING:
+    from fastgmm._fit import fit
+    from fastgmm._mixture import Mixture, load
+    from fastgmm._precompile import precompile
 
 __version__ = "0.1.0"
 
@@ -29,7 +35,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'fastgmm' has no attribute {name!r}")
     value = getattr(import_module(f"fastgmm.{_HOMES[name]}"), name)
@@ -37,5 +43,5 @@ def __getattr__(name):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(set(globals()) | set(__all__))

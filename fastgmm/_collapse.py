@@ -3,7 +3,7 @@
 A component has collapsed when its covariance cannot be factorised, and when it lives on too few
 points to have one: on a single point, where without `reg_covar` it is below 1e-12 of the
 mixture's own variance in every feature; or on no more points than features, where in some
-direction it is below 1e-6.
+direction it is below 1e-6. Points are counted as if each had the greatest weight.
 """
 
 import numpy as np
@@ -15,20 +15,6 @@ MAX_RESETS = 20  # per start; after these a collapsed component counts as regula
 _POINT = 1e-12
 _FLAT = 1e-6
 _CANDIDATES = 64
-
-
-def on_few_points(covariance_type, parameters, reg_covar, total_weight):
-    """Return a mask (n_components,) of the components that live on too few points."""
-    weights, means, covariances, factors, _ = parameters
-    scale = marginal_variance(covariance_type, parameters, reg_covar)
-    raw = covariance_type.variances(covariances, *means.shape) - reg_covar
-    single = (raw <= _POINT * scale).all(axis=1)
-    few = weights * total_weight < means.shape[1] + 0.5
-    if few.any():
-        with np.errstate(divide="ignore"):  # the factor of a singular matrix is unfinished
-            pivots = covariance_type.pivots(factors, *means.shape) - reg_covar
-        single |= few & (pivots <= _FLAT * scale).any(axis=1)
-    return single & (weights > 0)
 
 
 def _names(mask):
@@ -59,13 +45,27 @@ class CollapsePolicy:
         self._reg_covar = reg_covar
         self._data = data
         self._random_state = random_state
-        self._total_weight = data.sample_weight.sum() if data.sample_weight.size else len(data.X)
+        weight = data.sample_weight
+        self._n_rows = weight.sum() / weight.max() if weight.size else len(data.X)
         self._resets = 0
         self._moves_points = on_collapse != "regularize"
         resets = on_collapse == "reset"
         self._tried = ", and moving it elsewhere did not help" if resets else ""
         self._untried = "" if resets else ", or on_collapse='reset'"
         self.floor_raised = False  # or a mask of the components whose floor was raised
+
+    def on_few_points(self, parameters):
+        """Return a mask (n_components,) of the components that live on too few points."""
+        weights, means, covariances, factors, _ = parameters
+        scale = marginal_variance(self._type, parameters, self._reg_covar)
+        raw = self._type.variances(covariances, *means.shape) - self._reg_covar
+        collapsed = (raw <= _POINT * scale).all(axis=1)
+        few = weights * self._n_rows < means.shape[1] + 0.5
+        if few.any():
+            with np.errstate(divide="ignore"):  # the factor of a singular matrix is unfinished
+                pivots = self._type.pivots(factors, *means.shape) - self._reg_covar
+            collapsed |= few & (pivots <= _FLAT * scale).any(axis=1)
+        return collapsed & (weights > 0)
 
     def repair(self, parameters, iterated=True):
         """Return valid parameters and whether a component was moved.
@@ -81,9 +81,7 @@ class CollapsePolicy:
         singular = np.isnan(parameters.log_det)
         collapsed = singular
         if iterated and self._moves_points:
-            collapsed = singular | on_few_points(
-                self._type, parameters, self._reg_covar, self._total_weight
-            )
+            collapsed = singular | self.on_few_points(parameters)
         if not collapsed.any():
             return parameters, False
         return self._apply(parameters, collapsed, singular)

@@ -94,6 +94,12 @@ class _Full:
         """Make one component axis-aligned with the given variances, in place."""
         covariances[k] = np.diag(variances)
 
+    def about_center(self, weights, means, factors):
+        """Return a point that moments can be taken about for all components, and the means
+        about it in standard deviations; None where each component needs its own.
+        """
+        return None, None
+
     def select(self, mask, old, new):
         """Return old covariances where `mask` is set, new ones elsewhere."""
         return np.where(mask[:, None, None], old, new)
@@ -189,6 +195,26 @@ class _Tied(_Full):
     def square_roots(self, covariances, n_features):
         return np.linalg.cholesky(covariances)[None]
 
+    def about_center(self, weights, means, factors):
+        center = weights @ means
+        return center, (means - center) @ factors.T
+
+    def to_means(self, statistics, parameters):
+        """Return statistics about the means from those of whitened points about the center.
+
+        The kernels hand over S1 = sum r z and S2 = sum z z^T of z = U (x - center); with v the
+        whitened means, sum r (z - v)(z - v)^T = S2 - S1 v^T - v S1^T + N v v^T.
+        """
+        weights, means, _, factors, _ = parameters
+        _, whitened = self.about_center(weights, means, factors)
+        shift = statistics.nk[:, None] * whitened
+        cross = statistics.first.T @ whitened
+        second = _symmetric(statistics.second) - cross - cross.T + whitened.T @ shift
+        back = np.linalg.inv(factors)
+        return statistics._replace(
+            first=(statistics.first - shift) @ back.T, second=back @ second @ back.T
+        )
+
 
 class _Diag(_Full):
     name, kind, dense = "diag", DIAG, False
@@ -246,6 +272,26 @@ class _Diag(_Full):
     def square_roots(self, covariances, n_features):
         return np.sqrt(covariances)[:, :, None] * np.eye(n_features)
 
+    def about_center(self, weights, means, factors):
+        center = weights @ means
+        return center, (means - center) * self._columns(factors)
+
+    def to_means(self, statistics, parameters):
+        """Return statistics about the means from those about the center.
+
+        With v the means about the center, sum r (x - v)^2 = S2 - 2 v S1 + N v^2.
+        """
+        gaps = parameters.means - parameters.weights @ parameters.means
+        shift = statistics.nk[:, None] * gaps
+        return statistics._replace(
+            first=statistics.first - shift,
+            second=statistics.second - gaps * (2.0 * statistics.first - shift),
+        )
+
+    def _columns(self, factors):
+        """Return the factors with a column a feature, or one for all."""
+        return factors
+
 
 class _Spherical(_Diag):
     name, kind, dense = "spherical", SPHERICAL, False
@@ -284,11 +330,17 @@ class _Spherical(_Diag):
     def flat_factors(self, factors):
         return factors[:, None]
 
+    def _columns(self, factors):
+        return factors[:, None]
+
     def square_roots(self, covariances, n_features):
         return np.sqrt(covariances)[:, None, None] * np.eye(n_features)
 
 
-COVARIANCE_TYPES = {t.name: t for t in (_Full(), _Tied(), _Diag(), _Spherical())}
+CovarianceType = _Full  # from which the others derive
+COVARIANCE_TYPES: dict[str, CovarianceType] = {
+    t.name: t for t in (_Full(), _Tied(), _Diag(), _Spherical())
+}
 
 
 def m_step(covariance_type, parameters, statistics, reg_covar, n_threads=1):
@@ -327,7 +379,9 @@ def m_step(covariance_type, parameters, statistics, reg_covar, n_threads=1):
     return Parameters(nk / nk.sum(), means, covariances, factors, log_det)
 
 
-def marginal_variance(covariance_type, parameters, reg_covar):
+def marginal_variance(
+    covariance_type: CovarianceType, parameters: Parameters, reg_covar: float
+) -> np.ndarray:
     """Return the variance (n_features,) of each feature under the whole mixture, without floor."""
     weights, means, covariances, _, _ = parameters
     within = covariance_type.variances(covariances, *means.shape) - reg_covar

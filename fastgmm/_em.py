@@ -5,9 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._collapse import CollapsePolicy, on_few_points
+from fastgmm._collapse import CollapsePolicy
 from fastgmm._covariance import Parameters, m_step
 from fastgmm._errors import CollapseError
+from fastgmm._kernels import Data
+from fastgmm._passes import Pass
 
 
 class Settings(NamedTuple):
@@ -17,7 +19,7 @@ class Settings(NamedTuple):
     reg_covar: float
     max_iter: int
     on_collapse: str
-    callback: Callable | None
+    callback: Callable[[int, float], object] | None
 
 
 class Run(NamedTuple):
@@ -26,15 +28,17 @@ class Run(NamedTuple):
     parameters: Parameters
     converged: bool
     stopped: bool
-    log_likelihoods: tuple
-    regularized: tuple
+    log_likelihoods: tuple[float, ...]
+    regularized: tuple[int, ...]
 
     @property
-    def log_likelihood(self):
+    def log_likelihood(self) -> float:
         return self.log_likelihoods[-1] if self.log_likelihoods else -np.inf
 
 
-def run_em(source, parameters, settings, policy):
+def run_em(
+    source: Pass, parameters: Parameters, settings: Settings, policy: CollapsePolicy
+) -> Run:
     """Iterate from `parameters` until the mean log-likelihood settles; return a `Run`.
 
     `source` gives statistics: ``source.expectation(parameters)``. As in scikit-learn the
@@ -55,19 +59,25 @@ def run_em(source, parameters, settings, policy):
         if converged or stop:
             break
         previous = -np.inf if moved else trace[-1]
-    at_floor = (
-        on_few_points(covariance_type, parameters, reg_covar, total_weight) | policy.floor_raised
-    )
+    at_floor = policy.on_few_points(parameters) | policy.floor_raised
     regularized = tuple(np.flatnonzero(at_floor).tolist())
     return Run(parameters, converged, stop, tuple(trace), regularized)
 
 
-def best_of(n_init, make_start, source, settings, data, random_state):
+def best_of(
+    n_init: int,
+    make_start: Callable[[], Parameters],
+    source: Pass,
+    settings: Settings,
+    data: Data,
+    random_state: np.random.RandomState,
+) -> Run:
     """Run EM from `n_init` starts and return the `Run` with the greatest log-likelihood.
 
     A start that fails does not stop the others; only when all fail is the last error raised.
     """
-    best, failure = None, None
+    best: Run | None = None
+    failure = CollapseError()
     for _ in range(n_init):
         policy = CollapsePolicy(
             settings.on_collapse, source.covariance_type, settings.reg_covar, data, random_state

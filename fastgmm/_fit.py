@@ -1,11 +1,13 @@
 """`fit`: check the arguments, run EM, wrap the result."""
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastgmm import _validation
-from fastgmm._covariance import COVARIANCE_TYPES
+from fastgmm._covariance import COVARIANCE_TYPES, CovarianceType
 from fastgmm._em import Settings, best_of
 from fastgmm._errors import ConvergenceWarning
 from fastgmm._init import INIT_PARAMS, Given, Start, starting_parameters
@@ -15,7 +17,14 @@ from fastgmm._mixture import Mixture
 _ON_COLLAPSE = ("regularize", "reset", "raise")
 
 
-def _given(kind, n_components, n_features, weights_init, means_init, precisions_init):
+def _given(
+    kind: CovarianceType,
+    n_components: int,
+    n_features: int,
+    weights_init: ArrayLike | None,
+    means_init: ArrayLike | None,
+    precisions_init: ArrayLike | None,
+) -> Given:
     """Return the starting values the caller gave, checked."""
     given = Given()
     if weights_init is not None:
@@ -25,33 +34,34 @@ def _given(kind, n_components, n_features, weights_init, means_init, precisions_
         means = _validation.check_means(means_init, n_components, n_features)
         given = given._replace(means=means)
     if precisions_init is not None:
-        shape = n_components, n_features
-        precisions = _validation.check_matrices(precisions_init, kind, *shape, "precisions_init")
-        covariances, factors, log_det = kind.from_precisions(precisions, *shape)
+        precisions = _validation.check_matrices(
+            precisions_init, kind, n_components, n_features, "precisions_init"
+        )
+        covariances, factors, log_det = kind.from_precisions(precisions, n_components, n_features)
         _validation.refuse_indefinite(log_det, "precisions_init")
         given = given._replace(covariances=covariances, factors=factors, log_det=log_det)
     return given
 
 
 def fit(
-    X,
-    n_components=1,
+    X: ArrayLike,
+    n_components: int = 1,
     *,
-    covariance_type="full",
-    sample_weight=None,
-    tol=1e-3,
-    reg_covar=1e-6,
-    max_iter=100,
-    n_init=1,
-    init_params="kmeans",
-    weights_init=None,
-    means_init=None,
-    precisions_init=None,
-    on_collapse="regularize",
-    random_state=None,
-    n_threads=None,
-    callback=None,
-):
+    covariance_type: str = "full",
+    sample_weight: ArrayLike | None = None,
+    tol: float = 1e-3,
+    reg_covar: float = 1e-6,
+    max_iter: int = 100,
+    n_init: int = 1,
+    init_params: str = "kmeans",
+    weights_init: ArrayLike | None = None,
+    means_init: ArrayLike | None = None,
+    precisions_init: ArrayLike | None = None,
+    on_collapse: str = "regularize",
+    random_state: _validation.Seed = None,
+    n_threads: int | None = None,
+    callback: Callable[[int, float], object] | None = None,
+) -> Mixture:
     """Fit a Gaussian mixture by expectation maximisation.
 
     Parameters

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._covariance import Parameters, m_step
+from fastgmm._covariance import CovarianceType, Parameters, m_step
 from fastgmm._kernels import Data
 from fastgmm._kmeans import assign_to, kmeans, mean_and_variance, seed_rows
-from fastgmm._passes import Pass, merge
+from fastgmm._passes import Pass, Statistics, merge
 
 _RESP_BLOCK = 2**20  # responsibilities drawn at a time, however many there are
 
@@ -29,15 +29,15 @@ class Start(NamedTuple):
     """How to start: data, covariance type, number of components, floor and threads."""
 
     data: Data
-    covariance_type: object
+    covariance_type: CovarianceType
     n_components: int
     reg_covar: float
     n_threads: int | None
 
-    def source(self, data=None):
+    def source(self, data: Data | None = None) -> Pass:
         return Pass(data or self.data, self.covariance_type, self.n_components, self.n_threads)
 
-    def estimate(self, means, statistics):
+    def estimate(self, means: np.ndarray, statistics: Statistics) -> Parameters:
         """Return the M-step from `statistics` about `means`; starved ones get the whole's."""
         variance = mean_and_variance(self.data, self.n_threads)[1] + self.reg_covar
         spread = self.covariance_type.from_variances(np.tile(variance, (len(means), 1)))
@@ -108,7 +108,9 @@ INIT_PARAMS = {
 }
 
 
-def starting_parameters(start, init_params, given, random_state):
+def starting_parameters(
+    start: Start, init_params: str, given: Given, random_state: np.random.RandomState
+) -> Parameters:
     """Return the parameters EM starts from.
 
     Values in `given` are taken as they are. Where means are given, the rest is estimated from

@@ -45,18 +45,18 @@ from fastgmm._simd import (
     live_bits,
     lowest_bit,
     prefer_wide_vectors,
+    product_block,
     row_norms_block,
     store_scaled_difference,
     subtract_from_strip,
     weighted_gram_block,
-    weighted_sum_block,
 )
 
 FULL, TIED, DIAG, SPHERICAL = 0, 1, 2, 3
 
 DEAD = np.exp(-60.0)  # responsibilities below this share of the component's weight are left out
 LOWEST = -1e300  # log-densities are clamped here, so that no point has only infinite ones
-GATHER_COST = 4
+POINT_LANES = 24  # features up to which second moments are summed with lanes over points
 SQUARES_COST = 80
 STRIP_BYTES = 256  # of one feature: the points a block of row norms works on
 PANEL = 64  # live points gathered at a time: a panel of them stays in the first-level cache
@@ -83,10 +83,12 @@ class Operands(NamedTuple):
     to `row_width`; `factors` holds the inverse Cholesky factors, flat, one component a row
     (one row in all for tied); `offsets` (n_components,) is the log-density at the mean plus
     the log-weight; `centers`, `centers_low` (n_components, n_features) are the whitened means and
-    `center`, `center_low` (1, n_features) the point they are taken about, empty unless tied.
+    `center`, `center_low` (1, n_features) the point they are taken about, empty for full;
+    `common` says that moments are to be taken about that point, too.
     """
 
     kind: int
+    common: bool
     means: np.ndarray
     means_low: np.ndarray
     factors: np.ndarray
@@ -111,6 +113,27 @@ class Moments(NamedTuple):
     log_likelihood: np.ndarray
 
 
+class Workspace(NamedTuple):
+    """Buffers of one chunk, reused by every tile.
+
+    `tile` (n_features, size), `resp` (n_components, size), `peak`, `total`, `weight` and
+    `index` (size,); `points` (2 n_features, size) holds what is made of the tile: differences
+    from a mean, whitened points, squares; for the M-step `shares` (n_components, size) in the
+    precision of the tile, `root` (PANEL,) and `panel` (PANEL, row width).
+    """
+
+    tile: np.ndarray
+    points: np.ndarray
+    resp: np.ndarray
+    peak: np.ndarray
+    total: np.ndarray
+    weight: np.ndarray
+    index: np.ndarray
+    shares: np.ndarray
+    root: np.ndarray
+    panel: np.ndarray
+
+
 def row_width(n_features, itemsize):
     """Columns of a padded row that holds the features and a one."""
     lanes = VECTOR_BYTES // itemsize
@@ -123,13 +146,15 @@ def matrix_rows(n_features):
 
 
 def tile_size(n_samples, n_features, itemsize):
-    """Points in a tile: as many whole strips as the second-level cache takes, an odd number.
+    """Points in a tile: as many whole strips as the caches take, an odd number.
 
     An even number, a power of two above all, would put the rows of a tile on top of each other
     in the first-level cache: loading 512 points of 16 features took 120 times as long as 480.
     """
     strip = STRIP_BYTES // itemsize
-    strips = 15 if n_features <= 8 else 7 if n_features <= 96 else 3
+    strips = 7 if n_features <= 96 else 3
+    if n_features <= 24:  # the tile and its differences from a mean fit in the first level
+        strips = min(15, (80 // n_features - 1) // 2 * 2 + 1)
     return min(strips, (n_samples + strip - 1) // strip) * strip
 
 
@@ -143,7 +168,8 @@ _gram_row_1, _gram_row_2, _gram_row_3 = (gram_block(1, c) for c in (1, 2, 3))
 _square_1, _square_2, _square_3, _square_4 = (
     weighted_gram_block([SQUARE] * r) for r in (1, 2, 3, 4)
 )
-_sums_1, _sums_2, _sums_3, _sums_4 = (weighted_sum_block(r) for r in (1, 2, 3, 4))
+_row_1, _row_2, _row_3, _row_4 = (product_block(1, c) for c in (1, 2, 3, 4))
+_rows_1, _rows_2, _rows_3, _rows_4 = (product_block(SQUARE, c) for c in (1, 2, 3, 4))
 _corner_1, _corner_2, _corner_3, _corner_4 = (
     weighted_gram_block(list(range(1, r + 1))) for r in (1, 2, 3, 4)
 )
@@ -216,6 +242,7 @@ def load_tile(X, start, count, tile):
     Places past `count` repeat the first point. Few features are gathered with lanes over
     points, 1.1 cycles a number; many are copied row by row, 1.3.
     """
+    prefer_wide_vectors()
     n_features, size = tile.shape
     if n_features < 16:
         for j in range(n_features):
@@ -244,7 +271,7 @@ def load_weights(sample_weight, start, count, weight):
 
 @jit
 def subtract_mean(tile, means, lows, k, gaps):
-    """Write ``tile - means[k] - lows[k]``. `gaps` (n_features, size) is modified in place."""
+    """Write ``tile - means[k] - lows[k]``; `gaps` (>= n_features, size) is modified in place."""
     size = tile.shape[1]
     group = STRIP_VECTORS * (VECTOR_BYTES // tile.itemsize)
     for j in range(tile.shape[0]):
@@ -288,26 +315,32 @@ def mahalanobis_full(operands, tile, maha):
 
 
 @jit
-def whiten_tile(operands, tile, gaps, whitened):
-    """Write ``U (x - center)`` for every point of a tile; both buffers modified in place."""
+def whiten_tile(operands, tile, points):
+    """Write ``U (x - center)`` for every point of a tile; `points` is modified in place.
+
+    From the last feature to the first, so that each row replaces a difference no longer needed.
+    """
+    prefer_wide_vectors()
     n_features, size = tile.shape
-    subtract_mean(tile, operands.center, operands.center_low, 0, gaps)
-    for j in range(n_features):
+    subtract_mean(tile, operands.center, operands.center_low, 0, points)
+    for j in range(n_features - 1, -1, -1):
+        diagonal = operands.factors[0, j * n_features + j]
         for p in range(size):
-            whitened[j, p] = 0
-        for l in range(j + 1):
+            points[j, p] *= diagonal
+        for l in range(j):
             u = operands.factors[0, j * n_features + l]
             for p in range(size):
-                whitened[j, p] += u * gaps[l, p]
+                points[j, p] += u * points[l, p]
 
 
 @jit
-def euclidean(points, means, lows, k, maha):
-    """Write squared distances of `points` (n_features, tile) to one mean, in place.
+def euclidean(points, n_features, means, lows, k, maha):
+    """Write squared distances of `points` (>= n_features, tile) to one mean, in place.
 
     Four features at a time, so that one load and store of the sum serves eight operations.
     """
-    n_features, size = points.shape
+    prefer_wide_vectors()
+    size = points.shape[1]
     last = n_features - n_features % 4
     for p in range(size):
         maha[k, p] = 0.0
@@ -328,17 +361,20 @@ def euclidean(points, means, lows, k, maha):
 
 
 @inline
-def mahalanobis_tied(operands, tile, gaps, maha):
-    """As `mahalanobis_full`; the tile is whitened once, then distances are Euclidean."""
-    whitened = np.empty_like(tile)
-    whiten_tile(operands, tile, gaps, whitened)
+def mahalanobis_tied(operands, tile, points, maha):
+    """As `mahalanobis_full`; the tile is whitened once, then distances are Euclidean.
+
+    The whitened tile stays in `points`.
+    """
+    whiten_tile(operands, tile, points)
     for k in range(maha.shape[0]):
-        euclidean(whitened, operands.centers, operands.centers_low, k, maha)
+        euclidean(points, tile.shape[0], operands.centers, operands.centers_low, k, maha)
 
 
 @jit
 def mahalanobis_diag(operands, tile, maha):
     """As `mahalanobis_full`, with one factor a feature; two features at a time."""
+    prefer_wide_vectors()
     n_features, size = tile.shape
     means, lows, factors = operands.means, operands.means_low, operands.factors
     for k in range(maha.shape[0]):
@@ -364,20 +400,19 @@ def mahalanobis_spherical(operands, tile, maha):
     """As `mahalanobis_full`, with one factor a component."""
     size = tile.shape[1]
     for k in range(maha.shape[0]):
-        euclidean(tile, operands.means, operands.means_low, k, maha)
+        euclidean(tile, tile.shape[0], operands.means, operands.means_low, k, maha)
         precision = np.float64(operands.factors[k, 0]) ** 2
         for p in range(size):
             maha[k, p] *= precision
 
 
 @inline
-def mahalanobis(operands, tile, gaps, maha):
+def mahalanobis(operands, tile, points, maha):
     """Write squared distances (n_components, tile) for any covariance type, in place."""
-    prefer_wide_vectors()
     if operands.kind == FULL:
         mahalanobis_full(operands, tile, maha)
     elif operands.kind == TIED:
-        mahalanobis_tied(operands, tile, gaps, maha)
+        mahalanobis_tied(operands, tile, points, maha)
     elif operands.kind == DIAG:
         mahalanobis_diag(operands, tile, maha)
     else:
@@ -390,6 +425,7 @@ def mahalanobis(operands, tile, gaps, maha):
 @jit
 def log_densities(offsets, maha, peak):
     """Turn squared distances into log-densities with weight, in place; `peak` is their maximum."""
+    prefer_wide_vectors()
     n_components, size = maha.shape
     for p in range(size):
         peak[p] = LOWEST
@@ -405,6 +441,7 @@ def log_densities(offsets, maha, peak):
 @jit
 def exponentials(log_prob, peak, total):
     """Turn log-densities into densities relative to `peak`, in place; `total` is their sum."""
+    prefer_wide_vectors()
     n_components, size = log_prob.shape
     for p in range(size):
         total[p] = 0.0
@@ -418,6 +455,7 @@ def exponentials(log_prob, peak, total):
 @jit
 def log_totals(peak, total):
     """Turn `peak` into the points' log-likelihoods, in place."""
+    prefer_wide_vectors()
     for p in range(peak.size):
         peak[p] += log_positive(total[p])
 
@@ -425,6 +463,7 @@ def log_totals(peak, total):
 @jit
 def scale_columns(resp, numerator, total):
     """Multiply every column by ``numerator / total``, in place."""
+    prefer_wide_vectors()
     n_components, size = resp.shape
     for p in range(size):
         total[p] = numerator[p] / total[p]
@@ -448,7 +487,6 @@ def responsibilities(offsets, maha, peak, total):
 
     `peak` becomes the log-likelihood of each point, `total` (tile,) the sum of its densities.
     """
-    prefer_wide_vectors()
     log_densities(offsets, maha, peak)
     exponentials(maha, peak, total)
     log_totals(peak, total)
@@ -469,7 +507,7 @@ def count_live(resp, k, weight, dead):
 
 @jit
 def list_live(resp, k, weight, dead, index):
-    """Write the places of the live points. `index` is modified in place."""
+    """Write the places of the live points, in place; return how many there are."""
     size = weight.size
     live = 0
     for p in range(0, size, 32):
@@ -478,11 +516,13 @@ def list_live(resp, k, weight, dead, index):
             index[live] = p + lowest_bit(bits)
             live += 1
             bits &= bits - 1
+    return live
 
 
 @jit_sum
 def total_of(resp, k):
     """Return the sum of one row."""
+    prefer_wide_vectors()
     total = 0.0
     for p in range(resp.shape[1]):
         total += resp[k, p]
@@ -490,18 +530,74 @@ def total_of(resp, k):
 
 
 @jit
-def moments_of_tile(weight, gaps, first, k, second, o):
-    """Add ``sum w x`` to ``first[k]`` and ``sum w x x^T`` (lower triangle) to `second`, in place.
+def gather_gaps(operands, tile, k, index, live, n_places, gaps):
+    """Write the live points' differences from a mean side by side; `gaps` modified in place.
 
-    Over all points of the tile; the matrix begins at offset o of `second`.
+    Zeros follow, up to `n_places`.
     """
-    n_features, size = gaps.shape
-    n = size // (VECTOR_BYTES // gaps.itemsize)
+    prefer_wide_vectors()
+    for j in range(tile.shape[0]):
+        high, low = operands.means[k, j], operands.means_low[k, j]
+        for m in range(live):
+            gaps[j, m] = difference(tile[j, index[m]], high, low)
+        for m in range(live, n_places):
+            gaps[j, m] = 0
+
+
+@jit
+def gather_shares(resp, k, index, live, n_places, shares):
+    """Write the live points' responsibilities side by side and zeros behind them, in place."""
+    for m in range(live):
+        shares[0, m] = resp[k, index[m]]
+    for m in range(live, n_places):
+        shares[0, m] = 0.0
+
+
+@jit
+def products_of_tile(shares, n_components, points, begin, n_features, n, out, o, ldo):
+    """Add ``shares @ points.T`` to `out`, whose rows begin at offset o, ldo apart; in place.
+
+    Over the first rows of `shares`, rows begin ... begin + n_features - 1 of `points` and the
+    first n vectors of both.
+    """
+    size = shares.shape[1]
+    for col in range(0, n_features, 4):
+        width = min(4, n_features - col)
+        d = (begin + col) * size
+        for row in range(0, n_components - SQUARE + 1, SQUARE):
+            a, at = row * size, o + row * ldo + col
+            if width == 4:
+                _rows_4(shares, a, points, d, size, n, out, at, ldo)
+            elif width == 3:
+                _rows_3(shares, a, points, d, size, n, out, at, ldo)
+            elif width == 2:
+                _rows_2(shares, a, points, d, size, n, out, at, ldo)
+            else:
+                _rows_1(shares, a, points, d, size, n, out, at, ldo)
+        for row in range(n_components - n_components % SQUARE, n_components):
+            a, at = row * size, o + row * ldo + col
+            if width == 4:
+                _row_4(shares, a, points, d, size, n, out, at, ldo)
+            elif width == 3:
+                _row_3(shares, a, points, d, size, n, out, at, ldo)
+            elif width == 2:
+                _row_2(shares, a, points, d, size, n, out, at, ldo)
+            else:
+                _row_1(shares, a, points, d, size, n, out, at, ldo)
+
+
+@jit
+def gram_of_tile(weight, gaps, n_features, n, second, o):
+    """Add ``sum w x x^T`` (lower triangle) to `second` from offset o, in place.
+
+    Over the first n vectors of the first `n_features` rows of `gaps`; the weights are the first
+    row of `weight`.
+    """
+    size = gaps.shape[1]
     ld = second.shape[2]
     for row in range(0, n_features, SQUARE):
         height = min(SQUARE, n_features - row)
         at = o + row * ld
-        to = k * first.shape[1] + row
         for col in range(0, row, SQUARE):
             if height == 4:
                 _square_4(weight, gaps, size, n, row, col, second, at + col, ld)
@@ -513,16 +609,12 @@ def moments_of_tile(weight, gaps, first, k, second, o):
                 _square_1(weight, gaps, size, n, row, col, second, at + col, ld)
         if height == 4:
             _corner_4(weight, gaps, size, n, row, row, second, at + row, ld)
-            _sums_4(weight, gaps, size, n, row, first, to)
         elif height == 3:
             _corner_3(weight, gaps, size, n, row, row, second, at + row, ld)
-            _sums_3(weight, gaps, size, n, row, first, to)
         elif height == 2:
             _corner_2(weight, gaps, size, n, row, row, second, at + row, ld)
-            _sums_2(weight, gaps, size, n, row, first, to)
         else:
             _corner_1(weight, gaps, size, n, row, row, second, at + row, ld)
-            _sums_1(weight, gaps, size, n, row, first, to)
 
 
 @jit
@@ -584,54 +676,81 @@ def last_row_of_gram(panel, n, n_features, first, o):
             _gram_row_1(panel, ld, n, n_features, col, first, o + col)
 
 
+@jit
+def copy_shares(resp, k, weight, dead, shares, row):
+    """Write one component's weighted responsibilities in the precision of the tile, in place.
+
+    Dead ones become zero: arithmetic on subnormal numbers is slow.
+    """
+    prefer_wide_vectors()
+    for p in range(weight.size):
+        value = resp[k, p]
+        shares[row, p] = value if value > dead * weight[p] else 0.0
+
+
+@jit
+def square_roots(values, count):
+    """Take square roots of the first `count` values, in place."""
+    prefer_wide_vectors()
+    for m in range(count):
+        values[m] = np.sqrt(values[m])
+
+
 @inline
-def moments_of_live(operands, X, start, index, live, k, resp, panel, first, second, o):
-    """As `moments_of_tile`, over the live points only, with lanes over features."""
+def moments_of_live(operands, X, start, live, k, work, first, second, o):
+    """As `moments_of_tile`, over the `live` points in `work.index`, with lanes over features."""
     n_features = X.shape[1]
-    root = np.ones(PANEL, X.dtype)
+    root, panel = work.root, work.panel
     for begin in range(0, live, PANEL):
         n = min(PANEL, live - begin)
         for m in range(n):
-            root[m] = resp[k, index[begin + m]]
-        for m in range(PANEL):  # apart from the gathering above, so that it vectorises
-            root[m] = np.sqrt(root[m])
-        gather_live(operands, X, start, index, begin, n, k, root, panel)
+            root[m] = work.resp[k, work.index[begin + m]]
+        square_roots(root, n)
+        gather_live(operands, X, start, work.index, begin, n, k, root, panel)
         last_row_of_gram(panel, n, n_features, first, k * first.shape[1])
         gram_of_panel(panel, n, n_features, second, o)
 
 
 @inline
-def accumulate_matrices(operands, X, start, tile, gaps, resp, weight, first, second):
+def accumulate_matrices(operands, X, start, work, first, second):
     """Add the moments of a tile for full and tied covariances, in place."""
-    n_features, size = tile.shape
-    index = np.empty(size, np.intp)
-    tile_weight = np.empty(size, tile.dtype)
-    panel = np.zeros((PANEL, first.shape[1]), X.dtype)
+    n_features, size = work.tile.shape
     matrix = second.shape[1] * second.shape[2] if operands.kind == FULL else 0
-    cost = GATHER_COST * (VECTOR_BYTES // tile.itemsize)
-    for k in range(resp.shape[0]):
+    lanes = VECTOR_BYTES // X.itemsize
+    for k in range(work.resp.shape[0]):
         dead = DEAD * operands.weights[k]
-        live = count_live(resp, k, weight, dead)
-        if live * cost > size * n_features:
-            subtract_mean(tile, operands.means, operands.means_low, k, gaps)
-            for p in range(size):  # no subnormal numbers: arithmetic on them is slow
-                value = resp[k, p]
-                tile_weight[p] = value if value > dead * weight[p] else 0.0
-            moments_of_tile(tile_weight, gaps, first, k, second, k * matrix)
-            first[k, n_features] += total_of(resp, k)
-        elif live:
-            list_live(resp, k, weight, dead, index)
-            moments_of_live(
-                operands, X, start, index, live, k, resp, panel, first, second, k * matrix
-            )
+        live = count_live(work.resp, k, work.weight, dead)
+        if live == 0:
+            continue
+        n = size // lanes
+        if 2 * live > size and n_features <= POINT_LANES:
+            subtract_mean(work.tile, operands.means, operands.means_low, k, work.points)
+            copy_shares(work.resp, k, work.weight, dead, work.shares, 0)
+        else:
+            list_live(work.resp, k, work.weight, dead, work.index)
+            if n_features * (5 * live + 3 * n_features) > 70 * live:
+                moments_of_live(operands, X, start, live, k, work, first, second, k * matrix)
+                continue
+            n = (live + lanes - 1) // lanes
+            gather_gaps(operands, work.tile, k, work.index, live, n * lanes, work.points)
+            gather_shares(work.resp, k, work.index, live, n * lanes, work.shares)
+        products_of_tile(
+            work.shares, 1, work.points, 0, n_features, n, first, k * first.shape[1], 0
+        )
+        gram_of_tile(work.shares, work.points, n_features, n, second, k * matrix)
+        first[k, n_features] += total_of(work.resp, k)
 
 
 @jit_sum
-def squares_of_tile(operands, tile, resp, k, first, second):
-    """Add ``sum w x``, ``sum w x^2`` and ``sum w`` of all points of a tile, in place."""
+def squares_of_tile(tile, means, lows, row, resp, k, first, second):
+    """Add ``sum w x``, ``sum w x^2`` and ``sum w`` of all points of a tile, in place.
+
+    x is the difference from row `row` of the means.
+    """
+    prefer_wide_vectors()
     n_features, size = tile.shape
     for j in range(n_features):
-        high, low = operands.means[k, j], operands.means_low[k, j]
+        high, low = means[row, j], lows[row, j]
         s1, s2 = 0.0, 0.0
         for p in range(size):
             x = np.float64(difference(tile[j, p], high, low))
@@ -644,8 +763,9 @@ def squares_of_tile(operands, tile, resp, k, first, second):
 
 
 @jit
-def squares_of_live(operands, X, start, index, live, k, resp, first, second):
+def squares_of_live(X, start, index, live, means, lows, row, resp, k, first, second):
     """As `squares_of_tile`, over the live points only, with lanes over features."""
+    prefer_wide_vectors()
     n_features = X.shape[1]
     total = 0.0
     for m in range(live):
@@ -653,7 +773,7 @@ def squares_of_live(operands, X, start, index, live, k, resp, first, second):
         r = resp[k, index[m]]
         total += r
         for j in range(n_features):
-            x = np.float64(difference(X[i, j], operands.means[k, j], operands.means_low[k, j]))
+            x = np.float64(difference(X[i, j], means[row, j], lows[row, j]))
             weighted = r * x
             first[k, j] += weighted
             second[0, k, j] += weighted * x
@@ -661,28 +781,81 @@ def squares_of_live(operands, X, start, index, live, k, resp, first, second):
 
 
 @inline
-def accumulate_squares(operands, X, start, tile, resp, weight, first, second):
+def accumulate_squares(operands, X, start, work, first, second):
     """Add the moments of a tile for diag and spherical covariances, in place."""
-    n_features, size = tile.shape
-    index = np.empty(size, np.intp)
-    for k in range(resp.shape[0]):
+    n_features, size = work.tile.shape
+    means, lows = operands.means, operands.means_low
+    for k in range(work.resp.shape[0]):
         dead = DEAD * operands.weights[k]
-        live = count_live(resp, k, weight, dead)
+        live = count_live(work.resp, k, work.weight, dead)
         if live * (SQUARES_COST + n_features) > size * n_features:
-            squares_of_tile(operands, tile, resp, k, first, second)
+            squares_of_tile(work.tile, means, lows, k, work.resp, k, first, second)
         elif live:
-            list_live(resp, k, weight, dead, index)
-            squares_of_live(operands, X, start, index, live, k, resp, first, second)
+            list_live(work.resp, k, work.weight, dead, work.index)
+            squares_of_live(X, start, work.index, live, means, lows, k, work.resp, k, first, second)
 
 
 @inline
-def accumulate(operands, X, start, tile, gaps, resp, weight, first, second):
-    """Add the moments of a tile for any covariance type, in place."""
+def accumulate_common(operands, X, start, work, first, second):
+    """Add the moments of a tile about the center that all components share, in place.
+
+    Products of all responsibilities with the points (and their squares, unless tied) in blocks
+    of components and features; for tied the second moments of all components are one matrix.
+    Where few points are live, diag and spherical take them one by one.
+    """
+    n_features, size = work.tile.shape
+    n_components = work.resp.shape[0]
+    n = size // (VECTOR_BYTES // X.itemsize)
+    live_pairs = 0
+    for k in range(n_components):
+        live_pairs += count_live(work.resp, k, work.weight, DEAD * operands.weights[k])
+    few = live_pairs * (SQUARES_COST + n_features) < n_components * size * n_features
+    if few and operands.kind != TIED:
+        for k in range(n_components):
+            live = list_live(work.resp, k, work.weight, DEAD * operands.weights[k], work.index)
+            squares_of_live(
+                X, start, work.index, live, operands.center, operands.center_low, 0,
+                work.resp, k, first, second,
+            )  # fmt: skip
+        return
+    for k in range(n_components):
+        copy_shares(work.resp, k, work.weight, DEAD * operands.weights[k], work.shares, k)
+        first[k, n_features] += total_of(work.resp, k)
+    if operands.kind != TIED:
+        subtract_mean(work.tile, operands.center, operands.center_low, 0, work.points)
+        square_rows(work.points)
+        products_of_tile(
+            work.shares, n_components, work.points, n_features, n_features, n, second, 0,
+            second.shape[2],
+        )  # fmt: skip
+    products_of_tile(
+        work.shares, n_components, work.points, 0, n_features, n, first, 0, first.shape[1]
+    )
+    if operands.kind == TIED:  # whose whitened points the E-step left in place
+        for p in range(size):
+            work.shares[0, p] = work.weight[p]
+        gram_of_tile(work.shares, work.points, n_features, n, second, 0)
+
+
+@jit
+def square_rows(points):
+    """Write the squares of the first half of the rows into the second half, in place."""
     prefer_wide_vectors()
-    if operands.kind == FULL or operands.kind == TIED:
-        accumulate_matrices(operands, X, start, tile, gaps, resp, weight, first, second)
+    n_features = points.shape[0] // 2
+    for j in range(n_features):
+        for p in range(points.shape[1]):
+            points[n_features + j, p] = points[j, p] * points[j, p]
+
+
+@inline
+def accumulate(operands, X, start, work, first, second):
+    """Add the moments of a tile for any covariance type, in place."""
+    if operands.common:
+        accumulate_common(operands, X, start, work, first, second)
+    elif operands.kind == FULL or operands.kind == TIED:
+        accumulate_matrices(operands, X, start, work, first, second)
     else:
-        accumulate_squares(operands, X, start, tile, resp, weight, first, second)
+        accumulate_squares(operands, X, start, work, first, second)
 
 
 # --- chunks of tiles ---------------------------------------------------------------------------
@@ -695,9 +868,9 @@ def chunk_tiles(chunk, n_chunks, n_samples, size):
     return chunk * n_tiles // n_chunks, (chunk + 1) * n_tiles // n_chunks
 
 
-@inline
-def given_responsibilities(labels, given, start, count, resp):
-    """Write the shares of a tile's points that the caller gave; `resp` is modified in place.
+@jit
+def given_responsibilities(labels, given, start, weight, resp):
+    """Write the weighted shares of a tile's points that the caller gave, in place.
 
     `labels` (n_samples,) names each point's component, `given` (n_samples, n_components) its
     shares; where both are empty every point belongs to the one component.
@@ -705,40 +878,56 @@ def given_responsibilities(labels, given, start, count, resp):
     n_components, size = resp.shape
     for k in range(n_components):
         for p in range(size):
-            i = start + min(p, count - 1)
-            if labels.size:
-                resp[k, p] = 1.0 * (labels[i] == k)
+            share = 1.0
+            if weight[p] == 0.0:
+                share = 0.0  # past the last point, too
+            elif labels.size:
+                share = 1.0 * (labels[start + p] == k)
             elif given.size:
-                resp[k, p] = given[i, k]
-            else:
-                resp[k, p] = 1.0
+                share = given[start + p, k]
+            resp[k, p] = weight[p] * share
+
+
+@inline
+def make_workspace(X, n_components):
+    """Return the buffers of one chunk."""
+    n_samples, n_features = X.shape
+    size = _tile_size(n_samples, n_features, X.itemsize)
+    return Workspace(
+        np.empty((n_features, size), X.dtype),
+        np.empty((2 * n_features, size), X.dtype),
+        np.empty((n_components, size)),
+        np.empty(size),
+        np.empty(size),
+        np.empty(size),
+        np.empty(size, np.intp),
+        np.empty((n_components, size), X.dtype),
+        np.empty(PANEL, X.dtype),
+        np.zeros((PANEL, _row_width(n_features, X.itemsize)), X.dtype),
+    )
 
 
 @inline
 def em_chunk(chunk, n_chunks, data, given, operands, moments):
     """Run both steps over one chunk, or the M-step alone; its row of `moments` changes in place."""
-    n_samples, n_features = data.X.shape
-    size = _tile_size(n_samples, n_features, data.X.itemsize)
-    tile = np.empty((n_features, size), data.X.dtype)
-    gaps = np.empty_like(tile)
-    resp = np.empty((operands.weights.size, size))
-    peak, total, weight = np.empty(size), np.empty(size), np.empty(size)
+    X = data.X
+    work = make_workspace(X, operands.weights.size)
+    size = work.peak.size
     first, second = moments.first[chunk], moments.second[chunk]
-    begin, end = chunk_tiles(chunk, n_chunks, n_samples, size)
+    begin, end = chunk_tiles(chunk, n_chunks, X.shape[0], size)
     for t in range(begin, end):
         start = t * size
-        count = min(size, n_samples - start)
-        load_tile(data.X, start, count, tile)
-        load_weights(data.sample_weight, start, count, weight)
+        count = min(size, X.shape[0] - start)
+        load_tile(X, start, count, work.tile)
+        load_weights(data.sample_weight, start, count, work.weight)
         if operands.offsets.size:
-            mahalanobis(operands, tile, gaps, resp)
-            responsibilities(operands.offsets, resp, peak, total)
-            moments.log_likelihood[chunk] += dot(peak, weight)
+            mahalanobis(operands, work.tile, work.points, work.resp)
+            responsibilities(operands.offsets, work.resp, work.peak, work.total)
+            moments.log_likelihood[chunk] += dot(work.peak, work.weight)
+            scale_columns(work.resp, work.weight, work.total)
         else:
-            given_responsibilities(given.labels, given.resp, start, count, resp)
-            total.fill(1.0)
-        scale_columns(resp, weight, total)
-        accumulate(operands, data.X, start, tile, gaps, resp, weight, first, second)
+            given_responsibilities(given.labels, given.resp, start, work.weight, work.resp)
+        accumulate(operands, X, start, work, first, second)
 
 
 @entry
@@ -766,29 +955,26 @@ def write_labels(resp, start, count, labels):
 @inline
 def infer_chunk(chunk, n_chunks, X, operands, log_prob, proba, labels):
     """Fill one chunk's rows of the outputs that are not empty, in place."""
-    n_samples, n_features = X.shape
-    size = _tile_size(n_samples, n_features, X.itemsize)
-    tile = np.empty((n_features, size), X.dtype)
-    gaps = np.empty_like(tile)
-    resp = np.empty((operands.weights.size, size))
-    peak, total, one = np.empty(size), np.empty(size), np.ones(size)
-    begin, end = chunk_tiles(chunk, n_chunks, n_samples, size)
+    work = make_workspace(X, operands.weights.size)
+    size = work.peak.size
+    work.weight.fill(1.0)
+    begin, end = chunk_tiles(chunk, n_chunks, X.shape[0], size)
     for t in range(begin, end):
         start = t * size
-        count = min(size, n_samples - start)
-        load_tile(X, start, count, tile)
-        mahalanobis(operands, tile, gaps, resp)
-        responsibilities(operands.offsets, resp, peak, total)
+        count = min(size, X.shape[0] - start)
+        load_tile(X, start, count, work.tile)
+        mahalanobis(operands, work.tile, work.points, work.resp)
+        responsibilities(operands.offsets, work.resp, work.peak, work.total)
         if labels.size:
-            write_labels(resp, start, count, labels)
+            write_labels(work.resp, start, count, labels)
         if log_prob.size:
             for p in range(count):
-                log_prob[start + p] = peak[p]
+                log_prob[start + p] = work.peak[p]
         if proba.size:
-            scale_columns(resp, one, total)
+            scale_columns(work.resp, work.weight, work.total)
             for p in range(count):
-                for k in range(resp.shape[0]):
-                    proba[start + p, k] = resp[k, p]
+                for k in range(work.resp.shape[0]):
+                    proba[start + p, k] = work.resp[k, p]
 
 
 @entry

@@ -54,7 +54,7 @@ def lloyd_chunk(chunk, n_chunks, data, centers, lows, labels, clusters):
         load_tile(data.X, start, count, tile)
         load_weights(data.sample_weight, start, count, weight)
         for k in range(centers.shape[0]):
-            euclidean(tile, centers, lows, k, distances)
+            euclidean(tile, n_features, centers, lows, k, distances)
         nearest(distances, best, label)
         for p in range(count):
             k = label[p]
@@ -94,7 +94,7 @@ def seeding_chunk(chunk, n_chunks, data, chosen, candidates, lows, closest, pote
         load_tile(data.X, start, count, tile)
         load_weights(data.sample_weight, start, count, weight)
         for k in range(1 - chosen, candidates.shape[0]):
-            euclidean(tile, candidates, lows, k, distances)
+            euclidean(tile, n_features, candidates, lows, k, distances)
         if chosen:
             for p in range(count):
                 closest[start + p] = min(closest[start + p], distances[0, p])

@@ -1,8 +1,12 @@
 """`Mixture`: the parameters of a Gaussian mixture and what one can ask of them."""
 
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastgmm import _validation
 from fastgmm._covariance import COVARIANCE_TYPES, Parameters
@@ -12,7 +16,7 @@ from fastgmm._passes import infer, make_operands
 _BLOCK = 2**16  # rows whose responsibilities are held at a time where only a sum is wanted
 
 
-def _read_only(array):
+def _read_only(array: ArrayLike) -> np.ndarray:
     view = np.array(array, np.float64)
     view.flags.writeable = False
     return view
@@ -63,7 +67,14 @@ class Mixture:
     _operands: dict = field(repr=False, default_factory=dict)
 
     @classmethod
-    def _build(cls, name, parameters, converged=False, log_likelihoods=(), regularized=()):
+    def _build(
+        cls,
+        name: str,
+        parameters: Parameters,
+        converged: bool = False,
+        log_likelihoods: ArrayLike = (),
+        regularized: Sequence[int] = (),
+    ) -> Self:
         """Make a mixture from internal parameters, which it keeps for its kernels."""
         kind = COVARIANCE_TYPES[name]
         return cls(
@@ -79,7 +90,13 @@ class Mixture:
         )
 
     @classmethod
-    def from_parameters(cls, weights, means, covariances, covariance_type="full"):
+    def from_parameters(
+        cls,
+        weights: ArrayLike,
+        means: ArrayLike,
+        covariances: ArrayLike,
+        covariance_type: str = "full",
+    ) -> Self:
         """Return a mixture with known parameters.
 
         Parameters
@@ -119,32 +136,32 @@ class Mixture:
         )
 
     @property
-    def n_components(self):
+    def n_components(self) -> int:
         """Number of components."""
         return len(self.weights)
 
     @property
-    def n_features(self):
+    def n_features(self) -> int:
         """Number of features."""
         return self.means.shape[1]
 
     @property
-    def n_iter(self):
+    def n_iter(self) -> int:
         """EM iterations of the best start."""
         return len(self.log_likelihoods)
 
     @property
-    def log_likelihood(self):
+    def log_likelihood(self) -> float:
         """Last entry of `log_likelihoods`; NaN for a mixture that was never fitted."""
         return float(self.log_likelihoods[-1]) if self.n_iter else float("nan")
 
     @property
-    def n_parameters(self):
+    def n_parameters(self) -> int:
         """Number of free parameters: weights, means and covariances."""
         free = COVARIANCE_TYPES[self.covariance_type].n_parameters(*self.means.shape)
         return self.n_components - 1 + self.means.size + free
 
-    def _infer(self, X, n_threads, **outputs):
+    def _infer(self, X: np.ndarray, n_threads: int | None, **outputs: np.ndarray) -> None:
         operands = self._operands.get(X.dtype)
         if operands is None:
             kind = COVARIANCE_TYPES[self.covariance_type]
@@ -152,10 +169,10 @@ class Mixture:
             self._operands[X.dtype] = operands
         infer(X, operands, n_threads, **outputs)
 
-    def _points(self, X):
+    def _points(self, X: ArrayLike) -> np.ndarray:
         return _validation.check_points(X, self.n_features)
 
-    def predict_proba(self, X, *, n_threads=None):
+    def predict_proba(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
         """Return the probability of each component for each row.
 
         Parameters
@@ -180,7 +197,7 @@ class Mixture:
         self._infer(X, n_threads, proba=proba)
         return proba
 
-    def predict(self, X, *, n_threads=None):
+    def predict(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
         """Return the most probable component of each row.
 
         Parameters
@@ -205,7 +222,7 @@ class Mixture:
         self._infer(X, n_threads, labels=labels)
         return labels
 
-    def score_samples(self, X, *, n_threads=None):
+    def score_samples(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
         """Return the log-density of each row.
 
         Parameters
@@ -230,7 +247,13 @@ class Mixture:
         self._infer(X, n_threads, log_prob=log_prob)
         return log_prob
 
-    def score(self, X, sample_weight=None, *, n_threads=None):
+    def score(
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        n_threads: int | None = None,
+    ) -> float:
         """Return the weighted mean log-density of a row.
 
         Parameters
@@ -260,13 +283,15 @@ class Mixture:
             return float(np.average(log_prob, weights=weight))
         return float(log_prob.mean(dtype=np.float64))
 
-    def _criterion(self, X, sample_weight, penalty):
+    def _criterion(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, penalty: Callable[[float], float]
+    ) -> float:
         X = self._points(X)
         weight = _validation.check_sample_weight(sample_weight, len(X))
         rows = weight.sum() if weight.size else len(X)
         return -2.0 * rows * self.score(X, sample_weight) + self.n_parameters * penalty(rows)
 
-    def bic(self, X, sample_weight=None):
+    def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the Bayesian information criterion; lower is better.
 
         ``-2 log L + n_parameters log n``, with n the sum of the weights (Schwarz 1978).
@@ -285,7 +310,7 @@ class Mixture:
         """
         return float(self._criterion(X, sample_weight, np.log))
 
-    def aic(self, X, sample_weight=None):
+    def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the Akaike information criterion; lower is better.
 
         ``-2 log L + 2 n_parameters`` (Akaike 1974).
@@ -304,7 +329,7 @@ class Mixture:
         """
         return float(self._criterion(X, sample_weight, lambda rows: 2.0))
 
-    def icl(self, X, sample_weight=None):
+    def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the integrated completed likelihood; lower is better.
 
         BIC plus twice the entropy of the responsibilities (Biernacki, Celeux and Govaert
@@ -332,7 +357,9 @@ class Mixture:
             entropy += float((row_entropy * shares).sum())
         return self.bic(X, sample_weight) + 2.0 * entropy
 
-    def sample(self, n_samples=1, random_state=None):
+    def sample(
+        self, n_samples: int = 1, random_state: _validation.Seed = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Draw rows from the mixture.
 
         Parameters
@@ -367,7 +394,7 @@ class Mixture:
             X[rows] = X[rows] @ roots[k % len(roots)].T + self.means[k]
         return X, labels
 
-    def save(self, path):
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write the mixture to a file that `fastgmm.load` reads.
 
         Parameters
@@ -388,7 +415,7 @@ class Mixture:
             regularized=np.array(self.regularized, np.int64),
         )
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple:
         return Mixture._build, (
             self.covariance_type,
             self._parameters,
@@ -397,7 +424,7 @@ class Mixture:
             self.regularized,
         )
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mixture):
             return NotImplemented
         return (
@@ -411,10 +438,10 @@ class Mixture:
             )
         )
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return hash((self.covariance_type, self.weights.tobytes(), self.means.tobytes()))
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         found = ""
         if self.n_iter:
             found = (
@@ -427,7 +454,7 @@ class Mixture:
         )
 
 
-def load(path):
+def load(path: str | os.PathLike[str]) -> Mixture:
     """Read a mixture that `Mixture.save` wrote.
 
     Parameters

@@ -8,8 +8,10 @@ import os
 import tempfile
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._errors import ModelFileError
@@ -22,7 +24,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-def write_model(path, **fields):
+def write_model(path: str | os.PathLike[str], **fields: ArrayLike) -> None:
     """Write the fields of a mixture; an existing file is replaced whole or not at all."""
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:32]}-")
@@ -40,7 +42,7 @@ def write_model(path, **fields):
         raise
 
 
-def read_model(path):
+def read_model(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Return the fields of a model file as arrays.
 
     Raises
@@ -63,7 +65,7 @@ def read_model(path):
     return fields
 
 
-def _read_members(file):
+def _read_members(file: BinaryIO) -> dict[str, np.ndarray]:
     size = os.fstat(file.fileno()).st_size
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
@@ -77,7 +79,7 @@ def _read_members(file):
         }
 
 
-def _read_array(archive, member):
+def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     """Return one array; its declared size must be that of its bytes before it is allocated."""
     with archive.open(member) as stream:
         version = np.lib.format.read_magic(stream)
@@ -93,7 +95,7 @@ def _read_array(archive, member):
     return np.frombuffer(body, dtype).reshape(shape).copy()
 
 
-def _check_fields(fields):
+def _check_fields(fields: dict[str, np.ndarray]) -> None:
     """Refuse fields that do not make a valid mixture together."""
     if str(fields["format"]) != _FORMAT:
         raise ModelFileError("is not a fastgmm model file; save one with Mixture.save.")

@@ -6,7 +6,7 @@ from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._fit import fit
 
 
-def precompile():
+def precompile() -> None:
     """Compile every kernel, for all covariance types in float64 and float32.
 
     The machine code is kept in Numba's cache directory, so that the first fit of later

@@ -254,35 +254,46 @@ def weighted_gram_block(widths):
     return add_weighted_gram
 
 
-def weighted_sum_block(rows):
-    """Make ``f(w, D, ldd, n, row, out, o)``: add ``D[row : row + rows] @ w`` to `out` from o.
+def product_block(rows, columns):
+    """Make ``f(A, a, D, d, ld, n, out, o, ldo)``: add a block of ``A @ D.T`` to `out`.
 
-    Lanes run over the points, n vectors of them; `out` float64 is modified in place.
+    Lanes run over the points, n vectors of them; rows of the block begin at offset a of `A`,
+    columns at offset d of `D`, `ld` apart in both. The first element is added to `out` float64
+    at offset o, rows follow at distance ldo. `out` is modified in place.
     """
 
     @intrinsic
-    def add_weighted_sum(typingctx, w, D, ldd, n, row, out, o):
+    def add_product(typingctx, A, a, D, d, ld, n, out, o, ldo):
         def generate(context, builder, signature, args):
-            _, _, ldd, n, row, _, o = args
-            w, d, total = (_data(context, builder, signature, args, i) for i in (0, 1, 5))
-            vectors = _Vectors(builder, d.type.pointee)
+            _, a0, _, d0, ld, n, _, o, ldo = args
+            left_data, right_data, total = (
+                _data(context, builder, signature, args, i) for i in (0, 2, 6)
+            )
+            vectors = _Vectors(builder, right_data.type.pointee)
 
-            def left(t, r):
-                feature = builder.mul(builder.add(row, _index(r)), ldd)
-                return vectors.load(d, builder.add(feature, builder.mul(t, _index(vectors.lanes))))
+            def points(data, begin, t, row):
+                offset = builder.add(begin, builder.mul(_index(row), ld))
+                return vectors.load(
+                    data, builder.add(offset, builder.mul(t, _index(vectors.lanes)))
+                )
 
-            def right(t, c):
-                return vectors.load(w, builder.mul(t, _index(vectors.lanes)))
-
-            acc = _accumulate(vectors, [1] * rows, n, left, right)
-            for r, (register,) in enumerate(acc):
-                vectors.add_sum_to_double(register, total, builder.add(o, _index(r)))
+            acc = _accumulate(
+                vectors,
+                [columns] * rows,
+                n,
+                lambda t, r: points(left_data, a0, t, r),
+                lambda t, c: points(right_data, d0, t, c),
+            )
+            for r, registers in enumerate(acc):
+                first = builder.add(o, builder.mul(_index(r), ldo))
+                for c, register in enumerate(registers):
+                    vectors.add_sum_to_double(register, total, builder.add(first, _index(c)))
             return context.get_dummy_value()
 
         i8 = types.intp
-        return types.void(w, D, i8, i8, i8, out, i8), generate
+        return types.void(A, i8, D, i8, i8, i8, out, i8, i8), generate
 
-    return add_weighted_sum
+    return add_product
 
 
 @intrinsic

@@ -2,8 +2,14 @@
 
 import numbers
 import operator
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+Seed = int | np.integer | np.random.RandomState | np.random.Generator | None
 
 _BLOCK = 2**16
 
@@ -22,7 +28,7 @@ class _Writable:
         }
 
 
-def _float_array(values, name):
+def _float_array(values: ArrayLike | None, name: str) -> np.ndarray:
     """Return `values` as an array of native float64 or float32, without copying where it is one."""
     if values is None:
         raise TypeError(f"{name} is None; pass an array of numbers.")
@@ -35,18 +41,16 @@ def _float_array(values, name):
         ) from error
     if array.dtype.kind == "c":
         raise TypeError(f"{name} is complex; pass real numbers, for example {name}.real.")
+    if array.dtype.kind == "O":
+        with suppress(TypeError, ValueError, OverflowError):
+            array = array.astype(np.float64)
     if array.dtype.kind not in "fiub":
-        try:
-            array = array.astype(np.float64) if array.dtype.kind == "O" else None
-        except (TypeError, ValueError):
-            array = None
-        if array is None:
-            raise TypeError(f"{name} must hold numbers; convert or drop columns of other kinds.")
+        raise TypeError(f"{name} must hold numbers; convert or drop columns of other kinds.")
     dtype = np.float32 if array.dtype.kind == "f" and array.dtype.itemsize == 4 else np.float64
     return np.require(array, dtype, ["C", "A"])
 
 
-def _refuse_non_finite(X):
+def _refuse_non_finite(X: np.ndarray) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(X.sum()):
             return
@@ -59,7 +63,7 @@ def _refuse_non_finite(X):
             )
 
 
-def check_points(X, n_features=None):
+def check_points(X: ArrayLike, n_features: int | None = None) -> np.ndarray:
     """Return X as a C-contiguous (n_samples, n_features) float64 or float32 array.
 
     A one-dimensional X is one feature. The array is only copied where it has to be.
@@ -83,7 +87,7 @@ def check_points(X, n_features=None):
     return X if X.flags.writeable else np.asarray(_Writable(X))
 
 
-def check_sample_weight(sample_weight, n_samples):
+def check_sample_weight(sample_weight: ArrayLike | None, n_samples: int) -> np.ndarray:
     """Return the weights as a float64 array, empty where there are none."""
     if sample_weight is None:
         return np.empty(0)
@@ -104,7 +108,7 @@ def check_sample_weight(sample_weight, n_samples):
     return weight if weight.flags.writeable else weight.copy()
 
 
-def check_integer(value, name, least):
+def check_integer(value: int, name: str, least: int) -> int:
     """Return `value` as an int of at least `least`."""
     try:
         integer = operator.index(value)
@@ -117,7 +121,7 @@ def check_integer(value, name, least):
     return integer
 
 
-def check_non_negative(value, name):
+def check_non_negative(value: float, name: str) -> float:
     """Return `value` as a finite float of at least zero."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number but is {value!r}; pass 0 or more.")
@@ -126,14 +130,14 @@ def check_non_negative(value, name):
     return float(value)
 
 
-def check_option(value, name, options):
+def check_option(value: str, name: str, options: Collection[str]) -> str:
     """Return `value` if it is one of `options`."""
     if not isinstance(value, str) or value not in options:
         raise ValueError(f"{name} must be one of {', '.join(options)} but is {value!r}.")
     return value
 
 
-def check_random_state(random_state):
+def check_random_state(random_state: Seed) -> np.random.RandomState:
     """Return a `numpy.random.RandomState` for a seed, a RandomState, a Generator or None.
 
     A Generator is drawn from through its own bit generator, so that it moves on.
@@ -144,7 +148,7 @@ def check_random_state(random_state):
         return np.random.RandomState(random_state.bit_generator)
     if random_state is None:
         return np.random.RandomState()
-    if isinstance(random_state, numbers.Integral) and 0 <= random_state < 2**32:
+    if isinstance(random_state, int | np.integer) and 0 <= random_state < 2**32:
         return np.random.RandomState(int(random_state))
     raise ValueError(
         "random_state must be None, an integer from 0 to 2**32 - 1, a numpy RandomState or a "
@@ -152,7 +156,7 @@ def check_random_state(random_state):
     )
 
 
-def _shaped(values, name, shape):
+def _shaped(values: ArrayLike, name: str, shape: tuple[int, ...]) -> np.ndarray:
     array = np.array(_float_array(values, name), np.float64)
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape} but must have shape {shape}.")
@@ -161,7 +165,9 @@ def _shaped(values, name, shape):
     return array
 
 
-def check_weights(weights, n_components, name="weights_init"):
+def check_weights(
+    weights: ArrayLike, n_components: int, name: str = "weights_init"
+) -> np.ndarray:
     """Return component weights (n_components,) that are not negative and sum to 1."""
     weights = _shaped(weights, name, (n_components,))
     if weights.size == 0:
@@ -175,7 +181,9 @@ def check_weights(weights, n_components, name="weights_init"):
     return weights / total
 
 
-def check_means(means, n_components, n_features, name="means_init"):
+def check_means(
+    means: ArrayLike, n_components: int, n_features: int, name: str = "means_init"
+) -> np.ndarray:
     """Return means (n_components, n_features); one feature may be given as (n_components,)."""
     means = _float_array(means, name)
     if means.ndim == 1 and n_features == 1:
@@ -183,7 +191,13 @@ def check_means(means, n_components, n_features, name="means_init"):
     return _shaped(means, name, (n_components, n_features))
 
 
-def check_matrices(matrices, covariance_type, n_components, n_features, name):
+def check_matrices(
+    matrices: ArrayLike,
+    covariance_type: Any,
+    n_components: int,
+    n_features: int,
+    name: str,
+) -> np.ndarray:
     """Return symmetric covariances or precisions shaped by the covariance type."""
     matrices = _shaped(matrices, name, covariance_type.shape(n_components, n_features))
     if covariance_type.dense:
@@ -193,7 +207,7 @@ def check_matrices(matrices, covariance_type, n_components, n_features, name):
     return matrices
 
 
-def refuse_indefinite(log_det, name):
+def refuse_indefinite(log_det: np.ndarray, name: str) -> None:
     """Raise ValueError if a log-determinant is NaN: its matrix is not positive definite."""
     if np.isnan(log_det).any():
         k = int(np.argmax(np.isnan(log_det)))

@@ -151,6 +151,24 @@ def test_points_on_a_line_are_held_up_across_it():
     np.testing.assert_allclose(largest, 5.0 * t.var() + 1e-6, rtol=1e-12)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1 / 400, 1e-9, 1e9])
+def test_collapse_does_not_depend_on_the_scale_of_weights(scale):
+    """Correlated features are no collapse, however little all rows weigh together."""
+    X = np.random.default_rng(0).standard_normal((400, 2))
+    X[200:, 0] += 10.0
+    X[:, 1] = X[:, 0] + 1e-4 * X[:, 1]
+    w = np.full(400, scale)
+    options = {"sample_weight": w, "reg_covar": 1e-14, "random_state": 0}
+    model = fastgmm.fit(X, 2, **options, on_collapse="raise")
+    assert tuple(model.regularized) == ()
+
+    stray, means = with_stray()
+    model = fastgmm.fit(
+        stray, **start_on_stray(means, "full"), sample_weight=np.full(len(stray), scale)
+    )
+    assert tuple(model.regularized) == (2,)
+
+
 @each_type
 def test_as_many_components_as_rows(covariance_type):
     """Every row its own component: all at the floor, but tied, which has one covariance."""

@@ -52,11 +52,12 @@ def test_a_fit_from_every_start_finds_separated_blobs(init_params, assert_close)
 @pytest.mark.parametrize("init_params", ["k-means++", "random_from_data"])
 def test_means_that_are_rows_of_the_data(init_params):
     X = problems.overlapping(203, 2, 3).X
-    start = start_of(X, 20, init_params=init_params, random_state=3)
     rows = {tuple(row) for row in X}
-    chosen = {tuple(mean) for mean in start.means}
-    assert chosen <= rows
-    assert len(chosen) == 20  # none twice
+    for n_components in (20, 203):
+        start = start_of(X, n_components, init_params=init_params, random_state=3)
+        chosen = {tuple(mean) for mean in start.means}
+        assert chosen <= rows
+        assert len(chosen) == n_components  # none twice
 
 
 def test_k_means_plus_plus_spreads_over_blobs():

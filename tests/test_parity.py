@@ -127,6 +127,53 @@ def test_far_from_the_origin(shape, covariance_type, assert_close):
     assert_close(there.covariances, here.covariances, 1e-8)
 
 
+@pytest.mark.parametrize("shape", [(203, 1, 3), (700, 6, 8), (700, 2, 20)])
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+def test_the_same_seed_gives_the_same_start(shape, init_params, assert_close):
+    """Random numbers are drawn in scikit-learn's order, so starts agree, not just statistics."""
+    X = problems.overlapping(*shape).X
+    for seed in range(4):
+        options = {"init_params": init_params, "random_state": seed, "max_iter": 0}
+        ours = fastgmm.fit(X, shape[2], **options)
+        theirs = mixture.GaussianMixture(shape[2], **options).fit(X)
+        assert_close(ours.means, theirs.means_, 1e-13)
+        assert_close(ours.covariances, theirs.covariances_, 1e-11)
+        assert_close(ours.weights, theirs.weights_ / theirs.weights_.sum(), 1e-13)
+
+
+@pytest.mark.parametrize(
+    ("seed", "n_samples", "n_clusters"), [(5724, 12, 4), (508, 20, 6), (2207, 30, 8)]
+)
+def test_clusters_that_run_empty(seed, n_samples, n_clusters, monkeypatch, assert_close):
+    """From poor seeds two clusters lose all rows, and are moved to the farthest ones."""
+    cluster = pytest.importorskip("sklearn.cluster")
+    rng = np.random.RandomState(seed)
+    X = rng.randn(n_samples, 2) * 10 ** rng.uniform(-1, 1, size=(n_samples, 1))
+    rows = rng.choice(n_samples, n_clusters, replace=False)
+    theirs = cluster.KMeans(n_clusters, init=X[rows], n_init=1).fit(X)
+
+    monkeypatch.setattr("fastgmm._kmeans.seed_rows", lambda *args: rows)
+    ours = fastgmm.fit(X, n_clusters, max_iter=0)
+    assert_close(ours.means, theirs.cluster_centers_, 1e-12)
+    assert_close(ours.weights, np.bincount(theirs.labels_) / n_samples, 1e-13)
+
+
+@each_type
+@pytest.mark.parametrize("shape", [(300, 2, 3), (400, 10, 4)])
+def test_single_precision_far_from_the_origin(shape, covariance_type, assert_close):
+    """A mean that is no float32 number is no less precise: data keep four digits, sums seven."""
+    problem = problems.overlapping(*shape, covariance_type)
+    X = (problem.X + 4096.0).astype(np.float32)
+    start = {**problem.start, "means_init": problem.means + 4096.0}
+    with pytest.warns(fastgmm.ConvergenceWarning):
+        ours = fastgmm.fit(X, **start, tol=0.0, max_iter=8)
+    moved = (problem.weights, problem.means + 4096.0, problem.covariances, covariance_type)
+    theirs = reference.em(X, *moved, tol=0.0, max_iter=8)
+    assert_close(ours.means - 4096.0, theirs.means - 4096.0, 1e-5)
+    assert_close(ours.covariances, theirs.covariances, 1e-5)
+    assert_close(ours.log_likelihoods, theirs.log_likelihoods, 1e-6)
+
+
 @each_type
 @pytest.mark.parametrize("shape", SHAPES[3:6], ids=lambda s: "x".join(map(str, s)))
 def test_the_reference_is_scikit_learns(shape, covariance_type, assert_close):

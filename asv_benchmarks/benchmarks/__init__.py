@@ -1,0 +1,1 @@
+"""What asv measures, one file a capability; `common` holds the data and the clocks."""

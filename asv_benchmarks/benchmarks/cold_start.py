@@ -1,0 +1,64 @@
+"""What a new process waits for: imports, and compilation where no cache is filled yet."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+PROGRAM = """
+import json
+import time
+
+now = [time.perf_counter()]
+import fastgmm
+
+now.append(time.perf_counter())
+import numba
+import numpy
+
+now.append(time.perf_counter())
+X = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [8.0, 8.0], [8.0, 9.0], [9.0, 8.0]]
+fastgmm.fit(X, 2, covariance_type="full")
+now.append(time.perf_counter())
+fastgmm.fit(X, 2, covariance_type="diag")
+now.append(time.perf_counter())
+fastgmm.fit(numpy.array(X, numpy.float32), 2)
+now.append(time.perf_counter())
+names = ("import fastgmm", "import numba", "first fit", "further type", "further dtype")
+print(json.dumps(dict(zip(names, (b - a for a, b in zip(now, now[1:]))))))
+"""
+
+
+def run(cache):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, check=True
+    )
+    return json.loads(result.stdout)
+
+
+class ColdStart:
+    unit = "seconds"
+    timeout = 300
+
+    def setup_cache(self):
+        with tempfile.TemporaryDirectory() as cache:
+            return {"cold": run(cache), "warm": run(cache)}
+
+    setup_cache.timeout = 300
+
+    def track_first_fit(self, measured):
+        return measured["cold"]["import numba"] + measured["cold"]["first fit"]
+
+    def track_further_covariance_type(self, measured):
+        return measured["cold"]["further type"]
+
+    def track_further_dtype(self, measured):
+        return measured["cold"]["further dtype"]
+
+    def track_first_fit_with_warm_cache_over_import_numba(self, measured):
+        return measured["warm"]["import fastgmm"] + measured["warm"]["first fit"]
+
+    def track_import(self, measured):
+        return measured["warm"]["import fastgmm"]

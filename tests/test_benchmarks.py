@@ -1,0 +1,58 @@
+"""Every benchmark runs, on few rows and through asv's own classes; asv accepts the suite."""
+
+import importlib
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from asv_runner.discovery import disc_benchmarks, get_benchmark_from_name
+
+SUITE = Path(__file__).parents[1] / "asv_benchmarks"
+ROOT = str(SUITE / "benchmarks")
+QUICK = {"number": 1, "repeat": 1, "rounds": 1, "warmup_time": 0, "min_run_count": 1}
+
+sys.path.insert(0, str(SUITE))
+NAMES = [benchmark.name for benchmark in disc_benchmarks(ROOT)]
+
+
+@pytest.fixture(scope="module")
+def caches():
+    """What the ``setup_cache`` functions returned: asv calls each once, too."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def few_rows(monkeypatch):
+    monkeypatch.setattr(importlib.import_module("benchmarks.common"), "shrink", 100)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_benchmark_runs(name, caches, tmp_path, monkeypatch):
+    """For every combination of its parameters, once."""
+    monkeypatch.chdir(tmp_path)
+    for place in range(math.prod(map(len, get_benchmark_from_name(ROOT, name).params))):
+        benchmark = get_benchmark_from_name(ROOT, name, QUICK)
+        benchmark.set_param_idx(place)
+        key = benchmark.setup_cache_key
+        if key not in caches:
+            caches[key] = benchmark.do_setup_cache()
+        benchmark.set_cache(caches[key])
+        assert not benchmark.do_setup()
+        result = benchmark.do_run()
+        benchmark.do_teardown()
+        numbers = result["samples"] if isinstance(result, dict) else [result]
+        assert numbers
+        assert all(isinstance(number, int | float) for number in numbers)
+
+
+@pytest.mark.parametrize("kind", ["time", "peakmem", "track"])
+def test_every_kind_of_benchmark_is_there(kind):
+    assert any(name.split(".")[-1].startswith(f"{kind}_") for name in NAMES)
+
+
+def test_asv_accepts_the_suite():
+    command = [sys.executable, "-m", "asv", "check", "--environment", "existing"]
+    result = subprocess.run(command, cwd=SUITE, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
