@@ -8,8 +8,9 @@ direction it is below 1e-6. Points are counted as if each had the greatest weigh
 
 import numpy as np
 
-from fastgmm._covariance import Parameters, marginal_variance
+from fastgmm._covariance import CovarianceType, Parameters, marginal_variance
 from fastgmm._errors import CollapseError
+from fastgmm._kernels import Data
 
 MAX_RESETS = 20  # per start; after these a collapsed component counts as regularised
 _POINT = 1e-12
@@ -29,7 +30,7 @@ class CollapsePolicy:
     ----------
     on_collapse : {"regularize", "reset", "raise"}
         The rule.
-    covariance_type : object
+    covariance_type : CovarianceType
         A value of `COVARIANCE_TYPES`.
     reg_covar : float
         What the M-step adds to the diagonals.
@@ -39,7 +40,14 @@ class CollapsePolicy:
         Draws them.
     """
 
-    def __init__(self, on_collapse, covariance_type, reg_covar, data, random_state):
+    def __init__(
+        self,
+        on_collapse: str,
+        covariance_type: CovarianceType,
+        reg_covar: float,
+        data: Data,
+        random_state: np.random.RandomState,
+    ) -> None:
         self._apply = getattr(self, f"_{on_collapse}")
         self._type = covariance_type
         self._reg_covar = reg_covar
@@ -54,7 +62,7 @@ class CollapsePolicy:
         self._untried = "" if resets else ", or on_collapse='reset'"
         self.floor_raised = False  # or a mask of the components whose floor was raised
 
-    def on_few_points(self, parameters):
+    def on_few_points(self, parameters: Parameters) -> np.ndarray:
         """Return a mask (n_components,) of the components that live on too few points."""
         weights, means, covariances, factors, _ = parameters
         scale = marginal_variance(self._type, parameters, self._reg_covar)
@@ -67,7 +75,7 @@ class CollapsePolicy:
             collapsed |= few & (pivots <= _FLAT * scale).any(axis=1)
         return collapsed & (weights > 0)
 
-    def repair(self, parameters, iterated=True):
+    def repair(self, parameters: Parameters, iterated: bool = True) -> tuple[Parameters, bool]:
         """Return valid parameters and whether a component was moved.
 
         A start may put a component on a single point (`iterated` false), what EM makes of it

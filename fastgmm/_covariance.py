@@ -343,12 +343,18 @@ COVARIANCE_TYPES: dict[str, CovarianceType] = {
 }
 
 
-def m_step(covariance_type, parameters, statistics, reg_covar, n_threads=1):
+def m_step(
+    covariance_type: CovarianceType,
+    parameters: Parameters,
+    statistics: tuple,
+    reg_covar: float,
+    n_threads: int = 1,
+) -> Parameters:
     """Return the parameters that maximise the expected log-likelihood.
 
     Parameters
     ----------
-    covariance_type : object
+    covariance_type : CovarianceType
         A value of `COVARIANCE_TYPES`.
     parameters : Parameters
         The mixture under which `statistics` were taken.
@@ -375,7 +381,8 @@ def m_step(covariance_type, parameters, statistics, reg_covar, n_threads=1):
     if starved.any():
         covariances = covariance_type.select(starved, parameters.covariances, covariances)
     means = parameters.means + delta
-    factors, log_det = covariance_type.factorize(covariances, *means.shape, n_threads)
+    n_components, n_features = means.shape
+    factors, log_det = covariance_type.factorize(covariances, n_components, n_features, n_threads)
     return Parameters(nk / nk.sum(), means, covariances, factors, log_det)
 
 

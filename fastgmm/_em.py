@@ -36,9 +36,7 @@ class Run(NamedTuple):
         return self.log_likelihoods[-1] if self.log_likelihoods else -np.inf
 
 
-def run_em(
-    source: Pass, parameters: Parameters, settings: Settings, policy: CollapsePolicy
-) -> Run:
+def run_em(source: Pass, parameters: Parameters, settings: Settings, policy: CollapsePolicy) -> Run:
     """Iterate from `parameters` until the mean log-likelihood settles; return a `Run`.
 
     `source` gives statistics: ``source.expectation(parameters)``. As in scikit-learn the

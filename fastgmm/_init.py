@@ -116,14 +116,12 @@ def starting_parameters(
     Values in `given` are taken as they are. Where means are given, the rest is estimated from
     the rows nearest to each; otherwise `init_params` names how.
     """
-    if given.means is not None:
-        parameters = None
-        if given.weights is None or given.covariances is None:
-            labels = assign_to(start.data, given.means, start.n_threads)
-            parameters = _from_labels(start, labels, given.means)
-    else:
-        parameters = INIT_PARAMS[init_params](start, random_state)
-    if parameters is None:
-        return Parameters(*given)
     known = {name: value for name, value in given._asdict().items() if value is not None}
+    if len(known) == len(given):
+        return Parameters(**known)
+    if given.means is None:
+        parameters = INIT_PARAMS[init_params](start, random_state)
+    else:
+        labels = assign_to(start.data, given.means, start.n_threads)
+        parameters = _from_labels(start, labels, given.means)
     return parameters._replace(**known)

@@ -39,6 +39,7 @@ from fastgmm._simd import (
     VECTOR_BYTES,
     count_bits,
     difference,
+    distances_block,
     float_bits,
     float_from_bits,
     gram_block,
@@ -163,6 +164,8 @@ _row_width = jit(row_width)
 
 # Blocks by their height (and width): the last rows of a matrix take the lower ones.
 _row_norms_1, _row_norms_2, _row_norms_3, _row_norms_4 = (row_norms_block(r) for r in (1, 2, 3, 4))
+_near_1, _near_2, _near_3, _near_4 = (distances_block(r, False) for r in (1, 2, 3, 4))
+_scaled_1, _scaled_2, _scaled_3, _scaled_4 = (distances_block(r, True) for r in (1, 2, 3, 4))
 _gram_1, _gram_2, _gram_3 = (gram_block(GRAM_ROWS, c) for c in (1, 2, 3))
 _gram_row_1, _gram_row_2, _gram_row_3 = (gram_block(1, c) for c in (1, 2, 3))
 _square_1, _square_2, _square_3, _square_4 = (
@@ -334,30 +337,27 @@ def whiten_tile(operands, tile, points):
 
 
 @jit
-def euclidean(points, n_features, means, lows, k, maha):
-    """Write squared distances of `points` (>= n_features, tile) to one mean, in place.
+def squared_distances(points, n_features, means, lows, out):
+    """Write squared distances of `points` (>= n_features, size) to all means, in place.
 
-    Four features at a time, so that one load and store of the sum serves eight operations.
+    `out` is (n_means, size); the means may have padded rows.
     """
-    prefer_wide_vectors()
     size = points.shape[1]
-    last = n_features - n_features % 4
-    for p in range(size):
-        maha[k, p] = 0.0
-    for j in range(0, last, 4):
-        m0, m1, m2, m3 = means[k, j], means[k, j + 1], means[k, j + 2], means[k, j + 3]
-        l0, l1, l2, l3 = lows[k, j], lows[k, j + 1], lows[k, j + 2], lows[k, j + 3]
-        for p in range(size):
-            a = difference(points[j, p], m0, l0)
-            b = difference(points[j + 1, p], m1, l1)
-            c = difference(points[j + 2, p], m2, l2)
-            d = difference(points[j + 3, p], m3, l3)
-            maha[k, p] += (a * a + b * b) + (c * c + d * d)
-    for j in range(last, n_features):
-        m0, l0 = means[k, j], lows[k, j]
-        for p in range(size):
-            a = difference(points[j, p], m0, l0)
-            maha[k, p] += a * a
+    n_means, ldm = out.shape[0], means.shape[1]
+    strip = STRIP_VECTORS * (VECTOR_BYTES // points.itemsize)
+    rest = n_means % 4
+    for p in range(0, size, strip):
+        for k in range(0, n_means - rest, 4):
+            o = k * size + p
+            _near_4(points, size, p, n_features, means, lows, means, k, ldm, out, o, size)
+        k = n_means - rest
+        o = k * size + p
+        if rest == 3:
+            _near_3(points, size, p, n_features, means, lows, means, k, ldm, out, o, size)
+        elif rest == 2:
+            _near_2(points, size, p, n_features, means, lows, means, k, ldm, out, o, size)
+        elif rest == 1:
+            _near_1(points, size, p, n_features, means, lows, means, k, ldm, out, o, size)
 
 
 @inline
@@ -367,42 +367,39 @@ def mahalanobis_tied(operands, tile, points, maha):
     The whitened tile stays in `points`.
     """
     whiten_tile(operands, tile, points)
-    for k in range(maha.shape[0]):
-        euclidean(points, tile.shape[0], operands.centers, operands.centers_low, k, maha)
+    squared_distances(points, tile.shape[0], operands.centers, operands.centers_low, maha)
 
 
 @jit
 def mahalanobis_diag(operands, tile, maha):
-    """As `mahalanobis_full`, with one factor a feature; two features at a time."""
-    prefer_wide_vectors()
+    """As `mahalanobis_full`, with one factor a feature."""
     n_features, size = tile.shape
     means, lows, factors = operands.means, operands.means_low, operands.factors
-    for k in range(maha.shape[0]):
-        for p in range(size):
-            maha[k, p] = 0.0
-        for j in range(0, n_features - 1, 2):
-            m0, m1, l0, l1 = means[k, j], means[k, j + 1], lows[k, j], lows[k, j + 1]
-            f0, f1 = factors[k, j], factors[k, j + 1]
-            for p in range(size):
-                a = difference(tile[j, p], m0, l0) * f0
-                b = difference(tile[j + 1, p], m1, l1) * f1
-                maha[k, p] += a * a + b * b
-        if n_features % 2:
-            j = n_features - 1
-            m0, l0, f0 = means[k, j], lows[k, j], factors[k, j]
-            for p in range(size):
-                a = difference(tile[j, p], m0, l0) * f0
-                maha[k, p] += a * a
+    n_components, ldm = maha.shape[0], means.shape[1]
+    strip = STRIP_VECTORS * (VECTOR_BYTES // tile.itemsize)
+    rest = n_components % 4
+    for p in range(0, size, strip):
+        for k in range(0, n_components - rest, 4):
+            o = k * size + p
+            _scaled_4(tile, size, p, n_features, means, lows, factors, k, ldm, maha, o, size)
+        k = n_components - rest
+        o = k * size + p
+        if rest == 3:
+            _scaled_3(tile, size, p, n_features, means, lows, factors, k, ldm, maha, o, size)
+        elif rest == 2:
+            _scaled_2(tile, size, p, n_features, means, lows, factors, k, ldm, maha, o, size)
+        elif rest == 1:
+            _scaled_1(tile, size, p, n_features, means, lows, factors, k, ldm, maha, o, size)
 
 
-@inline
+@jit
 def mahalanobis_spherical(operands, tile, maha):
     """As `mahalanobis_full`, with one factor a component."""
-    size = tile.shape[1]
+    prefer_wide_vectors()
+    squared_distances(tile, tile.shape[0], operands.means, operands.means_low, maha)
     for k in range(maha.shape[0]):
-        euclidean(tile, tile.shape[0], operands.means, operands.means_low, k, maha)
         precision = np.float64(operands.factors[k, 0]) ** 2
-        for p in range(size):
+        for p in range(maha.shape[1]):
             maha[k, p] *= precision
 
 
@@ -741,25 +738,31 @@ def accumulate_matrices(operands, X, start, work, first, second):
         first[k, n_features] += total_of(work.resp, k)
 
 
-@jit_sum
-def squares_of_tile(tile, means, lows, row, resp, k, first, second):
-    """Add ``sum w x``, ``sum w x^2`` and ``sum w`` of all points of a tile, in place.
-
-    x is the difference from row `row` of the means.
-    """
+@jit
+def square_rows(points):
+    """Write the squares of the first half of the rows into the second half, in place."""
     prefer_wide_vectors()
-    n_features, size = tile.shape
+    n_features = points.shape[0] // 2
     for j in range(n_features):
-        high, low = means[row, j], lows[row, j]
-        s1, s2 = 0.0, 0.0
-        for p in range(size):
-            x = np.float64(difference(tile[j, p], high, low))
-            weighted = resp[k, p] * x
-            s1 += weighted
-            s2 += weighted * x
-        first[k, j] += s1
-        second[0, k, j] += s2
-    first[k, n_features] += total_of(resp, k)
+        for p in range(points.shape[1]):
+            points[n_features + j, p] = points[j, p] * points[j, p]
+
+
+@inline
+def squares_of_tile(work, n_shares, k, first, second):
+    """Add ``sum w x`` and ``sum w x^2`` of all points of a tile from row k on, in place.
+
+    x are the differences in `work.points`, w the first `n_shares` rows of `work.shares`.
+    """
+    n_features, size = work.tile.shape
+    n = size // (VECTOR_BYTES // work.tile.itemsize)
+    square_rows(work.points)
+    ldo = first.shape[1]
+    products_of_tile(work.shares, n_shares, work.points, 0, n_features, n, first, k * ldo, ldo)
+    ldo = second.shape[2]
+    products_of_tile(
+        work.shares, n_shares, work.points, n_features, n_features, n, second, k * ldo, ldo
+    )
 
 
 @jit
@@ -789,7 +792,10 @@ def accumulate_squares(operands, X, start, work, first, second):
         dead = DEAD * operands.weights[k]
         live = count_live(work.resp, k, work.weight, dead)
         if live * (SQUARES_COST + n_features) > size * n_features:
-            squares_of_tile(work.tile, means, lows, k, work.resp, k, first, second)
+            subtract_mean(work.tile, means, lows, k, work.points)
+            copy_shares(work.resp, k, work.weight, dead, work.shares, 0)
+            squares_of_tile(work, 1, k, first, second)
+            first[k, n_features] += total_of(work.resp, k)
         elif live:
             list_live(work.resp, k, work.weight, dead, work.index)
             squares_of_live(X, start, work.index, live, means, lows, k, work.resp, k, first, second)
@@ -821,30 +827,15 @@ def accumulate_common(operands, X, start, work, first, second):
     for k in range(n_components):
         copy_shares(work.resp, k, work.weight, DEAD * operands.weights[k], work.shares, k)
         first[k, n_features] += total_of(work.resp, k)
-    if operands.kind != TIED:
-        subtract_mean(work.tile, operands.center, operands.center_low, 0, work.points)
-        square_rows(work.points)
-        products_of_tile(
-            work.shares, n_components, work.points, n_features, n_features, n, second, 0,
-            second.shape[2],
-        )  # fmt: skip
-    products_of_tile(
-        work.shares, n_components, work.points, 0, n_features, n, first, 0, first.shape[1]
-    )
     if operands.kind == TIED:  # whose whitened points the E-step left in place
+        ldo = first.shape[1]
+        products_of_tile(work.shares, n_components, work.points, 0, n_features, n, first, 0, ldo)
         for p in range(size):
             work.shares[0, p] = work.weight[p]
         gram_of_tile(work.shares, work.points, n_features, n, second, 0)
-
-
-@jit
-def square_rows(points):
-    """Write the squares of the first half of the rows into the second half, in place."""
-    prefer_wide_vectors()
-    n_features = points.shape[0] // 2
-    for j in range(n_features):
-        for p in range(points.shape[1]):
-            points[n_features + j, p] = points[j, p] * points[j, p]
+    else:
+        subtract_mean(work.tile, operands.center, operands.center_low, 0, work.points)
+        squares_of_tile(work, n_components, 0, first, second)
 
 
 @inline

@@ -15,6 +15,7 @@ from fastgmm._passes import Pass, chunk_count, split
 
 _MAX_ITER = 300
 _TOL = 1e-4
+_BLOCK = 4096
 
 
 def mean_and_variance(data, n_threads=None):
@@ -72,14 +73,13 @@ def seed_rows(data, n_clusters, random_state, n_threads=None):
 
     def play(chosen, rows):
         """Take in the chosen row; return the candidates' potentials, tile by tile."""
-        centers = data.X[[rows[0] if chosen is None else chosen, *rows]].astype(np.float64)
+        centers = data.X[[chosen, *rows]].astype(np.float64)
         potential = np.empty((len(rows), -(-n_samples // size)))
         launch(
             _kmeans_kernels.seeding_pass,
             threads_for(data.X.size * len(centers) * 3, n_threads),
             chunk_count(data.X),
             data,
-            int(chosen is not None),
             *split(centers, data.X.dtype),
             closest,
             potential,
@@ -93,7 +93,7 @@ def seed_rows(data, n_clusters, random_state, n_threads=None):
         return weights * data.sample_weight[rows] if data.sample_weight.size else weights
 
     chosen = [_first_seed(data, random_state)]
-    tile_sums = play(None, chosen)[0]
+    tile_sums = play(chosen[0], chosen)[0]
     while len(chosen) < n_clusters:
         values = random_state.uniform(size=n_trials) * tile_sums.sum()
         rows = _locate(values, tile_sums, size, pull)
@@ -104,84 +104,103 @@ def seed_rows(data, n_clusters, random_state, n_threads=None):
     return np.array(chosen)
 
 
-def _relocate_empty(data, labels, centers, shift, weight):
-    """Give every empty cluster the row farthest from its center, in place.
+class _Clustering:
+    """Rows and their clusters: assigns rows to centers and finds the clusters' means.
 
-    `shift` are sums about the old `centers`; a row moves from its old cluster's sums to its
-    new one's, as in scikit-learn.
+    Remembers labels and sums from one assignment to the next; the sums are taken about an
+    origin in the middle of the data.
     """
-    empty = np.flatnonzero(weight == 0)
-    distances = np.empty(len(labels))
-    for begin in range(0, len(labels), 4096):
-        rows = slice(begin, begin + 4096)
-        gaps = data.X[rows] - centers[labels[rows]]
-        distances[rows] = np.einsum("ij,ij->i", gaps, gaps)
-    far = np.argpartition(distances, -len(empty))[: -len(empty) - 1 : -1]
-    for new, row in zip(empty, far, strict=True):
-        share = data.sample_weight[row] if data.sample_weight.size else 1.0
-        old = labels[row]
-        shift[old] -= share * (data.X[row] - centers[old])
-        weight[old] -= share
-        shift[new] = share * (data.X[row] - centers[new])
-        weight[new] = share
 
-
-class _Assignment:
-    """Assigns rows to centers, remembering their labels from one call to the next."""
-
-    def __init__(self, data, n_clusters, n_threads):
+    def __init__(self, data, n_clusters, origin, n_threads):
         n_samples, n_features = data.X.shape
         n_chunks = chunk_count(data.X, 8 * n_clusters * (n_features + 1))
         self.data = data
+        self.origin = origin
         self.n_threads = threads_for(data.X.size * n_clusters * 3, n_threads)
         self.labels = np.full(n_samples, -1, np.int32)
-        self._clusters = Clusters(
-            np.empty((n_chunks, n_clusters, n_features)),
+        self._sums = Clusters(
+            np.zeros((n_chunks, n_clusters, n_features)),
             np.empty((n_chunks, n_clusters)),
             np.empty(n_chunks, np.int64),
         )
 
-    def __call__(self, centers):
-        """Return the sums about the centers, the clusters' weights and the labels changed."""
-        for array in self._clusters:
-            array.fill(0)
+    def assign(self, centers):
+        """Assign every row to its nearest center; return how many labels changed."""
+        self._sums.weight.fill(0.0)
+        self._sums.changed.fill(0)
         launch(
             _kmeans_kernels.lloyd_pass,
             self.n_threads,
-            len(self._clusters.changed),
+            len(self._sums.changed),
             self.data,
             *split(centers, self.data.X.dtype),
+            self.origin,
             self.labels,
-            self._clusters,
+            self._sums,
         )
-        return (array.sum(axis=0) for array in self._clusters)
+        return self._sums.changed.sum()
+
+    def means(self, centers):
+        """Return the means of the clusters, given the centers they were assigned to.
+
+        An empty cluster gets the row farthest from its center. One that loses its only row that
+        way goes where the heaviest cluster is, or its sum where that is yet to be divided: this
+        is what scikit-learn does, and what the same labels take.
+        """
+        first, weight = self._sums.first.sum(axis=0), self._sums.weight.sum(axis=0)
+        empty = np.flatnonzero(weight == 0)
+        first[empty] = 0.0
+        if empty.size:
+            self._relocate(empty, self._distances(centers), first, weight)
+        heaviest = np.argmax(weight)
+        for k in range(len(centers)):
+            first[k] = first[k] / weight[k] if weight[k] > 0 else first[heaviest]
+        return self.origin + first
+
+    def _distances(self, centers):
+        """Return each row's squared distance to the center it is assigned to."""
+        distances = np.empty(len(self.labels))
+        for begin in range(0, len(distances), _BLOCK):
+            rows = slice(begin, begin + _BLOCK)
+            gaps = self.data.X[rows] - centers[self.labels[rows]]
+            distances[rows] = np.einsum("ij,ij->i", gaps, gaps)
+        return distances
+
+    def _relocate(self, empty, distances, first, weight):
+        """Move the farthest rows from their clusters' sums to those of empty ones, in place."""
+        if not distances.any():  # fewer distinct rows than clusters
+            return
+        far = np.argpartition(distances, -len(empty))[: -len(empty) - 1 : -1]
+        shares = self.data.sample_weight
+        for new, row in zip(empty, far, strict=True):
+            share = shares[row] if shares.size else 1.0
+            moment = share * (self.data.X[row] - self.origin)
+            first[self.labels[row]] -= moment
+            weight[self.labels[row]] -= share
+            first[new], weight[new] = moment, share
 
 
 def assign_to(data, centers, n_threads=None):
     """Return the place (n_samples,) of each row's nearest center."""
-    assignment = _Assignment(data, len(centers), n_threads)
-    assignment(centers)
-    return assignment.labels
+    clustering = _Clustering(data, len(centers), centers.mean(axis=0), n_threads)
+    clustering.assign(centers)
+    return clustering.labels
 
 
 def kmeans(data, n_clusters, random_state, n_threads=None):
-    """Return each row's cluster, and the clusters' centers, after Lloyd's iterations from a k-means++ start.
+    """Return each row's cluster and the centers, after Lloyd's iterations from k-means++.
 
     Stops when no label changes, when the centers' squared shift is within 1e-4 of the mean
     variance of the features, or after 300 iterations.
     """
     centers = data.X[seed_rows(data, n_clusters, random_state, n_threads)].astype(np.float64)
-    tolerance = _TOL * mean_and_variance(data, n_threads)[1].mean()
-    assignment = _Assignment(data, n_clusters, n_threads)
+    mean, variance = mean_and_variance(data, n_threads)
+    clustering = _Clustering(data, n_clusters, mean, n_threads)
     for _ in range(_MAX_ITER):
-        shift, weight, changed = assignment(centers)
-        if not changed:
-            return assignment.labels, centers
-        if (weight == 0).any():
-            _relocate_empty(data, assignment.labels, centers, shift, weight)
-        step = shift / np.where(weight > 0, weight, 1.0)[:, None]
-        centers = centers + step
-        if (step * step).sum() <= tolerance:
+        if not clustering.assign(centers):
+            return clustering.labels, centers
+        before, centers = centers, clustering.means(centers)
+        if ((centers - before) ** 2).sum() <= _TOL * variance.mean():
             break
-    assignment(centers)
-    return assignment.labels, centers
+    clustering.assign(centers)
+    return clustering.labels, centers

@@ -1,7 +1,9 @@
 """k-means: seeding and Lloyd's iterations, one pass over the tiles each.
 
-Distances are sums of squared differences, so no offset of the data costs digits and no
-n_samples x n_clusters matrix exists. Sums for the new centers are taken about the old ones.
+Distances are sums of squared differences, in blocks of four centers by one strip of points: no
+offset of the data costs digits, nothing of size n_samples x n_clusters exists, and all
+candidates of a k-means++ round share one pass. Sums over clusters change by the rows whose
+label changed, which after a few iterations are few.
 """
 
 from typing import NamedTuple
@@ -9,18 +11,19 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._jit import entry, inline, jit
-from fastgmm._kernels import _tile_size, chunk_tiles, euclidean, load_tile, load_weights
-from fastgmm._simd import difference, prefer_wide_vectors
+from fastgmm._kernels import _tile_size, chunk_tiles, load_tile, load_weights, squared_distances
+from fastgmm._simd import prefer_wide_vectors
 
 
 class Clusters(NamedTuple):
-    """Sums of one chunk each of a Lloyd iteration.
+    """Sums of one chunk each over the clusters.
 
-    `shift` (n_chunks, n_clusters, n_features) sums w (x - center), `weight` (n_chunks,
-    n_clusters) sums w, `changed` (n_chunks,) counts the rows whose label changed.
+    `first` (n_chunks, n_clusters, n_features) sums w (x - origin), kept from one iteration to
+    the next; `weight` (n_chunks, n_clusters) sums w; `changed` (n_chunks,) counts the rows
+    whose label changed.
     """
 
-    shift: np.ndarray
+    first: np.ndarray
     weight: np.ndarray
     changed: np.ndarray
 
@@ -39,9 +42,33 @@ def nearest(distances, best, label):
             label[p] = k if closer else label[p]
 
 
+@jit
+def add_row(sums, k, X, i, origin, weight):
+    """Add ``weight (x_i - origin)`` to one row of `sums`, in place."""
+    for j in range(X.shape[1]):
+        sums[k, j] += weight * (np.float64(X[i, j]) - origin[j])
+
+
+@jit
+def take_labels(data, start, count, label, weight, origin, labels, first, total):
+    """Take over a tile's labels; return how many changed. `labels` and the sums change in place."""
+    changed = 0
+    for p in range(count):
+        i = start + p
+        new, old = label[p], labels[i]
+        total[new] += weight[p]
+        if new != old:
+            changed += 1
+            labels[i] = new
+            add_row(first, new, data.X, i, origin, weight[p])
+            if old >= 0:
+                add_row(first, old, data.X, i, origin, -weight[p])
+    return changed
+
+
 @inline
-def lloyd_chunk(chunk, n_chunks, data, centers, lows, labels, clusters):
-    """Assign one chunk to the nearest centers and sum about them, in place."""
+def lloyd_chunk(chunk, n_chunks, data, centers, lows, origin, labels, clusters):
+    """Assign the rows of one chunk to the nearest centers and sum them, in place."""
     n_samples, n_features = data.X.shape
     size = _tile_size(n_samples, n_features, data.X.itemsize)
     tile = np.empty((n_features, size), data.X.dtype)
@@ -53,35 +80,47 @@ def lloyd_chunk(chunk, n_chunks, data, centers, lows, labels, clusters):
         count = min(size, n_samples - start)
         load_tile(data.X, start, count, tile)
         load_weights(data.sample_weight, start, count, weight)
-        for k in range(centers.shape[0]):
-            euclidean(tile, n_features, centers, lows, k, distances)
+        squared_distances(tile, n_features, centers, lows, distances)
         nearest(distances, best, label)
-        for p in range(count):
-            k = label[p]
-            clusters.changed[chunk] += labels[start + p] != k
-            labels[start + p] = k
-            clusters.weight[chunk, k] += weight[p]
-            for j in range(n_features):
-                gap = difference(data.X[start + p, j], centers[k, j], lows[k, j])
-                clusters.shift[chunk, k, j] += weight[p] * np.float64(gap)
+        clusters.changed[chunk] += take_labels(
+            data, start, count, label, weight, origin, labels,
+            clusters.first[chunk], clusters.weight[chunk],
+        )  # fmt: skip
 
 
 @entry
-def lloyd_pass(begin, end, n_chunks, data, centers, lows, labels, clusters):
-    """Assign every row to its nearest center; `labels` and `clusters` modified in place."""
+def lloyd_pass(begin, end, n_chunks, data, centers, lows, origin, labels, clusters):
+    """Assign the rows of some chunks to the nearest centers.
+
+    `labels` (n_samples,), -1 where there is none yet, and `clusters` are modified in place.
+    """
     for chunk in range(begin, end):
-        lloyd_chunk(chunk, n_chunks, data, centers, lows, labels, clusters)
+        lloyd_chunk(chunk, n_chunks, data, centers, lows, origin, labels, clusters)
+
+
+@jit
+def lower(closest, start, count, distances):
+    """Lower the distances to the nearest center where the first of `distances` is less."""
+    prefer_wide_vectors()
+    for p in range(count):
+        near = distances[0, p]
+        closest[start + p] = near if near < closest[start + p] else closest[start + p]
+
+
+@jit
+def potential_of(closest, start, count, distances, k, weight):
+    """Return the sum of w min(closest, distance to candidate k) over a tile."""
+    prefer_wide_vectors()
+    total = 0.0
+    for p in range(count):
+        near = distances[k, p]
+        total += weight[p] * (near if near < closest[start + p] else closest[start + p])
+    return total
 
 
 @inline
-def seeding_chunk(chunk, n_chunks, data, chosen, candidates, lows, closest, potential):
-    """Take the chosen center into `closest` and sum the potential of every candidate, in place.
-
-    `candidates` and `lows` (1 + n_candidates, n_features) hold the center chosen last, then the
-    candidates; `chosen` is 0 where there is none chosen yet. `potential` (n_candidates,
-    n_tiles) receives the sums of w min(closest, distance to the candidate).
-    """
-    prefer_wide_vectors()
+def seeding_chunk(chunk, n_chunks, data, candidates, lows, closest, potential):
+    """Take the first candidate into `closest` and sum the potential of the others, in place."""
     n_samples, n_features = data.X.shape
     size = _tile_size(n_samples, n_features, data.X.itemsize)
     tile = np.empty((n_features, size), data.X.dtype)
@@ -93,20 +132,20 @@ def seeding_chunk(chunk, n_chunks, data, chosen, candidates, lows, closest, pote
         count = min(size, n_samples - start)
         load_tile(data.X, start, count, tile)
         load_weights(data.sample_weight, start, count, weight)
-        for k in range(1 - chosen, candidates.shape[0]):
-            euclidean(tile, n_features, candidates, lows, k, distances)
-        if chosen:
-            for p in range(count):
-                closest[start + p] = min(closest[start + p], distances[0, p])
+        squared_distances(tile, n_features, candidates, lows, distances)
+        lower(closest, start, count, distances)
         for k in range(1, candidates.shape[0]):
-            total = 0.0
-            for p in range(count):
-                total += weight[p] * min(closest[start + p], distances[k, p])
-            potential[k - 1, t] = total
+            potential[k - 1, t] = potential_of(closest, start, count, distances, k, weight)
 
 
 @entry
-def seeding_pass(begin, end, n_chunks, data, chosen, candidates, lows, closest, potential):
-    """Run one round of k-means++; `closest` and `potential` modified in place."""
+def seeding_pass(begin, end, n_chunks, data, candidates, lows, closest, potential):
+    """Run one round of k-means++ over some chunks.
+
+    `candidates` and `lows` (1 + n_candidates, n_features) hold the center chosen last, then the
+    candidates. `closest` (n_samples,), squared distances to the nearest center, takes in the
+    first; `potential` (n_candidates, n_tiles) receives the sums of w min(closest, distance to
+    the candidate). Both are modified in place.
+    """
     for chunk in range(begin, end):
-        seeding_chunk(chunk, n_chunks, data, chosen, candidates, lows, closest, potential)
+        seeding_chunk(chunk, n_chunks, data, candidates, lows, closest, potential)

@@ -123,13 +123,13 @@ class Mixture:
         """
         _validation.check_option(covariance_type, "covariance_type", COVARIANCE_TYPES)
         kind = COVARIANCE_TYPES[covariance_type]
-        weights = np.asarray(weights)
+        weights = _validation.float_array(weights, "weights")
         weights = _validation.check_weights(weights, weights.size, "weights")
-        means = np.asarray(means)
-        means = means[:, None] if means.ndim == 1 else means
-        means = _validation.check_means(means, weights.size, means.shape[-1], "means")
-        covariances = _validation.check_matrices(covariances, kind, *means.shape, "covariances")
-        factors, log_det = kind.factorize(covariances, *means.shape)
+        means = _validation.float_array(means, "means")
+        shape = weights.size, means.shape[-1] if means.ndim > 1 else 1
+        means = _validation.check_means(means, *shape, "means")
+        covariances = _validation.check_matrices(covariances, kind, *shape, "covariances")
+        factors, log_det = kind.factorize(covariances, *shape)
         _validation.refuse_indefinite(log_det, "covariances")
         return cls._build(
             covariance_type, Parameters(weights, means, covariances, factors, log_det)

@@ -8,10 +8,9 @@ import os
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._errors import ModelFileError
@@ -24,7 +23,7 @@ _NAMES = {
 }  # fmt: skip
 
 
-def write_model(path: str | os.PathLike[str], **fields: ArrayLike) -> None:
+def write_model(path: str | os.PathLike[str], **fields: Any) -> None:
     """Write the fields of a mixture; an existing file is replaced whole or not at all."""
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:32]}-")

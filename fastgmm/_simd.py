@@ -74,12 +74,23 @@ class _Vectors:
         everywhere = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
         return self.builder.shuffle_vector(first, undefined, everywhere)
 
+    def doubles(self, base, offset):
+        """Return a pointer to as many doubles as the vectors have lanes."""
+        wide = ir.VectorType(ir.DoubleType(), self.lanes)
+        return self.builder.bitcast(self.builder.gep(base, [offset]), wide.as_pointer())
+
+    def store_as_doubles(self, value, base, offset):
+        """Store a vector as doubles, whatever its own precision."""
+        pointer = self.doubles(base, offset)
+        if value.type != pointer.type.pointee:
+            value = self.builder.fpext(value, pointer.type.pointee)
+        self.builder.store(value, pointer, align=8)
+
     def add_to_doubles(self, value, base, offset):
         """Add a vector to as many doubles in memory, whatever its own precision."""
-        wide = ir.VectorType(ir.DoubleType(), self.lanes)
-        if value.type != wide:
-            value = self.builder.fpext(value, wide)
-        pointer = self.builder.bitcast(self.builder.gep(base, [offset]), wide.as_pointer())
+        pointer = self.doubles(base, offset)
+        if value.type != pointer.type.pointee:
+            value = self.builder.fpext(value, pointer.type.pointee)
         total = self.builder.fadd(self.builder.load(pointer, align=8), value)
         self.builder.store(total, pointer, align=8)
 
@@ -98,11 +109,13 @@ class _Vectors:
         self.builder.store(self.builder.fadd(self.builder.load(pointer), lane_sum), pointer)
 
 
-def _accumulate(vectors, widths, n_steps, left, right):
+def _accumulate(vectors, widths, n_steps, left, right, add=None):
     """Emit ``acc[r][c] += left(t, r) * right(t, c)`` for t < n_steps; return the registers.
 
-    `widths` gives the number of accumulators of each row, so a block may be a triangle.
+    `widths` gives the number of accumulators of each row, so a block may be a triangle;
+    ``add(left, right, register)`` returns another sum than that of the product.
     """
+    add = add or vectors.fma
     builder = vectors.builder
     before = builder.block
     head, body, done = (builder.append_basic_block(name) for name in ("head", "body", "done"))
@@ -118,7 +131,7 @@ def _accumulate(vectors, widths, n_steps, left, right):
         factor = left(step, r)
         for c, register in enumerate(row):
             register.add_incoming(vectors.zero, before)
-            register.add_incoming(vectors.fma(factor, columns[c], register), builder.block)
+            register.add_incoming(add(factor, columns[c], register), builder.block)
     step.add_incoming(builder.add(step, _index(1)), builder.block)
     builder.branch(head)
     builder.position_at_end(done)
@@ -176,6 +189,58 @@ def row_norms_block(rows, columns=STRIP_VECTORS):
         return types.void(U, i8, i8, i8, D, i8, i8, out, i8), generate
 
     return add_row_norms
+
+
+def distances_block(rows, scaled):
+    """Make ``f(D, ldd, p, n, M, L, S, k, ldm, out, o, ldo)``: write squared distances.
+
+    From the points of one strip, which begin at point p of `D` (n features, ldd), to the means
+    in rows k ... k + rows - 1 of `M` and `L` (high and low part, rows ldm apart). Where
+    `scaled`, differences are multiplied by the same rows of `S`, n apart. The distances to the
+    first mean are written to `out` float64 from offset o, the others at distance ldo.
+    """
+
+    @intrinsic
+    def write_distances(typingctx, D, ldd, p, n, M, L, S, k, ldm, out, o, ldo):
+        def generate(context, builder, signature, args):
+            _, ldd, p, n, _, _, _, k, ldm, _, o, ldo = args
+            points, high, low, scale, total = (
+                _data(context, builder, signature, args, i) for i in (0, 4, 5, 6, 9)
+            )
+            vectors = _Vectors(builder, points.type.pointee)
+
+            def mean(feature, r):
+                row = builder.add(k, _index(r))
+                at = builder.add(builder.mul(row, ldm), feature)
+                parts = [vectors.broadcast(high, at)]
+                parts.append(vectors.broadcast(low, at) if vectors.itemsize == 4 else None)
+                at = builder.add(builder.mul(row, n), feature)
+                parts.append(vectors.broadcast(scale, at) if scaled else None)
+                return parts
+
+            def strip(feature, c):
+                at = builder.add(builder.mul(feature, ldd), p)
+                return vectors.load(points, builder.add(at, _index(c * vectors.lanes)))
+
+            def add_square(parts, x, register):
+                high, low, scale = parts
+                gap = builder.fsub(x, high)
+                gap = builder.fsub(gap, low) if low else gap
+                gap = builder.fmul(gap, scale) if scale else gap
+                return vectors.fma(gap, gap, register)
+
+            acc = _accumulate(vectors, [STRIP_VECTORS] * rows, n, mean, strip, add_square)
+            for r, registers in enumerate(acc):
+                first = builder.add(o, builder.mul(_index(r), ldo))
+                for c, register in enumerate(registers):
+                    at = builder.add(first, _index(c * vectors.lanes))
+                    vectors.store_as_doubles(register, total, at)
+            return context.get_dummy_value()
+
+        i8 = types.intp
+        return types.void(D, i8, i8, i8, M, L, S, i8, i8, out, i8, i8), generate
+
+    return write_distances
 
 
 def gram_block(rows, columns):

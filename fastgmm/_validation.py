@@ -28,10 +28,12 @@ class _Writable:
         }
 
 
-def _float_array(values: ArrayLike | None, name: str) -> np.ndarray:
+def float_array(values: ArrayLike | None, name: str) -> np.ndarray:
     """Return `values` as an array of native float64 or float32, without copying where it is one."""
     if values is None:
         raise TypeError(f"{name} is None; pass an array of numbers.")
+    if np.ma.is_masked(values):
+        raise ValueError(f"{name} has masked values; drop such rows or fill them in.")
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
@@ -68,7 +70,7 @@ def check_points(X: ArrayLike, n_features: int | None = None) -> np.ndarray:
 
     A one-dimensional X is one feature. The array is only copied where it has to be.
     """
-    X = _float_array(X, "X")
+    X = float_array(X, "X")
     if X.ndim == 1:
         X = X[:, None]
     if X.ndim != 2:
@@ -91,7 +93,7 @@ def check_sample_weight(sample_weight: ArrayLike | None, n_samples: int) -> np.n
     """Return the weights as a float64 array, empty where there are none."""
     if sample_weight is None:
         return np.empty(0)
-    weight = _float_array(sample_weight, "sample_weight").astype(np.float64, copy=False)
+    weight = float_array(sample_weight, "sample_weight").astype(np.float64, copy=False)
     if weight.shape != (n_samples,):
         raise ValueError(
             f"sample_weight has shape {weight.shape} but X has {n_samples} rows; pass one weight "
@@ -105,6 +107,9 @@ def check_sample_weight(sample_weight: ArrayLike | None, n_samples: int) -> np.n
         )
     if not weight.any():
         raise ValueError("sample_weight is zero for every row; at least one must be positive.")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(weight.sum()):
+            raise ValueError("sample_weight has an infinite sum; divide it by its largest value.")
     return weight if weight.flags.writeable else weight.copy()
 
 
@@ -121,13 +126,14 @@ def check_integer(value: int, name: str, least: int) -> int:
     return integer
 
 
-def check_non_negative(value: float, name: str) -> float:
+def check_non_negative(value: object, name: str) -> float:
     """Return `value` as a finite float of at least zero."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"{name} must be a number but is {value!r}; pass 0 or more.")
-    if not 0 <= value < np.inf:
+    number = float(value)
+    if not 0 <= number < np.inf:
         raise ValueError(f"{name} must be finite and not negative but is {value!r}.")
-    return float(value)
+    return number
 
 
 def check_option(value: str, name: str, options: Collection[str]) -> str:
@@ -157,7 +163,7 @@ def check_random_state(random_state: Seed) -> np.random.RandomState:
 
 
 def _shaped(values: ArrayLike, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    array = np.array(_float_array(values, name), np.float64)
+    array = np.array(float_array(values, name), np.float64)
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape} but must have shape {shape}.")
     if not np.isfinite(array).all():
@@ -165,9 +171,7 @@ def _shaped(values: ArrayLike, name: str, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
-def check_weights(
-    weights: ArrayLike, n_components: int, name: str = "weights_init"
-) -> np.ndarray:
+def check_weights(weights: ArrayLike, n_components: int, name: str = "weights_init") -> np.ndarray:
     """Return component weights (n_components,) that are not negative and sum to 1."""
     weights = _shaped(weights, name, (n_components,))
     if weights.size == 0:
@@ -185,9 +189,11 @@ def check_means(
     means: ArrayLike, n_components: int, n_features: int, name: str = "means_init"
 ) -> np.ndarray:
     """Return means (n_components, n_features); one feature may be given as (n_components,)."""
-    means = _float_array(means, name)
+    means = float_array(means, name)
     if means.ndim == 1 and n_features == 1:
         means = means[:, None]
+    if n_features == 0:
+        raise ValueError(f"{name} has no features; a mixture has at least one.")
     return _shaped(means, name, (n_components, n_features))
 
 

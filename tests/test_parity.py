@@ -175,6 +175,20 @@ def test_single_precision_far_from_the_origin(shape, covariance_type, assert_clo
 
 
 @each_type
+@pytest.mark.parametrize("shape", [(1511, 1, 3), (1511, 2, 5), (1511, 6, 25)])
+def test_single_precision_clusters_far_apart_and_away(shape, covariance_type):
+    """Means are good to a hundred thousandth of a standard deviation, wherever they are."""
+    problem = problems.separated(*shape, covariance_type)
+    X = (problem.X + 4096.0).astype(np.float32)
+    start = {**problem.start, "means_init": problem.means + 4096.0}
+    with pytest.warns(fastgmm.ConvergenceWarning):
+        ours = fastgmm.fit(X, **start, tol=0.0, max_iter=3)
+    moved = (problem.weights, problem.means + 4096.0, problem.covariances, covariance_type)
+    theirs = reference.em(X, *moved, tol=0.0, max_iter=3)
+    np.testing.assert_allclose(ours.means, theirs.means, rtol=0.0, atol=1e-5)
+
+
+@each_type
 @pytest.mark.parametrize("shape", SHAPES[3:6], ids=lambda s: "x".join(map(str, s)))
 def test_the_reference_is_scikit_learns(shape, covariance_type, assert_close):
     """What the other modules compare with is itself right."""
