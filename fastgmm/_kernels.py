@@ -43,6 +43,7 @@ from fastgmm._simd import (
     float_bits,
     float_from_bits,
     gram_block,
+    lanes_of,
     live_bits,
     lowest_bit,
     prefer_wide_vectors,
@@ -50,6 +51,7 @@ from fastgmm._simd import (
     row_norms_block,
     store_scaled_difference,
     subtract_from_strip,
+    weighted_corner_block,
     weighted_gram_block,
 )
 
@@ -120,7 +122,8 @@ class Workspace(NamedTuple):
     `tile` (n_features, size), `resp` (n_components, size), `peak`, `total`, `weight` and
     `index` (size,); `points` (2 n_features, size) holds what is made of the tile: differences
     from a mean, whitened points, squares; for the M-step `shares` (n_components, size) in the
-    precision of the tile, `root` (PANEL,) and `panel` (PANEL, row width).
+    precision of the tile, `root` (PANEL,) and `panel` (PANEL, row width), and `surplus`
+    (n_features,) for sums that nobody asked for.
     """
 
     tile: np.ndarray
@@ -133,6 +136,7 @@ class Workspace(NamedTuple):
     shares: np.ndarray
     root: np.ndarray
     panel: np.ndarray
+    surplus: np.ndarray
 
 
 def row_width(n_features, itemsize):
@@ -163,19 +167,17 @@ _tile_size = jit(tile_size)
 _row_width = jit(row_width)
 
 # Blocks by their height (and width): the last rows of a matrix take the lower ones.
-_row_norms_1, _row_norms_2, _row_norms_3, _row_norms_4 = (row_norms_block(r) for r in (1, 2, 3, 4))
+_row_norms_1, _row_norms_2, _row_norms_3, _row_norms_4, _row_norms_5, _row_norms_6 = (
+    row_norms_block(r) for r in (1, 2, 3, 4, 5, 6)
+)
 _near_1, _near_2, _near_3, _near_4 = (distances_block(r, False) for r in (1, 2, 3, 4))
 _scaled_1, _scaled_2, _scaled_3, _scaled_4 = (distances_block(r, True) for r in (1, 2, 3, 4))
 _gram_1, _gram_2, _gram_3 = (gram_block(GRAM_ROWS, c) for c in (1, 2, 3))
 _gram_row_1, _gram_row_2, _gram_row_3 = (gram_block(1, c) for c in (1, 2, 3))
-_square_1, _square_2, _square_3, _square_4 = (
-    weighted_gram_block([SQUARE] * r) for r in (1, 2, 3, 4)
-)
+_square_1, _square_2, _square_3, _square_4 = (weighted_gram_block(r, SQUARE) for r in (1, 2, 3, 4))
 _row_1, _row_2, _row_3, _row_4 = (product_block(1, c) for c in (1, 2, 3, 4))
 _rows_1, _rows_2, _rows_3, _rows_4 = (product_block(SQUARE, c) for c in (1, 2, 3, 4))
-_corner_1, _corner_2, _corner_3, _corner_4 = (
-    weighted_gram_block(list(range(1, r + 1))) for r in (1, 2, 3, 4)
-)
+_corner_1, _corner_2, _corner_3, _corner_4 = (weighted_corner_block(r) for r in (1, 2, 3, 4))
 
 
 # --- exponential and logarithm -----------------------------------------------------------
@@ -235,6 +237,19 @@ def log_positive(x):
     return e * _LN2_HIGH + (f - s * (f - p * z) + e * _LN2_LOW)
 
 
+@jit
+def aligned(n_rows, n_columns, zero):
+    """Return an uninitialised array of the type of `zero` that begins on a cache line.
+
+    Numba aligns to 32 bytes, and then every vector of 64 straddles two lines.
+    """
+    itemsize = np.empty(0, type(zero)).itemsize
+    spare = 64 // itemsize
+    memory = np.empty(n_rows * n_columns + spare, type(zero))
+    skip = (-memory.ctypes.data % 64) // itemsize
+    return memory[skip : skip + n_rows * n_columns].reshape((n_rows, n_columns))
+
+
 # --- tiles ---------------------------------------------------------------------------------
 
 
@@ -276,7 +291,7 @@ def load_weights(sample_weight, start, count, weight):
 def subtract_mean(tile, means, lows, k, gaps):
     """Write ``tile - means[k] - lows[k]``; `gaps` (>= n_features, size) is modified in place."""
     size = tile.shape[1]
-    group = STRIP_VECTORS * (VECTOR_BYTES // tile.itemsize)
+    group = STRIP_VECTORS * lanes_of(tile)
     for j in range(tile.shape[0]):
         for p in range(0, size, group):
             subtract_from_strip(tile, j * size + p, means[k, j], lows[k, j], gaps, j * size + p)
@@ -295,9 +310,9 @@ def mahalanobis_full(operands, tile, maha):
     """
     n_features, size = tile.shape
     factors, means, lows = operands.factors, operands.means, operands.means_low
-    strip = STRIP_VECTORS * (VECTOR_BYTES // tile.itemsize)
-    gaps = np.empty((n_features, strip), tile.dtype)
-    rest = n_features % 4
+    strip = STRIP_VECTORS * lanes_of(tile)
+    gaps = aligned(n_features, strip, tile.dtype.type(0))
+    rest = n_features % 6
     last = n_features - rest
     for p in range(0, size, strip):
         for k in range(maha.shape[0]):
@@ -307,9 +322,13 @@ def mahalanobis_full(operands, tile, maha):
                 subtract_from_strip(tile, j * size + p, means[k, j], lows[k, j], gaps, j * strip)
             for q in range(p, p + strip):
                 maha[k, q] = 0.0
-            for j in range(0, last, 4):
-                _row_norms_4(factors, u, n_features, j, gaps, strip, 0, maha, o)
-            if rest == 3:
+            for j in range(0, last, 6):
+                _row_norms_6(factors, u, n_features, j, gaps, strip, 0, maha, o)
+            if rest == 5:
+                _row_norms_5(factors, u, n_features, last, gaps, strip, 0, maha, o)
+            elif rest == 4:
+                _row_norms_4(factors, u, n_features, last, gaps, strip, 0, maha, o)
+            elif rest == 3:
                 _row_norms_3(factors, u, n_features, last, gaps, strip, 0, maha, o)
             elif rest == 2:
                 _row_norms_2(factors, u, n_features, last, gaps, strip, 0, maha, o)
@@ -344,7 +363,7 @@ def squared_distances(points, n_features, means, lows, out):
     """
     size = points.shape[1]
     n_means, ldm = out.shape[0], means.shape[1]
-    strip = STRIP_VECTORS * (VECTOR_BYTES // points.itemsize)
+    strip = STRIP_VECTORS * lanes_of(points)
     rest = n_means % 4
     for p in range(0, size, strip):
         for k in range(0, n_means - rest, 4):
@@ -376,7 +395,7 @@ def mahalanobis_diag(operands, tile, maha):
     n_features, size = tile.shape
     means, lows, factors = operands.means, operands.means_low, operands.factors
     n_components, ldm = maha.shape[0], means.shape[1]
-    strip = STRIP_VECTORS * (VECTOR_BYTES // tile.itemsize)
+    strip = STRIP_VECTORS * lanes_of(tile)
     rest = n_components % 4
     for p in range(0, size, strip):
         for k in range(0, n_components - rest, 4):
@@ -584,11 +603,11 @@ def products_of_tile(shares, n_components, points, begin, n_features, n, out, o,
 
 
 @jit
-def gram_of_tile(weight, gaps, n_features, n, second, o):
-    """Add ``sum w x x^T`` (lower triangle) to `second` from offset o, in place.
+def moments_of_tile(weight, gaps, n_features, n, second, o, first, f):
+    """Add ``sum w x`` and ``sum w x x^T`` (lower triangle), in place.
 
     Over the first n vectors of the first `n_features` rows of `gaps`; the weights are the first
-    row of `weight`.
+    row of `weight`. The matrix begins at offset o of `second`, the vector at offset f of `first`.
     """
     size = gaps.shape[1]
     ld = second.shape[2]
@@ -605,13 +624,13 @@ def gram_of_tile(weight, gaps, n_features, n, second, o):
             else:
                 _square_1(weight, gaps, size, n, row, col, second, at + col, ld)
         if height == 4:
-            _corner_4(weight, gaps, size, n, row, row, second, at + row, ld)
+            _corner_4(weight, gaps, size, n, row, second, at + row, ld, first, f + row)
         elif height == 3:
-            _corner_3(weight, gaps, size, n, row, row, second, at + row, ld)
+            _corner_3(weight, gaps, size, n, row, second, at + row, ld, first, f + row)
         elif height == 2:
-            _corner_2(weight, gaps, size, n, row, row, second, at + row, ld)
+            _corner_2(weight, gaps, size, n, row, second, at + row, ld, first, f + row)
         else:
-            _corner_1(weight, gaps, size, n, row, row, second, at + row, ld)
+            _corner_1(weight, gaps, size, n, row, second, at + row, ld, first, f + row)
 
 
 @jit
@@ -624,7 +643,7 @@ def gather_live(operands, X, start, index, begin, count, k, root, panel):
     n_features = X.shape[1]
     ld = panel.shape[1]
     means, lows = operands.means, operands.means_low
-    lanes = VECTOR_BYTES // X.itemsize
+    lanes = lanes_of(X)
     for m in range(count):
         row = start + index[begin + m]
         i = row * n_features
@@ -643,7 +662,7 @@ def gather_live(operands, X, start, index, begin, count, k, root, panel):
 def gram_of_panel(panel, n, n_features, second, o):
     """Add ``panel.T @ panel`` (lower triangle) to `second` from offset o, in place."""
     ld = panel.shape[1]
-    lanes = VECTOR_BYTES // panel.itemsize
+    lanes = lanes_of(panel)
     for row in range(0, n_features, GRAM_ROWS):
         n_vectors = (row + GRAM_ROWS - 1) // lanes + 1
         for c in range(0, n_vectors, 3):
@@ -661,7 +680,7 @@ def gram_of_panel(panel, n, n_features, second, o):
 def last_row_of_gram(panel, n, n_features, first, o):
     """Add the scaled ones times the panel, which is S1 and N, to `first` from offset o."""
     ld = panel.shape[1]
-    lanes = VECTOR_BYTES // panel.itemsize
+    lanes = lanes_of(panel)
     n_vectors = ld // lanes
     for c in range(0, n_vectors, 3):
         col = c * lanes
@@ -713,14 +732,16 @@ def accumulate_matrices(operands, X, start, work, first, second):
     """Add the moments of a tile for full and tied covariances, in place."""
     n_features, size = work.tile.shape
     matrix = second.shape[1] * second.shape[2] if operands.kind == FULL else 0
-    lanes = VECTOR_BYTES // X.itemsize
+    lanes = lanes_of(X)
+    dense = n_features * (n_features + 10)  # cycles a point, and a live point if gathered
+    sparse = n_features * (n_features + 21) + 24
     for k in range(work.resp.shape[0]):
         dead = DEAD * operands.weights[k]
         live = count_live(work.resp, k, work.weight, dead)
         if live == 0:
             continue
         n = size // lanes
-        if 2 * live > size and n_features <= POINT_LANES:
+        if n_features <= POINT_LANES and live * sparse > size * dense:
             subtract_mean(work.tile, operands.means, operands.means_low, k, work.points)
             copy_shares(work.resp, k, work.weight, dead, work.shares, 0)
         else:
@@ -731,10 +752,9 @@ def accumulate_matrices(operands, X, start, work, first, second):
             n = (live + lanes - 1) // lanes
             gather_gaps(operands, work.tile, k, work.index, live, n * lanes, work.points)
             gather_shares(work.resp, k, work.index, live, n * lanes, work.shares)
-        products_of_tile(
-            work.shares, 1, work.points, 0, n_features, n, first, k * first.shape[1], 0
+        moments_of_tile(
+            work.shares, work.points, n_features, n, second, k * matrix, first, k * first.shape[1]
         )
-        gram_of_tile(work.shares, work.points, n_features, n, second, k * matrix)
         first[k, n_features] += total_of(work.resp, k)
 
 
@@ -755,7 +775,7 @@ def squares_of_tile(work, n_shares, k, first, second):
     x are the differences in `work.points`, w the first `n_shares` rows of `work.shares`.
     """
     n_features, size = work.tile.shape
-    n = size // (VECTOR_BYTES // work.tile.itemsize)
+    n = size // (lanes_of(work.tile))
     square_rows(work.points)
     ldo = first.shape[1]
     products_of_tile(work.shares, n_shares, work.points, 0, n_features, n, first, k * ldo, ldo)
@@ -811,7 +831,7 @@ def accumulate_common(operands, X, start, work, first, second):
     """
     n_features, size = work.tile.shape
     n_components = work.resp.shape[0]
-    n = size // (VECTOR_BYTES // X.itemsize)
+    n = size // (lanes_of(X))
     live_pairs = 0
     for k in range(n_components):
         live_pairs += count_live(work.resp, k, work.weight, DEAD * operands.weights[k])
@@ -832,7 +852,7 @@ def accumulate_common(operands, X, start, work, first, second):
         products_of_tile(work.shares, n_components, work.points, 0, n_features, n, first, 0, ldo)
         for p in range(size):
             work.shares[0, p] = work.weight[p]
-        gram_of_tile(work.shares, work.points, n_features, n, second, 0)
+        moments_of_tile(work.shares, work.points, n_features, n, second, 0, work.surplus, 0)
     else:
         subtract_mean(work.tile, operands.center, operands.center_low, 0, work.points)
         squares_of_tile(work, n_components, 0, first, second)
@@ -879,22 +899,26 @@ def given_responsibilities(labels, given, start, weight, resp):
             resp[k, p] = weight[p] * share
 
 
-@inline
+@jit
 def make_workspace(X, n_components):
     """Return the buffers of one chunk."""
     n_samples, n_features = X.shape
     size = _tile_size(n_samples, n_features, X.itemsize)
+    zero = X.dtype.type(0)
+    panel = aligned(PANEL, _row_width(n_features, X.itemsize), zero)
+    panel.fill(zero)
     return Workspace(
-        np.empty((n_features, size), X.dtype),
-        np.empty((2 * n_features, size), X.dtype),
-        np.empty((n_components, size)),
-        np.empty(size),
-        np.empty(size),
-        np.empty(size),
+        aligned(n_features, size, zero),
+        aligned(2 * n_features, size, zero),
+        aligned(n_components, size, 0.0),
+        aligned(1, size, 0.0)[0],
+        aligned(1, size, 0.0)[0],
+        aligned(1, size, 0.0)[0],
         np.empty(size, np.intp),
-        np.empty((n_components, size), X.dtype),
+        aligned(n_components, size, zero),
         np.empty(PANEL, X.dtype),
-        np.zeros((PANEL, _row_width(n_features, X.itemsize)), X.dtype),
+        panel,
+        np.zeros(n_features),
     )
 
 

@@ -109,6 +109,33 @@ class _Vectors:
         self.builder.store(self.builder.fadd(self.builder.load(pointer), lane_sum), pointer)
 
 
+class _Points(_Vectors):
+    """Vectors of points of an array (n_features, ld), for loops over those vectors."""
+
+    def __init__(self, builder, data, ld):
+        super().__init__(builder, data.type.pointee)
+        self.data = data
+        self.ld = ld
+
+    def at(self, t):
+        return self.builder.mul(t, _index(self.lanes))
+
+    def row_from(self, row):
+        """Return a function of step t and number r: the points of feature ``row + r``."""
+        builder = self.builder
+
+        def points(t, r):
+            feature = builder.mul(builder.add(row, _index(r)), self.ld)
+            return self.load(self.data, builder.add(feature, self.at(t)))
+
+        return points
+
+    def weighted(self, w, row):
+        """As `row_from`, times the points' weights `w`."""
+        points = self.row_from(row)
+        return lambda t, r: self.builder.fmul(points(t, r), self.load(w, self.at(t)))
+
+
 def _accumulate(vectors, widths, n_steps, left, right, add=None):
     """Emit ``acc[r][c] += left(t, r) * right(t, c)`` for t < n_steps; return the registers.
 
@@ -280,12 +307,12 @@ def gram_block(rows, columns):
     return add_gram
 
 
-def weighted_gram_block(widths):
+def weighted_gram_block(rows, columns):
     """Make ``f(w, D, ldd, n, row, col, out, o, ldo)``: add a block of ``(w * D) @ D.T``.
 
-    Lanes run over the points, n vectors of them; `D` is (n_features, ldd). Row ``row + r`` of
-    the block has ``widths[r]`` columns from `col`; the block's first element is added to `out`
-    float64 at offset o, its rows follow at distance ldo. `out` is modified in place.
+    Lanes run over the points, n vectors of them; `D` is (n_features, ldd). The block is `rows`
+    rows from `row` by `columns` columns from `col`; its first element is added to `out` float64
+    at offset o, its rows follow at distance ldo. `out` is modified in place.
     """
 
     @intrinsic
@@ -293,30 +320,55 @@ def weighted_gram_block(widths):
         def generate(context, builder, signature, args):
             _, _, ldd, n, row, col, _, o, ldo = args
             w, d, total = (_data(context, builder, signature, args, i) for i in (0, 1, 6))
-            vectors = _Vectors(builder, d.type.pointee)
-
-            def points(t, feature):
-                offset = builder.mul(t, _index(vectors.lanes))
-                return vectors.load(d, builder.add(builder.mul(feature, ldd), offset))
-
-            def left(t, r):
-                weight = vectors.load(w, builder.mul(t, _index(vectors.lanes)))
-                return builder.fmul(points(t, builder.add(row, _index(r))), weight)
-
-            def right(t, c):
-                return points(t, builder.add(col, _index(c)))
-
-            acc = _accumulate(vectors, widths, n, left, right)
+            points = _Points(builder, d, ldd)
+            left = points.weighted(w, row)
+            acc = _accumulate(points, [columns] * rows, n, left, points.row_from(col))
             for r, registers in enumerate(acc):
                 first = builder.add(o, builder.mul(_index(r), ldo))
                 for c, register in enumerate(registers):
-                    vectors.add_sum_to_double(register, total, builder.add(first, _index(c)))
+                    points.add_sum_to_double(register, total, builder.add(first, _index(c)))
             return context.get_dummy_value()
 
         i8 = types.intp
         return types.void(w, D, i8, i8, i8, i8, out, i8, i8), generate
 
     return add_weighted_gram
+
+
+def weighted_corner_block(rows):
+    """Make ``f(w, D, ldd, n, row, out, o, ldo, sums, s)``: a block on the diagonal, with sums.
+
+    As `weighted_gram_block` where row = col, for the lower triangle only; ``D @ w`` of the
+    same rows is added to `sums` float64 from offset s. In one loop, because the few registers
+    of small blocks wait for each other.
+    """
+
+    @intrinsic
+    def add_weighted_corner(typingctx, w, D, ldd, n, row, out, o, ldo, sums, s):
+        def generate(context, builder, signature, args):
+            _, _, ldd, n, row, _, o, ldo, _, s = args
+            w, d, total, sums = (_data(context, builder, signature, args, i) for i in (0, 1, 5, 8))
+            points = _Points(builder, d, ldd)
+            one = ir.Constant(points.scalar, 1.0)
+            ones = ir.Constant(points.type, [one] * points.lanes)
+            column = points.row_from(row)
+
+            def right(t, c):
+                return column(t, c - 1) if c else ones
+
+            widths = [r + 2 for r in range(rows)]
+            acc = _accumulate(points, widths, n, points.weighted(w, row), right)
+            for r, (moment, *registers) in enumerate(acc):
+                points.add_sum_to_double(moment, sums, builder.add(s, _index(r)))
+                first = builder.add(o, builder.mul(_index(r), ldo))
+                for c, register in enumerate(registers):
+                    points.add_sum_to_double(register, total, builder.add(first, _index(c)))
+            return context.get_dummy_value()
+
+        i8 = types.intp
+        return types.void(w, D, i8, i8, i8, out, i8, i8, sums, i8), generate
+
+    return add_weighted_corner
 
 
 def product_block(rows, columns):
@@ -457,6 +509,20 @@ def difference(typingctx, x, high, low):
         return builder.fsub(gap, args[2]) if signature.return_type == types.float32 else gap
 
     return x(x, high, low), generate
+
+
+@intrinsic
+def lanes_of(typingctx, array):
+    """Return how many of the array's elements a vector holds, as a constant.
+
+    ``array.itemsize`` is read at run time, and strips whose width the compiler does not know
+    took half as long again.
+    """
+
+    def generate(context, builder, signature, args):
+        return ir.Constant(_INDEX, VECTOR_BYTES // (array.dtype.bitwidth // 8))
+
+    return types.intp(array), generate
 
 
 @intrinsic
