@@ -19,7 +19,7 @@ class Iterations:
     param_names = ("covariance_type", "dtype")
 
     def setup(self, covariance_type, dtype):
-        self.X = clusters(40_000, 10, 10, dtype)
+        self.X = clusters(20_000, 10, 10, dtype)
         self.options = start(self.X, 10, covariance_type)
         fit_ours(self.X, max_iter=1, **self.options)  # compiles
 

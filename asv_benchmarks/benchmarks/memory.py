@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from .common import COVARIANCE_TYPES, clusters, fit_ours
+from .common import clusters, fit_ours
 
 PROC = Path("/proc/self")
 
@@ -14,7 +14,7 @@ def status(field):
 
 
 class Memory:
-    params = (COVARIANCE_TYPES,)
+    params = (["full", "diag"],)
     param_names = ("covariance_type",)
 
     def setup(self, covariance_type):

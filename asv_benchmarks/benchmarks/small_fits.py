@@ -20,7 +20,7 @@ class SmallFit:
         return median_ratio(
             lambda: seconds(fit_sklearn, self.X, **self.options),
             lambda: seconds(fit_ours, self.X, **self.options),
-            rounds=15,
+            rounds=9,
         )
 
     track_speedup_over_sklearn.unit = "times"

@@ -8,7 +8,7 @@ class WholeFit:
     param_names = ("covariance_type",)
 
     def setup(self, covariance_type):
-        self.X = clusters(30_000, 10, 10)
+        self.X = clusters(20_000, 10, 10)
         self.options = {
             "n_components": 10,
             "covariance_type": covariance_type,
