@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgmm._covariance import CovarianceType, Parameters, marginal_variance
 from fastgmm._errors import CollapseError
-from fastgmm._kernels import Data
+from fastgmm._tile_kernels import Data
 
 MAX_RESETS = 20  # per start; after these a collapsed component counts as regularised
 _POINT = 1e-12

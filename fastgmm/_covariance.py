@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._jit import launch, threads_for
-from fastgmm._kernels import DIAG, FULL, SPHERICAL, TIED, matrix_rows
 from fastgmm._linalg_kernels import factorize_pass
+from fastgmm._tile_kernels import DIAG, FULL, SPHERICAL, TIED, matrix_rows
 
 
 class Parameters(NamedTuple):

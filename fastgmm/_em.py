@@ -8,8 +8,8 @@ import numpy as np
 from fastgmm._collapse import CollapsePolicy
 from fastgmm._covariance import Parameters, m_step
 from fastgmm._errors import CollapseError
-from fastgmm._kernels import Data
 from fastgmm._passes import Pass
+from fastgmm._tile_kernels import Data
 
 
 class Settings(NamedTuple):

@@ -11,8 +11,8 @@ from fastgmm._covariance import COVARIANCE_TYPES, CovarianceType
 from fastgmm._em import Settings, best_of
 from fastgmm._errors import ConvergenceWarning
 from fastgmm._init import INIT_PARAMS, Given, Start, starting_parameters
-from fastgmm._kernels import Data
 from fastgmm._mixture import Mixture
+from fastgmm._tile_kernels import Data
 
 _ON_COLLAPSE = ("regularize", "reset", "raise")
 

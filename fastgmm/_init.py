@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._covariance import CovarianceType, Parameters, m_step
-from fastgmm._kernels import Data
 from fastgmm._kmeans import assign_to, kmeans, mean_and_variance, seed_rows
 from fastgmm._passes import Pass, Statistics, merge
+from fastgmm._tile_kernels import Data
 
 _RESP_BLOCK = 2**20  # responsibilities drawn at a time, however many there are
 

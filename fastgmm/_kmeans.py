@@ -7,11 +7,12 @@ Arthur and Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2
 
 import numpy as np
 
-from fastgmm import _kernels, _kmeans_kernels
+from fastgmm import _kmeans_kernels
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._jit import launch, threads_for
 from fastgmm._kmeans_kernels import Clusters
 from fastgmm._passes import Pass, chunk_count, split
+from fastgmm._tile_kernels import tile_size
 
 _MAX_ITER = 300
 _TOL = 1e-4
@@ -68,7 +69,7 @@ def seed_rows(data, n_clusters, random_state, n_threads=None):
     """
     n_samples, n_features = data.X.shape
     n_trials = 2 + int(np.log(n_clusters))
-    size = _kernels.tile_size(n_samples, n_features, data.X.itemsize)
+    size = tile_size(n_samples, n_features, data.X.itemsize)
     closest = np.full(n_samples, np.inf)
 
     def play(chosen, rows):

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastgmm._density_kernels import squared_distances
 from fastgmm._jit import entry, inline, jit
-from fastgmm._kernels import _tile_size, chunk_tiles, load_tile, load_weights, squared_distances
 from fastgmm._simd import prefer_wide_vectors
+from fastgmm._tile_kernels import _tile_size, chunk_tiles, load_tile, load_weights
 
 
 class Clusters(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastgmm import _kernels
 from fastgmm._jit import launch, threads_for
-from fastgmm._kernels import Moments, Operands, Shares
+from fastgmm._tile_kernels import Moments, Operands, Shares, row_width, tile_size
 
 _MOMENT_BYTES = 16 * 2**20  # memory for the moments of all chunks together
 _MAX_CHUNKS = 64
@@ -42,7 +42,7 @@ def merge(a, b):
 
 def chunk_count(X, bytes_per_chunk=1):
     """Return the number of chunks, a power of two that depends on shapes alone."""
-    tiles = -(-len(X) // _kernels.tile_size(*X.shape, X.itemsize))
+    tiles = -(-len(X) // tile_size(*X.shape, X.itemsize))
     most = min(_MAX_CHUNKS, tiles // _TILES_PER_CHUNK, max(4, _MOMENT_BYTES // bytes_per_chunk))
     return 1 << max(most, 1).bit_length() - 1
 
@@ -66,7 +66,7 @@ def make_operands(covariance_type, parameters, dtype):
     """Return what the E-step kernels need of a mixture, in the precision of the data."""
     weights, means, _, factors, log_det = parameters
     n_features = means.shape[1]
-    high, low = split(means, dtype, _kernels.row_width(n_features, dtype.itemsize))
+    high, low = split(means, dtype, row_width(n_features, dtype.itemsize))
     with np.errstate(divide="ignore"):
         offsets = np.log(weights) + log_det - 0.5 * n_features * np.log(2 * np.pi)
     none = np.empty((1, 0), dtype)
@@ -122,7 +122,7 @@ class Pass:
         self.covariance_type = covariance_type
         self.n_threads = threads_for(data.X.size * n_components * _WORK, n_threads)
         self.total_weight = data.sample_weight.sum() if data.sample_weight.size else n_samples
-        width = _kernels.row_width(n_features, data.X.itemsize)
+        width = row_width(n_features, data.X.itemsize)
         matrices, rows = covariance_type.moment_rows(n_components, n_features)
         size = 8 * width * (n_components + matrices * rows)
         n_chunks = chunk_count(data.X, size)
@@ -165,7 +165,7 @@ class Pass:
         shares; where neither is given every row belongs to the one component.
         """
         dtype = self.data.X.dtype
-        width = _kernels.row_width(means.shape[1], dtype.itemsize)
+        width = row_width(means.shape[1], dtype.itemsize)
         none = np.empty((1, 0), dtype)
         operands = Operands(
             self.covariance_type.kind,

@@ -8,25 +8,25 @@ import problems
 import pytest
 import reference
 
-from fastgmm import Mixture, _kernels
+from fastgmm import Mixture, _density_kernels
 from fastgmm._covariance import COVARIANCE_TYPES
 from fastgmm._jit import entry
-from fastgmm._kernels import Data
 from fastgmm._passes import Pass, merge
+from fastgmm._tile_kernels import Data
 
 
 @entry
 def exp_in_place(values, peak, total):
     """The kernels' own loop of exponentials: ``values`` become ``exp(values - peak)``."""
-    _kernels.prefer_wide_vectors()
-    _kernels.exponentials(values, peak, total)
+    _density_kernels.prefer_wide_vectors()
+    _density_kernels.exponentials(values, peak, total)
 
 
 @entry
 def log_in_place(peak, total):
     """The kernels' own loop of logarithms: ``peak`` becomes ``peak + log(total)``."""
-    _kernels.prefer_wide_vectors()
-    _kernels.log_totals(peak, total)
+    _density_kernels.prefer_wide_vectors()
+    _density_kernels.log_totals(peak, total)
 
 
 def fast_exp(x):

@@ -1,0 +1,80 @@
+"""The compilation cache: no edit of a kernel source can run stale machine code."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+
+import fastgmm
+from fastgmm._jit import kernel_digest
+
+PACKAGE = Path(fastgmm.__file__).parent
+
+PROGRAM = """
+import sys
+from fastgmm import _jit
+_jit.SOURCE_STAMP = sys.argv[1]
+import cached_function
+print(cached_function.double(21), sum(cached_function.double.stats.cache_hits.values()))
+"""
+
+
+def test_the_digest_covers_every_file_that_is_compiled():
+    compiled = {
+        path.name
+        for path in PACKAGE.glob("*.py")
+        if re.search(r"^@(jit|jit_sum|inline|entry|intrinsic)$", path.read_text(), re.MULTILINE)
+    }
+    assert len(compiled) > 4
+    assert all(name == "_simd.py" or name.endswith("_kernels.py") for name in compiled)
+
+
+def test_the_digest_changes_with_every_source(tmp_path):
+    sources = [PACKAGE / "_jit.py", PACKAGE / "_simd.py", *PACKAGE.glob("*_kernels.py")]
+    for path in sources:
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    digests = {kernel_digest(tmp_path)}
+    assert digests == {kernel_digest(PACKAGE)}
+    for path in sources:
+        with (tmp_path / path.name).open("a") as file:
+            file.write("# an edit\n")
+        digests.add(kernel_digest(tmp_path))
+    assert len(digests) == 1 + len(sources)
+
+
+def test_machine_code_of_other_sources_is_not_used(tmp_path):
+    (tmp_path / "cached_function.py").write_text(
+        "from fastgmm._jit import entry\n\n\n@entry\ndef double(x):\n    return 2 * x\n"
+    )
+    environment = {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(PACKAGE.parent)]),
+    }
+
+    def run(stamp):
+        command = [sys.executable, "-W", "error", "-c", PROGRAM, stamp]
+        result = subprocess.run(
+            command, capture_output=True, text=True, env=environment, check=True
+        )
+        return result.stdout.split()
+
+    assert [run(stamp) for stamp in ("a", "a", "b", "b")] == [
+        ["42", "0"],
+        ["42", "1"],
+        ["42", "0"],
+        ["42", "1"],
+    ]
+
+
+def test_nothing_is_cached_where_nothing_is_writable(monkeypatch):
+    def refuse(*args):
+        raise RuntimeError("no locator available")
+
+    monkeypatch.setattr("fastgmm._jit._Cache", refuse)
+    function = fastgmm._jit.entry(lambda x: x + 1)
+    assert isinstance(function, numba.core.dispatcher.Dispatcher)
+    assert function(1) == 2
