@@ -197,7 +197,7 @@ def gram_of_panel(panel, n, n_features, second, o):
     ld = panel.shape[1]
     lanes = lanes_of(panel)
     for row in range(0, n_features, GRAM_ROWS):
-        n_vectors = (row + GRAM_ROWS - 1) // lanes + 1
+        n_vectors = min((row + GRAM_ROWS - 1) // lanes + 1, ld // lanes)
         for c in range(0, n_vectors, 3):
             col = c * lanes
             at = o + row * ld + col

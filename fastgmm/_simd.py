@@ -16,12 +16,20 @@ costs speed and never correctness.
 
 from llvmlite import binding, ir
 from numba import types
-from numba.core import cgutils
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
-_HOST = binding.get_host_cpu_features()
-WIDE = _HOST.get("avx512f", False)
-VECTOR_BYTES = 64 if WIDE else 32 if _HOST.get("avx", False) else 16
+
+def _target_features():
+    """Return the features of the processor that Numba compiles for."""
+    if config.CPU_FEATURES is not None:
+        return config.CPU_FEATURES
+    return binding.get_host_cpu_features().flatten()
+
+
+_FEATURES = _target_features().split(",")
+WIDE = "+avx512f" in _FEATURES
+VECTOR_BYTES = 64 if WIDE else 32 if "+avx" in _FEATURES else 16
 STRIP_VECTORS = 4 if WIDE else 2  # vectors of points a block of row norms works on
 GRAM_ROWS = 8 if WIDE else 4
 SQUARE = 4 if WIDE else 3  # side of the register block of the Gram matrix over points
@@ -54,7 +62,8 @@ class _Vectors:
         return self.builder.call(function, args)
 
     def fma(self, a, b, c):
-        return self.call("fma", self.type, a, b, c)
+        """Multiply and add, in one rounding where the machine can."""
+        return self.call("fmuladd", self.type, a, b, c)
 
     def pointer(self, base, offset):
         return self.builder.bitcast(self.builder.gep(base, [offset]), self.type.as_pointer())
