@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._jit import launch, threads_for
+from fastgmm._jit import Workspaces, launch, threads_for
 from fastgmm._linalg_kernels import factorize_pass
 from fastgmm._tile_kernels import DIAG, FULL, SPHERICAL, TIED, matrix_rows
 
@@ -36,7 +36,8 @@ def _factorize_matrices(covariances, n_threads):
     factors, log_det = np.zeros((n_matrices, n, n)), np.empty(n_matrices)
     n_threads = threads_for(n_matrices * n**3, n_threads)
     covariances = np.ascontiguousarray(covariances)
-    launch(factorize_pass, n_threads, n_matrices, covariances, factors, log_det)
+    lower = Workspaces(lambda: np.empty((n, n)))
+    launch(factorize_pass, n_threads, n_matrices, lower, covariances, factors, log_det)
     return factors, log_det
 
 

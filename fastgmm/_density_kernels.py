@@ -23,7 +23,7 @@ from fastgmm._simd import (
     row_norms_block,
     subtract_from_strip,
 )
-from fastgmm._tile_kernels import DIAG, FULL, TIED, aligned, subtract_mean
+from fastgmm._tile_kernels import DIAG, FULL, TIED, subtract_mean
 
 LOWEST = -1e300  # log-densities are clamped here, so that no point has only infinite ones
 
@@ -90,8 +90,8 @@ def log_positive(x):
 
 
 @jit
-def mahalanobis_full(operands, tile, maha):
-    """Write the squared distances (n_components, tile). `maha` is modified in place.
+def mahalanobis_full(operands, tile, points, maha):
+    """Write the squared distances (n_components, tile). `points` and `maha` change in place.
 
     Components run inside strips of points: the strip and its differences stay in the
     first-level cache and a factor is read once a strip, 4 bytes a cycle. All in one function,
@@ -100,7 +100,6 @@ def mahalanobis_full(operands, tile, maha):
     n_features, size = tile.shape
     factors, means, lows = operands.factors, operands.means, operands.means_low
     strip = STRIP_VECTORS * lanes_of(tile)
-    gaps = aligned(n_features, strip, tile.dtype.type(0))
     rest = n_features % 6
     last = n_features - rest
     for p in range(0, size, strip):
@@ -108,21 +107,21 @@ def mahalanobis_full(operands, tile, maha):
             o = k * size + p
             u = k * n_features * n_features
             for j in range(n_features):
-                subtract_from_strip(tile, j * size + p, means[k, j], lows[k, j], gaps, j * strip)
+                subtract_from_strip(tile, j * size + p, means[k, j], lows[k, j], points, j * strip)
             for q in range(p, p + strip):
                 maha[k, q] = 0.0
             for j in range(0, last, 6):
-                _row_norms_6(factors, u, n_features, j, gaps, strip, 0, maha, o)
+                _row_norms_6(factors, u, n_features, j, points, strip, 0, maha, o)
             if rest == 5:
-                _row_norms_5(factors, u, n_features, last, gaps, strip, 0, maha, o)
+                _row_norms_5(factors, u, n_features, last, points, strip, 0, maha, o)
             elif rest == 4:
-                _row_norms_4(factors, u, n_features, last, gaps, strip, 0, maha, o)
+                _row_norms_4(factors, u, n_features, last, points, strip, 0, maha, o)
             elif rest == 3:
-                _row_norms_3(factors, u, n_features, last, gaps, strip, 0, maha, o)
+                _row_norms_3(factors, u, n_features, last, points, strip, 0, maha, o)
             elif rest == 2:
-                _row_norms_2(factors, u, n_features, last, gaps, strip, 0, maha, o)
+                _row_norms_2(factors, u, n_features, last, points, strip, 0, maha, o)
             elif rest == 1:
-                _row_norms_1(factors, u, n_features, last, gaps, strip, 0, maha, o)
+                _row_norms_1(factors, u, n_features, last, points, strip, 0, maha, o)
 
 
 @jit
@@ -215,7 +214,7 @@ def mahalanobis_spherical(operands, tile, maha):
 def mahalanobis(operands, tile, points, maha):
     """Write squared distances (n_components, tile) for any covariance type, in place."""
     if operands.kind == FULL:
-        mahalanobis_full(operands, tile, maha)
+        mahalanobis_full(operands, tile, points, maha)
     elif operands.kind == TIED:
         mahalanobis_tied(operands, tile, points, maha)
     elif operands.kind == DIAG:

@@ -9,7 +9,7 @@ from fastgmm._density_kernels import dot, mahalanobis, responsibilities, scale_c
 from fastgmm._jit import entry, inline, jit
 from fastgmm._moment_kernels import accumulate
 from fastgmm._simd import prefer_wide_vectors
-from fastgmm._tile_kernels import chunk_tiles, load_tile, load_weights, make_workspace
+from fastgmm._tile_kernels import chunk_tiles, load_tile, load_weights
 
 
 @jit
@@ -33,10 +33,9 @@ def given_responsibilities(labels, given, start, weight, resp):
 
 
 @inline
-def em_chunk(chunk, n_chunks, data, given, operands, moments):
+def em_chunk(chunk, n_chunks, work, data, given, operands, moments):
     """Run both steps over one chunk, or the M-step alone; its row of `moments` changes in place."""
     X = data.X
-    work = make_workspace(X, operands.weights.size)
     size = work.peak.size
     first, second = moments.first[chunk], moments.second[chunk]
     begin, end = chunk_tiles(chunk, n_chunks, X.shape[0], size)
@@ -56,14 +55,14 @@ def em_chunk(chunk, n_chunks, data, given, operands, moments):
 
 
 @entry
-def em_pass(begin, end, n_chunks, data, given, operands, moments):
+def em_pass(begin, end, n_chunks, work, data, given, operands, moments):
     """Add the moments of some chunks to `moments`, in place.
 
     Where `operands.offsets` is empty the responsibilities are those `given`, and there is no
     log-likelihood.
     """
     for chunk in range(begin, end):
-        em_chunk(chunk, n_chunks, data, given, operands, moments)
+        em_chunk(chunk, n_chunks, work, data, given, operands, moments)
 
 
 @jit
@@ -86,9 +85,8 @@ def write_labels(resp, start, count, best, place, labels):
 
 
 @inline
-def infer_chunk(chunk, n_chunks, X, operands, log_prob, proba, labels):
+def infer_chunk(chunk, n_chunks, work, X, operands, log_prob, proba, labels):
     """Fill one chunk's rows of the outputs that are not empty, in place."""
-    work = make_workspace(X, operands.weights.size)
     size = work.peak.size
     work.weight.fill(1.0)
     begin, end = chunk_tiles(chunk, n_chunks, X.shape[0], size)
@@ -111,7 +109,7 @@ def infer_chunk(chunk, n_chunks, X, operands, log_prob, proba, labels):
 
 
 @entry
-def infer_pass(begin, end, n_chunks, X, operands, log_prob, proba, labels):
+def infer_pass(begin, end, n_chunks, work, X, operands, log_prob, proba, labels):
     """Fill some chunks of the outputs that are not empty: log-likelihoods, shares, labels."""
     for chunk in range(begin, end):
-        infer_chunk(chunk, n_chunks, X, operands, log_prob, proba, labels)
+        infer_chunk(chunk, n_chunks, work, X, operands, log_prob, proba, labels)

@@ -9,10 +9,10 @@ import numpy as np
 
 from fastgmm import _kmeans_kernels
 from fastgmm._covariance import COVARIANCE_TYPES
-from fastgmm._jit import launch, threads_for
+from fastgmm._jit import Workspaces, launch, threads_for
 from fastgmm._kmeans_kernels import Clusters
 from fastgmm._passes import Pass, chunk_count, split
-from fastgmm._tile_kernels import tile_size
+from fastgmm._tile_kernels import make_workspace, tile_size
 
 _MAX_ITER = 300
 _TOL = 1e-4
@@ -71,6 +71,7 @@ def seed_rows(data, n_clusters, random_state, n_threads=None):
     n_trials = 2 + int(np.log(n_clusters))
     size = tile_size(n_samples, n_features, data.X.itemsize)
     closest = np.full(n_samples, np.inf)
+    workspaces = Workspaces(lambda: make_workspace(data.X, 1 + n_trials))
 
     def play(chosen, rows):
         """Take in the chosen row; return the candidates' potentials, tile by tile."""
@@ -80,6 +81,7 @@ def seed_rows(data, n_clusters, random_state, n_threads=None):
             _kmeans_kernels.seeding_pass,
             threads_for(data.X.size * len(centers) * 3, n_threads),
             chunk_count(data.X),
+            workspaces,
             data,
             *split(centers, data.X.dtype),
             closest,
@@ -119,6 +121,7 @@ class _Clustering:
         self.origin = origin
         self.n_threads = threads_for(data.X.size * n_clusters * 3, n_threads)
         self.labels = np.full(n_samples, -1, np.int32)
+        self._workspaces = Workspaces(lambda: make_workspace(data.X, n_clusters))
         self._sums = Clusters(
             np.zeros((n_chunks, n_clusters, n_features)),
             np.empty((n_chunks, n_clusters)),
@@ -133,6 +136,7 @@ class _Clustering:
             _kmeans_kernels.lloyd_pass,
             self.n_threads,
             len(self._sums.changed),
+            self._workspaces,
             self.data,
             *split(centers, self.data.X.dtype),
             self.origin,

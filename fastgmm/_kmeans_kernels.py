@@ -13,7 +13,7 @@ import numpy as np
 from fastgmm._density_kernels import squared_distances
 from fastgmm._jit import entry, inline, jit
 from fastgmm._simd import prefer_wide_vectors
-from fastgmm._tile_kernels import _tile_size, chunk_tiles, load_tile, load_weights
+from fastgmm._tile_kernels import chunk_tiles, load_tile, load_weights
 
 
 class Clusters(NamedTuple):
@@ -68,13 +68,11 @@ def take_labels(data, start, count, label, weight, origin, labels, first, total)
 
 
 @inline
-def lloyd_chunk(chunk, n_chunks, data, centers, lows, origin, labels, clusters):
+def lloyd_chunk(chunk, n_chunks, work, data, centers, lows, origin, labels, clusters):
     """Assign the rows of one chunk to the nearest centers and sum them, in place."""
     n_samples, n_features = data.X.shape
-    size = _tile_size(n_samples, n_features, data.X.itemsize)
-    tile = np.empty((n_features, size), data.X.dtype)
-    distances = np.empty((centers.shape[0], size))
-    best, label, weight = np.empty(size), np.empty(size, np.int64), np.empty(size)
+    tile, distances, weight = work.tile, work.resp, work.weight
+    size = weight.size
     begin, end = chunk_tiles(chunk, n_chunks, n_samples, size)
     for t in range(begin, end):
         start = t * size
@@ -82,21 +80,21 @@ def lloyd_chunk(chunk, n_chunks, data, centers, lows, origin, labels, clusters):
         load_tile(data.X, start, count, tile)
         load_weights(data.sample_weight, start, count, weight)
         squared_distances(tile, n_features, centers, lows, distances)
-        nearest(distances, best, label)
+        nearest(distances, work.peak, work.index)
         clusters.changed[chunk] += take_labels(
-            data, start, count, label, weight, origin, labels,
+            data, start, count, work.index, weight, origin, labels,
             clusters.first[chunk], clusters.weight[chunk],
         )  # fmt: skip
 
 
 @entry
-def lloyd_pass(begin, end, n_chunks, data, centers, lows, origin, labels, clusters):
+def lloyd_pass(begin, end, n_chunks, work, data, centers, lows, origin, labels, clusters):
     """Assign the rows of some chunks to the nearest centers.
 
     `labels` (n_samples,), -1 where there is none yet, and `clusters` are modified in place.
     """
     for chunk in range(begin, end):
-        lloyd_chunk(chunk, n_chunks, data, centers, lows, origin, labels, clusters)
+        lloyd_chunk(chunk, n_chunks, work, data, centers, lows, origin, labels, clusters)
 
 
 @jit
@@ -120,13 +118,11 @@ def potential_of(closest, start, count, distances, k, weight):
 
 
 @inline
-def seeding_chunk(chunk, n_chunks, data, candidates, lows, closest, potential):
+def seeding_chunk(chunk, n_chunks, work, data, candidates, lows, closest, potential):
     """Take the first candidate into `closest` and sum the potential of the others, in place."""
     n_samples, n_features = data.X.shape
-    size = _tile_size(n_samples, n_features, data.X.itemsize)
-    tile = np.empty((n_features, size), data.X.dtype)
-    distances = np.empty((candidates.shape[0], size))
-    weight = np.empty(size)
+    tile, distances, weight = work.tile, work.resp, work.weight
+    size = weight.size
     begin, end = chunk_tiles(chunk, n_chunks, n_samples, size)
     for t in range(begin, end):
         start = t * size
@@ -140,7 +136,7 @@ def seeding_chunk(chunk, n_chunks, data, candidates, lows, closest, potential):
 
 
 @entry
-def seeding_pass(begin, end, n_chunks, data, candidates, lows, closest, potential):
+def seeding_pass(begin, end, n_chunks, work, data, candidates, lows, closest, potential):
     """Run one round of k-means++ over some chunks.
 
     `candidates` and `lows` (1 + n_candidates, n_features) hold the center chosen last, then the
@@ -149,4 +145,4 @@ def seeding_pass(begin, end, n_chunks, data, candidates, lows, closest, potentia
     the candidate). Both are modified in place.
     """
     for chunk in range(begin, end):
-        seeding_chunk(chunk, n_chunks, data, candidates, lows, closest, potential)
+        seeding_chunk(chunk, n_chunks, work, data, candidates, lows, closest, potential)

@@ -10,14 +10,14 @@ from fastgmm._jit import entry, jit_sum
 
 
 @jit_sum
-def factorize_one(covariances, m, factors, log_det):
+def factorize_one(covariances, m, lower, factors, log_det):
     """Write the inverse Cholesky factor of one matrix and its log-determinant, in place.
 
     Reads the lower triangle. Where the matrix is not positive definite, `log_det` becomes NaN
-    and the factor is left unfinished. Cholesky-Banachiewicz, then forward substitution.
+    and the factor is left unfinished. Cholesky-Banachiewicz into `lower`
+    (n, n), then forward substitution.
     """
     n = covariances.shape[1]
-    lower = np.zeros((n, n))
     log_det[m] = 0.0
     for i in range(n):
         for j in range(i + 1):
@@ -45,10 +45,10 @@ def factorize_one(covariances, m, factors, log_det):
 
 
 @entry
-def factorize_pass(begin, end, n_matrices, covariances, factors, log_det):
+def factorize_pass(begin, end, n_matrices, lower, covariances, factors, log_det):
     """Factorize some of the matrices (n_matrices, n, n); `factors` and `log_det` modified in place.
 
     `log_det` receives the log-determinants of the factors: half of minus the matrices' own.
     """
     for m in range(begin, end):
-        factorize_one(covariances, m, factors, log_det)
+        factorize_one(covariances, m, lower, factors, log_det)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm import _kernels
-from fastgmm._jit import launch, threads_for
-from fastgmm._tile_kernels import Moments, Operands, Shares, row_width, tile_size
+from fastgmm._jit import Workspaces, launch, threads_for
+from fastgmm._tile_kernels import Moments, Operands, Shares, make_workspace, row_width, tile_size
 
 _MOMENT_BYTES = 16 * 2**20  # memory for the moments of all chunks together
 _MAX_CHUNKS = 64
@@ -126,6 +126,7 @@ class Pass:
         matrices, rows = covariance_type.moment_rows(n_components, n_features)
         size = 8 * width * (n_components + matrices * rows)
         n_chunks = chunk_count(data.X, size)
+        self._workspaces = Workspaces(lambda: make_workspace(data.X, n_components))
         self._moments = Moments(
             np.empty((n_chunks, n_components, width)),
             np.empty((n_chunks, matrices, rows, width)),
@@ -137,7 +138,14 @@ class Pass:
             array.fill(0.0)
         n_chunks = len(self._moments.log_likelihood)
         launch(
-            _kernels.em_pass, self.n_threads, n_chunks, self.data, shares, operands, self._moments
+            _kernels.em_pass,
+            self.n_threads,
+            n_chunks,
+            self._workspaces,
+            self.data,
+            shares,
+            operands,
+            self._moments,
         )
         n_features = self.data.X.shape[1]
         first, second, log_likelihood = (
@@ -189,6 +197,7 @@ def infer(X, operands, n_threads, log_prob=None, proba=None, labels=None):
         _kernels.infer_pass,
         threads_for(X.size * len(operands.weights) * _WORK, n_threads),
         chunk_count(X),
+        Workspaces(lambda: make_workspace(X, len(operands.weights))),
         X,
         operands,
         np.empty(0, X.dtype) if log_prob is None else log_prob,

@@ -80,7 +80,7 @@ class Moments(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Buffers of one chunk, reused by every tile.
+    """Buffers of one thread, reused by every tile.
 
     `tile` (n_features, size), `resp` (n_components, size), `peak`, `total`, `weight` and
     `index` (size,); `points` (2 n_features, size) holds what is made of the tile: differences
@@ -126,45 +126,37 @@ def tile_size(n_samples, n_features, itemsize):
     return min(strips, (n_samples + strip - 1) // strip) * strip
 
 
-_tile_size = jit(tile_size)
-_row_width = jit(row_width)
+def _aligned(n_rows, n_columns, dtype):
+    """Return an uninitialised array that begins on a cache line.
 
-
-@jit
-def aligned(n_rows, n_columns, zero):
-    """Return an uninitialised array of the type of `zero` that begins on a cache line.
-
-    Numba aligns to 32 bytes, and then every vector of 64 straddles two lines.
+    Elsewhere every vector of 64 bytes would straddle two lines.
     """
-    itemsize = np.empty(0, type(zero)).itemsize
-    spare = 64 // itemsize
-    memory = np.empty(n_rows * n_columns + spare, type(zero))
-    skip = (-memory.ctypes.data % 64) // itemsize
-    return memory[skip : skip + n_rows * n_columns].reshape((n_rows, n_columns))
+    size = n_rows * n_columns * dtype.itemsize
+    memory = np.empty(size + 64, np.uint8)
+    skip = -memory.ctypes.data % 64
+    return memory[skip : skip + size].view(dtype).reshape(n_rows, n_columns)
 
 
-@jit
 def make_workspace(X, n_components):
-    """Return the buffers of one chunk."""
-    n_samples, d = X.shape
-    size = _tile_size(n_samples, d, X.itemsize)
-    zero = X.dtype.type(0)
-    own = aligned(3 * d + n_components, size, zero)
-    doubles = aligned(n_components + 3, size, 0.0)
-    panel = aligned(PANEL, _row_width(d, X.itemsize), zero)
-    panel.fill(zero)
+    """Return the buffers for one thread that works on tiles of X."""
+    n_features, dtype = X.shape[1], X.dtype
+    size = tile_size(len(X), n_features, X.itemsize)
+    own = _aligned(3 * n_features + n_components, size, dtype)
+    doubles = _aligned(n_components + 3, size, np.dtype(np.float64))
+    panel = _aligned(PANEL, row_width(n_features, X.itemsize), dtype)
+    panel.fill(0)
     return Workspace(
-        own[:d],
-        own[d : 3 * d],
-        doubles[3:],
-        doubles[0],
-        doubles[1],
-        doubles[2],
-        np.empty(size, np.intp),
-        own[3 * d :],
-        np.empty(PANEL, X.dtype),
-        panel,
-        np.zeros(d),
+        tile=own[:n_features],
+        points=own[n_features : 3 * n_features],
+        resp=doubles[3:],
+        peak=doubles[0],
+        total=doubles[1],
+        weight=doubles[2],
+        index=np.empty(size, np.intp),
+        shares=own[3 * n_features :],
+        root=np.empty(PANEL, dtype),
+        panel=panel,
+        surplus=np.zeros(n_features),
     )
 
 
