@@ -41,6 +41,14 @@ def _factorize_matrices(covariances, n_threads):
     return factors, log_det
 
 
+def _ratio(whole, part):
+    """Return ``whole / part``; 1 where both are zero, infinite where the part is not positive."""
+    whole, part = np.asarray(whole), np.asarray(part)
+    positive = part > 0
+    ratio = np.divide(whole, part, out=np.full_like(whole, np.inf), where=positive)
+    return np.where(whole == 0, 1.0, ratio)
+
+
 def _symmetric(lower):
     """Return the matrices whose lower triangles are given."""
     lower = np.tril(lower)
@@ -204,7 +212,8 @@ class _Tied(_Full):
         """Return statistics about the means from those of whitened points about the center.
 
         The kernels hand over S1 = sum r z and S2 = sum z z^T of z = U (x - center); with v the
-        whitened means, sum r (z - v)(z - v)^T = S2 - S1 v^T - v S1^T + N v v^T.
+        whitened means, sum r (z - v)(z - v)^T = S2 - S1 v^T - v S1^T + N v v^T. Also return how
+        many times larger the terms of this sum are than the sum, at most.
         """
         weights, means, _, factors, _ = parameters
         _, whitened = self.about_center(weights, means, factors)
@@ -212,9 +221,10 @@ class _Tied(_Full):
         cross = statistics.first.T @ whitened
         second = _symmetric(statistics.second) - cross - cross.T + whitened.T @ shift
         back = np.linalg.inv(factors)
-        return statistics._replace(
+        moved = statistics._replace(
             first=(statistics.first - shift) @ back.T, second=back @ second @ back.T
         )
+        return moved, _ratio(np.diag(statistics.second).max(), np.linalg.eigvalsh(second)[0])
 
 
 class _Diag(_Full):
@@ -280,14 +290,16 @@ class _Diag(_Full):
     def to_means(self, statistics, parameters):
         """Return statistics about the means from those about the center.
 
-        With v the means about the center, sum r (x - v)^2 = S2 - 2 v S1 + N v^2.
+        With v the means about the center, sum r (x - v)^2 = S2 - 2 v S1 + N v^2. Also return
+        how many times larger the terms of this sum are than the sum, at most.
         """
         gaps = parameters.means - parameters.weights @ parameters.means
         shift = statistics.nk[:, None] * gaps
-        return statistics._replace(
+        moved = statistics._replace(
             first=statistics.first - shift,
             second=statistics.second - gaps * (2.0 * statistics.first - shift),
         )
+        return moved, _ratio(statistics.second, moved.second).max()
 
     def _columns(self, factors):
         """Return the factors with a column a feature, or one for all."""

@@ -78,7 +78,7 @@ def make_operands(covariance_type, parameters, dtype):
     flat = covariance_type.flat_factors(factors).astype(dtype, copy=False)
     return Operands(
         covariance_type.kind,
-        _is_common(whitened, dtype),
+        whitened is not None and not _loses_digits((whitened**2).max(), dtype),
         high,
         low,
         flat,
@@ -89,16 +89,14 @@ def make_operands(covariance_type, parameters, dtype):
     )
 
 
-def _is_common(whitened, dtype):
-    """Say whether moments may be taken about a point that all components share.
+def _loses_digits(times, dtype):
+    """Say whether subtracting numbers so many times larger than the result costs too much.
 
-    `whitened` are the means about that point in standard deviations. Their squares are what
-    cancels when the moments are shifted to the means: at most 1e-12 of float64 may be lost, and
-    1e-5 of float32. Components farther apart overlap little, and the moments about their own
-    means then cost little.
+    At most 1e-12 of float64 may be lost where moments about a common center are shifted to the
+    means, and 1e-5 of float32. Components farther apart, or narrower, overlap little, and the
+    moments about their own means then cost little.
     """
-    allowed = 1e-12 if dtype == np.float64 else 1e-5
-    return whitened is not None and bool((whitened**2).max() * np.finfo(dtype).eps < allowed)
+    return bool(times * np.finfo(dtype).eps > (1e-12 if dtype == np.float64 else 1e-5))
 
 
 class Pass:
@@ -162,8 +160,11 @@ class Pass:
         """Return the statistics of the data under `parameters`."""
         operands = make_operands(self.covariance_type, parameters, self.data.X.dtype)
         statistics = self._launch(operands, _NOTHING_GIVEN)
-        if operands.common:
-            return self.covariance_type.to_means(statistics, parameters)
+        if not operands.common:
+            return statistics
+        statistics, times = self.covariance_type.to_means(statistics, parameters)
+        if _loses_digits(times, self.data.X.dtype):  # the components have become far narrower
+            return self._launch(operands._replace(common=False), _NOTHING_GIVEN)
         return statistics
 
     def given(self, means, labels=None, resp=None):
