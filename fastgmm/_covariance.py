@@ -148,9 +148,9 @@ class _Full:
     def public_factors(self, factors):
         return np.ascontiguousarray(np.swapaxes(factors, -1, -2))
 
-    def flat_factors(self, factors):
-        """Return the factors as the kernels read them: one component a row."""
-        return factors.reshape(len(factors), -1)
+    def kernel_factors(self, factors, n_components, common):
+        """Return which kernel to use and the factors as it reads them: one component a row."""
+        return self.kind, factors.reshape(len(factors), -1)
 
     def square_roots(self, covariances, n_features):
         """Return matrices A (n_components, n_features, n_features) with A A^T = covariance."""
@@ -198,8 +198,11 @@ class _Tied(_Full):
     def from_variances(self, variances):
         return np.diag(variances.mean(axis=0))
 
-    def flat_factors(self, factors):
-        return factors.reshape(1, -1)
+    def kernel_factors(self, factors, n_components, common):
+        if common:
+            return TIED, factors.reshape(1, -1)
+        # Points whitened about a center lose the digits of components far from it.
+        return FULL, np.tile(factors.reshape(1, -1), (n_components, 1))
 
     def square_roots(self, covariances, n_features):
         return np.linalg.cholesky(covariances)[None]
@@ -277,8 +280,8 @@ class _Diag(_Full):
     def public_factors(self, factors):
         return factors
 
-    def flat_factors(self, factors):
-        return factors
+    def kernel_factors(self, factors, n_components, common):
+        return self.kind, factors
 
     def square_roots(self, covariances, n_features):
         return np.sqrt(covariances)[:, :, None] * np.eye(n_features)
@@ -340,8 +343,8 @@ class _Spherical(_Diag):
     def from_variances(self, variances):
         return variances.mean(axis=1)
 
-    def flat_factors(self, factors):
-        return factors[:, None]
+    def kernel_factors(self, factors, n_components, common):
+        return self.kind, factors[:, None]
 
     def _columns(self, factors):
         return factors[:, None]

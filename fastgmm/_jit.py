@@ -9,7 +9,7 @@ Flags
 Memory
     Kernels allocate nothing: Python lends them their buffers. Numba then need not count
     references, which it does with atomic operations on the same few numbers from all threads:
-    at two features that took a third of the time.
+    at two features that took a fifth of the time.
 
 Cache
     Numba's disk cache watches the file in which a function is written, not the files of the

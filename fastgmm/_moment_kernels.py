@@ -4,7 +4,8 @@ The points x are differences from the means under which r was computed, so nothi
 the covariance S2 / N - d d^T is made (d = S1 / N, which vanishes as EM settles).
 
 Responsibilities that cannot matter
-    One below exp(-60) of its component's weight changes no bit of any sum and is left out.
+    One below exp(-60) of its component's weight changes no bit of any sum and is left out
+    (`fastgmm._passes` sees to components that lose nearly all their weight at once).
 
 Three forms
     `moments_of_tile` has lanes over points: all of a tile, or its live points gathered side by
@@ -14,7 +15,7 @@ Three forms
     `accumulate_common` takes the moments of all components about one point they share, as
     products of blocks of components and features: 3.9 cycles a pair against 27 for 16 tied
     components that overlap. It is used only where shifting the moments to the means afterwards
-    costs less than 1e-12 (see `fastgmm._passes`).
+    costs less than 2e-13 (see `fastgmm._passes`).
 """
 
 import numpy as np
@@ -264,7 +265,7 @@ def moments_of_live(operands, X, start, live, k, work, first, second, o):
 def accumulate_matrices(operands, X, start, work, first, second):
     """Add the moments of a tile for full and tied covariances, in place."""
     n_features, size = work.tile.shape
-    matrix = second.shape[1] * second.shape[2] if operands.kind == FULL else 0
+    matrix = second.shape[1] * second.shape[2] if second.shape[0] > 1 else 0  # one for all: tied
     lanes = lanes_of(X)
     dense = n_features * (n_features + 10)  # cycles a point, and a live point if gathered
     sparse = n_features * (n_features + 21) + 24

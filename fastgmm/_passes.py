@@ -17,6 +17,7 @@ _MOMENT_BYTES = 16 * 2**20  # memory for the moments of all chunks together
 _MAX_CHUNKS = 64
 _TILES_PER_CHUNK = 4
 _WORK = 10  # operations a number and component, roughly: enough to tell little from much
+_RARE = 1e-10  # of its old weight: a component that keeps more loses 1e-16 to what is left out
 _EMPTY = np.empty(0)
 _NOTHING_GIVEN = Shares(np.empty(0, np.int32), np.empty((0, 0)))
 
@@ -75,13 +76,14 @@ def make_operands(covariance_type, parameters, dtype):
     if middle is not None:
         center = split(middle, dtype)
         centers = split(whitened, dtype)
-    flat = covariance_type.flat_factors(factors).astype(dtype, copy=False)
+    common = whitened is not None and not _loses_digits((whitened**2).max(), dtype)
+    kind, flat = covariance_type.kernel_factors(factors, len(weights), common)
     return Operands(
-        covariance_type.kind,
-        whitened is not None and not _loses_digits((whitened**2).max(), dtype),
+        kind,
+        common,
         high,
         low,
-        flat,
+        flat.astype(dtype, copy=False),
         offsets,
         weights,
         *centers,
@@ -92,11 +94,11 @@ def make_operands(covariance_type, parameters, dtype):
 def _loses_digits(times, dtype):
     """Say whether subtracting numbers so many times larger than the result costs too much.
 
-    At most 1e-12 of float64 may be lost where moments about a common center are shifted to the
+    At most 2e-13 of float64 may be lost where moments about a common center are shifted to the
     means, and 1e-5 of float32. Components farther apart, or narrower, overlap little, and the
     moments about their own means then cost little.
     """
-    return bool(times * np.finfo(dtype).eps > (1e-12 if dtype == np.float64 else 1e-5))
+    return bool(times * np.finfo(dtype).eps > (2e-13 if dtype == np.float64 else 1e-5))
 
 
 class Pass:
@@ -157,9 +159,17 @@ class Pass:
         )
 
     def expectation(self, parameters):
-        """Return the statistics of the data under `parameters`."""
+        """Return the statistics of the data under `parameters`.
+
+        Kernels leave out responsibilities below exp(-60) of their component's weight. Where a
+        component loses nearly all its weight at once these are all it has left, so the pass is
+        run again and leaves nothing out.
+        """
         operands = make_operands(self.covariance_type, parameters, self.data.X.dtype)
         statistics = self._launch(operands, _NOTHING_GIVEN)
+        if (statistics.nk < _RARE * parameters.weights * self.total_weight).any():
+            operands = operands._replace(weights=np.zeros_like(operands.weights))
+            statistics = self._launch(operands, _NOTHING_GIVEN)
         if not operands.common:
             return statistics
         statistics, times = self.covariance_type.to_means(statistics, parameters)

@@ -5,10 +5,11 @@ registers while it runs over a third index, and that is what separates a quarter
 machine's arithmetic rate from nine tenths of it. The intrinsics here emit exactly that loop,
 for blocks of fixed height and width, and nothing else; everything around them is Numba.
 
-Measured on one AVX-512 core of 77 GFLOP/s: `add_row_norms` runs at 58, 73, 76, 69 and
-60 GFLOP/s for 8, 16, 32, 64 and 256 features, without any code specialised on their number.
+Measured on one AVX-512 core against its rate in dgemm: blocks of six rows of norms run at 62,
+89, 94 and 100% for 8, 10, 20 and 32 features, without any code specialised on their number;
+blocks of four rows at 80, 66, 98 and 100%, of eight rows by three vectors at 59, 64, 94 and 100%.
 
-A block is `ROWS` by `COLUMNS` vectors, chosen so that its accumulators, one row of operands
+A block has so many rows of vectors that its accumulators, one row of operands
 and one broadcast fit in the registers of the instruction set (32 with AVX-512, else 16).
 Explicit vectors wider than the machine's are split by LLVM, so a wrong guess of the width
 costs speed and never correctness.
