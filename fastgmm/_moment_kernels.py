@@ -309,7 +309,7 @@ def squares_of_tile(work, n_shares, k, first, second):
     x are the differences in `work.points`, w the first `n_shares` rows of `work.shares`.
     """
     n_features, size = work.tile.shape
-    n = size // (lanes_of(work.tile))
+    n = size // lanes_of(work.tile)
     square_rows(work.points)
     ldo = first.shape[1]
     products_of_tile(work.shares, n_shares, work.points, 0, n_features, n, first, k * ldo, ldo)
@@ -365,7 +365,7 @@ def accumulate_common(operands, X, start, work, first, second):
     """
     n_features, size = work.tile.shape
     n_components = work.resp.shape[0]
-    n = size // (lanes_of(X))
+    n = size // lanes_of(X)
     live_pairs = 0
     for k in range(n_components):
         live_pairs += count_live(work.resp, k, work.weight, DEAD * operands.weights[k])
