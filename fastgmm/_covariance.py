@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._jit import Workspaces, launch, threads_for
-from fastgmm._linalg_kernels import factorize_pass
+from fastgmm._linalg_kernels import factorize_pass, stretch_pass
 from fastgmm._tile_kernels import DIAG, FULL, SPHERICAL, TIED, matrix_rows
 
 
@@ -39,6 +39,15 @@ def _factorize_matrices(covariances, n_threads):
     lower = Workspaces(lambda: np.empty((n, n)))
     launch(factorize_pass, n_threads, n_matrices, lower, covariances, factors, log_det)
     return factors, log_det
+
+
+def _stretch_matrices(old, new, n_threads):
+    n_matrices, n, _ = old.shape
+    least, greatest = np.empty(n_matrices), np.empty(n_matrices)
+    n_threads = threads_for(n_matrices * n**3, n_threads)
+    work = Workspaces(lambda: (np.empty((n, n)), np.empty((n, n)), np.empty((2, n))))
+    launch(stretch_pass, n_threads, n_matrices, work, old, new, least, greatest)
+    return least, greatest
 
 
 def _ratio(whole, part):
@@ -98,6 +107,22 @@ class _Full:
 
     def factorize(self, covariances, n_components, n_features, n_threads=1):
         return _factorize_matrices(covariances, n_threads)
+
+    def stretch(self, old, new, n_components, n_features, n_threads):
+        """Bound the ratio of distances under old factors to those under new ones.
+
+        Return the least and the greatest ratio (n_components,) of ``|old x|`` to ``|new x|``.
+        """
+        return _stretch_matrices(old, new, n_threads)
+
+    def distances(self, factors, gaps):
+        """Return the lengths of `gaps` (..., n_components, n_features) in standard deviations."""
+        return np.linalg.norm(np.einsum("...ij,...j->...i", factors, gaps), axis=-1)
+
+    def cancellation(self, covariances, factors, n_components, n_features):
+        """Return how many times larger than a distance the terms are that it is summed from."""
+        deviations = np.sqrt(self.variances(covariances, n_components, n_features))
+        return np.linalg.norm(np.einsum("...ij,...j->...i", np.abs(factors), deviations), axis=-1)
 
     def replace(self, covariances, k, variances):
         """Make one component axis-aligned with the given variances, in place."""
@@ -189,6 +214,10 @@ class _Tied(_Full):
         factors, log_det = _factorize_matrices(covariances[None], 1)
         return factors[0], np.repeat(log_det, n_components)
 
+    def stretch(self, old, new, n_components, n_features, n_threads):
+        least, greatest = _stretch_matrices(old[None], new[None], 1)
+        return np.repeat(least, n_components), np.repeat(greatest, n_components)
+
     def replace(self, covariances, k, variances):
         covariances[:] = np.diag(variances)
 
@@ -259,6 +288,16 @@ class _Diag(_Full):
 
     def factorize(self, covariances, n_components, n_features, n_threads=1):
         return _positive_logs(covariances, axis=1)
+
+    def stretch(self, old, new, n_components, n_features, n_threads):
+        ratio = self._columns(old) / self._columns(new)
+        return ratio.min(axis=1), ratio.max(axis=1)
+
+    def distances(self, factors, gaps):
+        return np.linalg.norm(self._columns(factors) * gaps, axis=-1)
+
+    def cancellation(self, covariances, factors, n_components, n_features):
+        return np.ones(n_components)  # one term a feature: nothing cancels
 
     def replace(self, covariances, k, variances):
         covariances[k] = variances

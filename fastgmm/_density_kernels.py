@@ -18,12 +18,20 @@ from fastgmm._simd import (
     distances_block,
     float_bits,
     float_from_bits,
+    gaps_of_strip,
     lanes_of,
     prefer_wide_vectors,
     row_norms_block,
-    subtract_from_strip,
 )
-from fastgmm._tile_kernels import DIAG, FULL, TIED, subtract_mean
+from fastgmm._tile_kernels import (
+    DIAG,
+    FULL,
+    TIED,
+    fill_strip,
+    gather_doubles,
+    scatter_doubles,
+    subtract_mean,
+)
 
 LOWEST = -1e300  # log-densities are clamped here, so that no point has only infinite ones
 
@@ -31,8 +39,8 @@ LOWEST = -1e300  # log-densities are clamped here, so that no point has only inf
 _row_norms_1, _row_norms_2, _row_norms_3, _row_norms_4, _row_norms_5, _row_norms_6 = (
     row_norms_block(r) for r in (1, 2, 3, 4, 5, 6)
 )
-_near_1, _near_2, _near_3, _near_4 = (distances_block(r, False) for r in (1, 2, 3, 4))
-_scaled_1, _scaled_2, _scaled_3, _scaled_4 = (distances_block(r, True) for r in (1, 2, 3, 4))
+_near_1, _near_4 = (distances_block(r, False) for r in (1, 4))
+_scaled_1, _scaled_4 = (distances_block(r, True) for r in (1, 4))
 
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01  # 33 bits, so that k * _LN2_HIGH is exact
@@ -90,25 +98,26 @@ def log_positive(x):
 
 
 @jit
-def mahalanobis_full(operands, tile, points, maha):
-    """Write the squared distances (n_components, tile). `points` and `maha` change in place.
+def mahalanobis_full(operands, tile, points, places, counts, maha):
+    """Write the squared distances of the points that each component lists, in place.
 
-    Components run inside strips of points: the strip and its differences stay in the
-    first-level cache and a factor is read once a strip, 4 bytes a cycle. All in one function,
-    because a call with its 20 array fields costs as much as a strip of two features.
+    Side by side into the rows of `maha` (n_components, tile), strip by strip: a strip and its
+    differences from the mean, which go into `points`, stay in the first-level cache. All in one
+    function, because a call with its 20 array fields costs as much as a strip of two features.
     """
     n_features, size = tile.shape
     factors, means, lows = operands.factors, operands.means, operands.means_low
-    strip = STRIP_VECTORS * lanes_of(tile)
+    lanes, ldp, ldm = lanes_of(tile), places.shape[1], means.shape[1]
+    strip = STRIP_VECTORS * lanes
     rest = n_features % 6
     last = n_features - rest
-    for p in range(0, size, strip):
-        for k in range(maha.shape[0]):
-            o = k * size + p
-            u = k * n_features * n_features
-            for j in range(n_features):
-                subtract_from_strip(tile, j * size + p, means[k, j], lows[k, j], points, j * strip)
-            for q in range(p, p + strip):
+    for k in range(maha.shape[0]):
+        fill_strip(places, k, counts[k])
+        u = k * n_features * n_features
+        for m in range(0, counts[k], STRIP_VECTORS):
+            i, o = k * ldp + m, k * size + m * lanes
+            gaps_of_strip(tile, size, n_features, places, i, means, lows, k * ldm, points, 0, strip)
+            for q in range(m * lanes, m * lanes + strip):
                 maha[k, q] = 0.0
             for j in range(0, last, 6):
                 _row_norms_6(factors, u, n_features, j, points, strip, 0, maha, o)
@@ -143,114 +152,167 @@ def whiten_tile(operands, tile, points):
                 points[j, p] += u * points[l, p]
 
 
+@inline
+def in_step(counts, k, n_components, n_vectors):
+    """Say whether the next four components list all vectors and can be computed together."""
+    together = k + 4 <= n_components
+    for c in range(k, min(k + 4, n_components)):
+        together = together and counts[c] == n_vectors
+    return together
+
+
 @jit
-def squared_distances(points, n_features, means, lows, out):
+def squared_distances(points, n_features, places, counts, means, lows, out):
     """Write squared distances of `points` (>= n_features, size) to all means, in place.
 
-    `out` is (n_means, size); the means may have padded rows.
+    Of those points that each mean lists, side by side in the rows of `out` (n_means, size); the
+    means may have padded rows.
     """
     size = points.shape[1]
-    n_means, ldm = out.shape[0], means.shape[1]
-    strip = STRIP_VECTORS * lanes_of(points)
-    rest = n_means % 4
-    for p in range(0, size, strip):
-        for k in range(0, n_means - rest, 4):
-            o = k * size + p
-            _near_4(points, size, p, n_features, means, lows, means, k, ldm, out, o, size)
-        k = n_means - rest
-        o = k * size + p
-        if rest == 3:
-            _near_3(points, size, p, n_features, means, lows, means, k, ldm, out, o, size)
-        elif rest == 2:
-            _near_2(points, size, p, n_features, means, lows, means, k, ldm, out, o, size)
-        elif rest == 1:
-            _near_1(points, size, p, n_features, means, lows, means, k, ldm, out, o, size)
+    n_means, ldm, ldp = out.shape[0], means.shape[1], places.shape[1]
+    lanes = lanes_of(points)
+    k = 0
+    while k < n_means:
+        four = in_step(counts, k, n_means, ldp)
+        fill_strip(places, k, counts[k])
+        for m in range(0, counts[k], STRIP_VECTORS):
+            i, o = k * ldp + m, k * size + m * lanes
+            if four:
+                _near_4(
+                    points, size, places, i, n_features, means, lows, means, k, ldm, out, o, size
+                )
+            else:
+                _near_1(
+                    points, size, places, i, n_features, means, lows, means, k, ldm, out, o, size
+                )
+        k += 4 if four else 1
 
 
 @inline
-def mahalanobis_tied(operands, tile, points, maha):
+def mahalanobis_tied(operands, tile, points, places, counts, maha):
     """As `mahalanobis_full`; the tile is whitened once, then distances are Euclidean.
 
     The whitened tile stays in `points`.
     """
     whiten_tile(operands, tile, points)
-    squared_distances(points, tile.shape[0], operands.centers, operands.centers_low, maha)
+    squared_distances(
+        points, tile.shape[0], places, counts, operands.centers, operands.centers_low, maha
+    )
 
 
 @jit
-def mahalanobis_diag(operands, tile, maha):
+def mahalanobis_diag(operands, tile, places, counts, maha):
     """As `mahalanobis_full`, with one factor a feature."""
     n_features, size = tile.shape
     means, lows, factors = operands.means, operands.means_low, operands.factors
-    n_components, ldm = maha.shape[0], means.shape[1]
-    strip = STRIP_VECTORS * lanes_of(tile)
-    rest = n_components % 4
-    for p in range(0, size, strip):
-        for k in range(0, n_components - rest, 4):
-            o = k * size + p
-            _scaled_4(tile, size, p, n_features, means, lows, factors, k, ldm, maha, o, size)
-        k = n_components - rest
-        o = k * size + p
-        if rest == 3:
-            _scaled_3(tile, size, p, n_features, means, lows, factors, k, ldm, maha, o, size)
-        elif rest == 2:
-            _scaled_2(tile, size, p, n_features, means, lows, factors, k, ldm, maha, o, size)
-        elif rest == 1:
-            _scaled_1(tile, size, p, n_features, means, lows, factors, k, ldm, maha, o, size)
+    n_components, ldm, ldp = maha.shape[0], means.shape[1], places.shape[1]
+    lanes = lanes_of(tile)
+    k = 0
+    while k < n_components:
+        four = in_step(counts, k, n_components, ldp)
+        fill_strip(places, k, counts[k])
+        for m in range(0, counts[k], STRIP_VECTORS):
+            i, o = k * ldp + m, k * size + m * lanes
+            if four:
+                _scaled_4(
+                    tile, size, places, i, n_features, means, lows, factors, k, ldm, maha, o, size
+                )
+            else:
+                _scaled_1(
+                    tile, size, places, i, n_features, means, lows, factors, k, ldm, maha, o, size
+                )
+        k += 4 if four else 1
 
 
 @jit
-def mahalanobis_spherical(operands, tile, maha):
+def mahalanobis_spherical(operands, tile, places, counts, maha):
     """As `mahalanobis_full`, with one factor a component."""
     prefer_wide_vectors()
-    squared_distances(tile, tile.shape[0], operands.means, operands.means_low, maha)
+    squared_distances(tile, tile.shape[0], places, counts, operands.means, operands.means_low, maha)
+    lanes = lanes_of(tile)
     for k in range(maha.shape[0]):
         precision = np.float64(operands.factors[k, 0]) ** 2
-        for p in range(maha.shape[1]):
+        for p in range(counts[k] * lanes):
             maha[k, p] *= precision
 
 
 @inline
-def mahalanobis(operands, tile, points, maha):
-    """Write squared distances (n_components, tile) for any covariance type, in place."""
+def mahalanobis(operands, work):
+    """Write the squared distances of the listed points into `work.resp`, side by side."""
+    tile, points, places, counts = work.tile, work.points, work.places, work.counts
     if operands.kind == FULL:
-        mahalanobis_full(operands, tile, points, maha)
+        mahalanobis_full(operands, tile, points, places, counts, work.resp)
     elif operands.kind == TIED:
-        mahalanobis_tied(operands, tile, points, maha)
+        mahalanobis_tied(operands, tile, points, places, counts, work.resp)
     elif operands.kind == DIAG:
-        mahalanobis_diag(operands, tile, maha)
+        mahalanobis_diag(operands, tile, places, counts, work.resp)
     else:
-        mahalanobis_spherical(operands, tile, maha)
+        mahalanobis_spherical(operands, tile, places, counts, work.resp)
 
 
 @jit
-def log_densities(offsets, maha, peak):
-    """Turn squared distances into log-densities with weight, in place; `peak` is their maximum."""
+def log_density_row(maha, k, n, offset, peak):
+    """Turn n squared distances into log-densities with weight and raise `peak`, in place."""
     prefer_wide_vectors()
-    n_components, size = maha.shape
-    for p in range(size):
-        peak[p] = LOWEST
-    for k in range(n_components):
-        offset = offsets[k]
-        for p in range(size):
-            value = offset - 0.5 * maha[k, p]
-            value = value if value > LOWEST else LOWEST
-            maha[k, p] = value
-            peak[p] = value if value > peak[p] else peak[p]
+    for p in range(n):
+        value = offset - 0.5 * maha[k, p]
+        value = value if value > LOWEST else LOWEST
+        maha[k, p] = value
+        peak[p] = value if value > peak[p] else peak[p]
 
 
 @jit
-def exponentials(log_prob, peak, total):
+def density_row(log_prob, k, n, peak, total):
+    """Turn n log-densities into densities relative to `peak` and add to `total`, in place."""
+    prefer_wide_vectors()
+    for p in range(n):
+        value = exp_nonpositive(log_prob[k, p] - peak[p])
+        log_prob[k, p] = value
+        total[p] += value
+
+
+@jit
+def scale_row(resp, k, n, factor):
+    """Multiply n numbers of a row by `factor` (>= n,), in place."""
+    prefer_wide_vectors()
+    for p in range(n):
+        resp[k, p] *= factor[p]
+
+
+@inline
+def log_densities(offsets, work):
+    """Turn squared distances into log-densities with weight, in place; `peak` is their maximum.
+
+    Where a component lists some vectors only, their peaks are gathered and put back.
+    """
+    places, near, tile = work.places, work.near, work.tile
+    lanes = lanes_of(tile)
+    work.peak.fill(LOWEST)
+    for k in range(offsets.size):
+        n = work.counts[k]
+        if n == places.shape[1]:
+            log_density_row(work.resp, k, n * lanes, offsets[k], work.peak)
+        else:
+            gather_doubles(work.peak, places, k, n, near, 0, tile)
+            log_density_row(work.resp, k, n * lanes, offsets[k], near[0])
+            scatter_doubles(near, 0, places, k, n, work.peak, tile)
+
+
+@inline
+def densities(work):
     """Turn log-densities into densities relative to `peak`, in place; `total` is their sum."""
-    prefer_wide_vectors()
-    n_components, size = log_prob.shape
-    for p in range(size):
-        total[p] = 0.0
-    for k in range(n_components):
-        for p in range(size):
-            value = exp_nonpositive(log_prob[k, p] - peak[p])
-            log_prob[k, p] = value
-            total[p] += value
+    places, near, tile = work.places, work.near, work.tile
+    lanes = lanes_of(tile)
+    work.total.fill(0.0)
+    for k in range(work.resp.shape[0]):
+        n = work.counts[k]
+        if n == places.shape[1]:
+            density_row(work.resp, k, n * lanes, work.peak, work.total)
+        else:
+            gather_doubles(work.peak, places, k, n, near, 0, tile)
+            gather_doubles(work.total, places, k, n, near, 1, tile)
+            density_row(work.resp, k, n * lanes, near[0], near[1])
+            scatter_doubles(near, 1, places, k, n, work.total, tile)
 
 
 @jit
@@ -262,15 +324,26 @@ def log_totals(peak, total):
 
 
 @jit
-def scale_columns(resp, numerator, total):
-    """Multiply every column by ``numerator / total``, in place."""
+def divide(numerator, total):
+    """Write ``numerator / total`` into `total`."""
     prefer_wide_vectors()
-    n_components, size = resp.shape
-    for p in range(size):
+    for p in range(total.size):
         total[p] = numerator[p] / total[p]
-    for k in range(n_components):
-        for p in range(size):
-            resp[k, p] *= total[p]
+
+
+@inline
+def scale_densities(work):
+    """Turn densities into responsibilities times weights, in place; `total` is overwritten."""
+    places, near, tile = work.places, work.near, work.tile
+    lanes = lanes_of(tile)
+    divide(work.weight, work.total)
+    for k in range(work.resp.shape[0]):
+        n = work.counts[k]
+        if n == places.shape[1]:
+            scale_row(work.resp, k, n * lanes, work.total)
+        else:
+            gather_doubles(work.total, places, k, n, near, 0, tile)
+            scale_row(work.resp, k, n * lanes, near[0])
 
 
 @jit_sum
@@ -283,11 +356,11 @@ def dot(a, b):
 
 
 @inline
-def responsibilities(offsets, maha, peak, total):
+def responsibilities(offsets, work):
     """Turn squared distances into densities relative to `peak`, in place.
 
-    `peak` becomes the log-likelihood of each point, `total` (tile,) the sum of its densities.
+    `peak` becomes the log-likelihood of each point, `total` the sum of its densities.
     """
-    log_densities(offsets, maha, peak)
-    exponentials(maha, peak, total)
-    log_totals(peak, total)
+    log_densities(offsets, work)
+    densities(work)
+    log_totals(work.peak, work.total)

@@ -5,15 +5,23 @@ entry point serves all covariance types, and `kind` chooses the kernels: the typ
 one compilation, and a further type costs nothing.
 """
 
-from fastgmm._density_kernels import dot, mahalanobis, responsibilities, scale_columns
+from fastgmm._density_kernels import dot, mahalanobis, responsibilities, scale_densities
 from fastgmm._jit import entry, inline, jit
+from fastgmm._lazy_kernels import list_some, note_distances, put_in_order, remember
 from fastgmm._moment_kernels import accumulate
-from fastgmm._simd import prefer_wide_vectors
-from fastgmm._tile_kernels import chunk_tiles, load_tile, load_weights
+from fastgmm._simd import lanes_of, prefer_wide_vectors
+from fastgmm._tile_kernels import (
+    ask_for_rows,
+    chunk_tiles,
+    find_rows,
+    list_all,
+    load_tile,
+    load_weights,
+)
 
 
 @jit
-def given_responsibilities(labels, given, start, weight, resp):
+def given_responsibilities(labels, given, rows, weight, resp):
     """Write the weighted shares of a tile's points that the caller gave, in place.
 
     `labels` (n_samples,) names each point's component, `given` (n_samples, n_components) its
@@ -26,43 +34,74 @@ def given_responsibilities(labels, given, start, weight, resp):
             if weight[p] == 0.0:
                 share = 0.0  # past the last point, too
             elif labels.size:
-                share = 1.0 * (labels[start + p] == k)
+                share = 1.0 * (labels[rows[p]] == k)
             elif given.size:
-                share = given[start + p, k]
+                share = given[rows[p], k]
             resp[k, p] = weight[p] * share
 
 
 @inline
-def em_chunk(chunk, n_chunks, work, data, given, operands, moments):
+def expectation(t, first, work, operands, bounds, drift):
+    """Turn tile t into responsibilities times weights; return its log-likelihood.
+
+    `first` is the place of its first point in its block. With bounds, where there is drift.
+    """
+    lazy = drift.scale.size > 0
+    if lazy:
+        list_some(operands, bounds, drift, t, work)
+    mahalanobis(operands, work)
+    if lazy:
+        remember(operands, bounds, drift, t, work)
+        if drift.reorder:
+            note_distances(bounds, drift, t, first, work)
+    responsibilities(operands.offsets, work)
+    log_likelihood = dot(work.peak, work.weight)
+    scale_densities(work)
+    return log_likelihood
+
+
+@inline
+def em_chunk(chunk, n_chunks, work, data, given, operands, bounds, drift, moments):
     """Run both steps over one chunk, or the M-step alone; its row of `moments` changes in place."""
     X = data.X
-    size = work.peak.size
-    first, second = moments.first[chunk], moments.second[chunk]
-    begin, end = chunk_tiles(chunk, n_chunks, X.shape[0], size)
+    size, lanes = work.peak.size, lanes_of(work.tile)
+    first, second, pairs = moments.first[chunk], moments.second[chunk], moments.pairs[chunk]
+    begin, end = chunk_tiles(chunk, n_chunks, X.shape[0], size, bounds.tiles)
     for t in range(begin, end):
         start = t * size
         count = min(size, X.shape[0] - start)
-        load_tile(X, start, count, work.tile)
-        load_weights(data.sample_weight, start, count, work.weight)
+        block = t // bounds.tiles * bounds.tiles
+        later = start + bounds.tiles * size
+        if bounds.order.size:
+            ask_for_rows(X, later, later + size // 2)
+        find_rows(bounds.order, block * size, start, count, work.rows)
+        load_tile(X, work.rows, work.tile)
+        load_weights(data.sample_weight, work.rows, count, work.weight)
+        list_all(work.places, work.counts, lanes)
         if operands.offsets.size:
-            mahalanobis(operands, work.tile, work.points, work.resp)
-            responsibilities(operands.offsets, work.resp, work.peak, work.total)
-            moments.log_likelihood[chunk] += dot(work.peak, work.weight)
-            scale_columns(work.resp, work.weight, work.total)
+            moments.log_likelihood[chunk] += expectation(
+                t, start - block * size, work, operands, bounds, drift
+            )
         else:
-            given_responsibilities(given.labels, given.resp, start, work.weight, work.resp)
-        accumulate(operands, X, start, work, first, second)
+            given_responsibilities(given.labels, given.resp, work.rows, work.weight, work.resp)
+        if bounds.order.size:
+            ask_for_rows(X, later + size // 2, later + size)
+        pairs[0] += work.counts.sum() * lanes
+        pairs[1] += accumulate(operands, X, work, first, second)
+        if drift.reorder and (t + 1 == end or (t + 1) % bounds.tiles == 0):
+            n = start + count - block * size
+            put_in_order(operands.offsets, bounds, drift, block, block * size, n, size, lanes, work)
 
 
 @entry
-def em_pass(begin, end, n_chunks, work, data, given, operands, moments):
-    """Add the moments of some chunks to `moments`, in place.
+def em_pass(begin, end, n_chunks, work, data, given, operands, bounds, drift, moments):
+    """Add the moments of some chunks to `moments` and keep `bounds` up to date, in place.
 
     Where `operands.offsets` is empty the responsibilities are those `given`, and there is no
-    log-likelihood.
+    log-likelihood. Where `drift` is empty every pair is computed and `bounds` stay as they are.
     """
     for chunk in range(begin, end):
-        em_chunk(chunk, n_chunks, work, data, given, operands, moments)
+        em_chunk(chunk, n_chunks, work, data, given, operands, bounds, drift, moments)
 
 
 @jit
@@ -89,18 +128,20 @@ def infer_chunk(chunk, n_chunks, work, X, operands, log_prob, proba, labels):
     """Fill one chunk's rows of the outputs that are not empty, in place."""
     size = work.peak.size
     work.weight.fill(1.0)
+    list_all(work.places, work.counts, lanes_of(work.tile))
     begin, end = chunk_tiles(chunk, n_chunks, X.shape[0], size)
     for t in range(begin, end):
         start = t * size
         count = min(size, X.shape[0] - start)
-        load_tile(X, start, count, work.tile)
-        mahalanobis(operands, work.tile, work.points, work.resp)
-        responsibilities(operands.offsets, work.resp, work.peak, work.total)
+        find_rows(work.block.order, 0, start, count, work.rows)
+        load_tile(X, work.rows, work.tile)
+        mahalanobis(operands, work)
+        responsibilities(operands.offsets, work)
         if log_prob.size:
             for p in range(count):
                 log_prob[start + p] = work.peak[p]
         if proba.size:
-            scale_columns(work.resp, work.weight, work.total)
+            scale_densities(work)
             for p in range(count):
                 for k in range(work.resp.shape[0]):
                     proba[start + p, k] = work.resp[k, p]

@@ -12,8 +12,8 @@ import numpy as np
 
 from fastgmm._density_kernels import squared_distances
 from fastgmm._jit import entry, inline, jit
-from fastgmm._simd import prefer_wide_vectors
-from fastgmm._tile_kernels import chunk_tiles, load_tile, load_weights
+from fastgmm._simd import lanes_of, prefer_wide_vectors
+from fastgmm._tile_kernels import chunk_tiles, find_rows, list_all, load_tile, load_weights
 
 
 class Clusters(NamedTuple):
@@ -77,9 +77,11 @@ def lloyd_chunk(chunk, n_chunks, work, data, centers, lows, origin, labels, clus
     for t in range(begin, end):
         start = t * size
         count = min(size, n_samples - start)
-        load_tile(data.X, start, count, tile)
-        load_weights(data.sample_weight, start, count, weight)
-        squared_distances(tile, n_features, centers, lows, distances)
+        find_rows(work.block.order, 0, start, count, work.rows)
+        load_tile(data.X, work.rows, tile)
+        load_weights(data.sample_weight, work.rows, count, weight)
+        list_all(work.places, work.counts, lanes_of(tile))
+        squared_distances(tile, n_features, work.places, work.counts, centers, lows, distances)
         nearest(distances, work.peak, work.index)
         clusters.changed[chunk] += take_labels(
             data, start, count, work.index, weight, origin, labels,
@@ -127,9 +129,11 @@ def seeding_chunk(chunk, n_chunks, work, data, candidates, lows, closest, potent
     for t in range(begin, end):
         start = t * size
         count = min(size, n_samples - start)
-        load_tile(data.X, start, count, tile)
-        load_weights(data.sample_weight, start, count, weight)
-        squared_distances(tile, n_features, candidates, lows, distances)
+        find_rows(work.block.order, 0, start, count, work.rows)
+        load_tile(data.X, work.rows, tile)
+        load_weights(data.sample_weight, work.rows, count, weight)
+        list_all(work.places, work.counts, lanes_of(tile))
+        squared_distances(tile, n_features, work.places, work.counts, candidates, lows, distances)
         lower(closest, start, count, distances)
         for k in range(1, candidates.shape[0]):
             potential[k - 1, t] = potential_of(closest, start, count, distances, k, weight)

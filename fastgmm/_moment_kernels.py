@@ -8,12 +8,10 @@ Responsibilities that cannot matter
     (`fastgmm._passes` sees to components that lose nearly all their weight at once).
 
 Three forms
-    `moments_of_tile` has lanes over points: all of a tile, or its live points gathered side by
-    side. `moments_of_live` gathers live points as rows and has lanes over features. Cycles a
-    live point on one AVX-512 core: 5, 23, 39 and 70 against 31, 42, 43 and 62 for 2, 10, 16 and
-    24 features; the thresholds in `accumulate_matrices` follow them.
-    `accumulate_common` takes the moments of all components about one point they share, as
-    products of blocks of components and features: 3.9 cycles a pair against 27 for 16 tied
+    `moments_of_tile` has lanes over points: the vectors of a tile with any live point, side by
+    side. `moments_of_live` gathers live points as rows and has lanes over features; `in_lanes`
+    chooses. `accumulate_common` takes the moments of all components about one point they share,
+    as products of blocks of components and features: 3.9 cycles a pair against 27 for 16 tied
     components that overlap. It is used only where shifting the moments to the means afterwards
     costs less than 2e-13 (see `fastgmm._passes`).
 """
@@ -24,8 +22,11 @@ from fastgmm._jit import inline, jit, jit_sum
 from fastgmm._simd import (
     GRAM_ROWS,
     SQUARE,
+    STRIP_VECTORS,
+    copy_doubles,
     count_bits,
     difference,
+    gaps_of_strip,
     gram_block,
     lanes_of,
     live_bits,
@@ -39,8 +40,7 @@ from fastgmm._simd import (
 from fastgmm._tile_kernels import FULL, PANEL, TIED, subtract_mean
 
 DEAD = np.exp(-60.0)  # responsibilities below this share of the component's weight are left out
-POINT_LANES = 24  # features up to which second moments are summed with lanes over points
-SQUARES_COST = 80  # what a live point taken by itself costs, beside its features
+FEW = 0.35  # share of live vectors up to which each component is summed by itself
 
 # Blocks by the number of their rows or columns: what is left over takes the lower ones.
 _gram_1, _gram_2, _gram_3 = (gram_block(GRAM_ROWS, c) for c in (1, 2, 3))
@@ -52,61 +52,103 @@ _corner_1, _corner_2, _corner_3, _corner_4 = (weighted_corner_block(r) for r in 
 
 
 @jit
-def count_live(resp, k, weight, dead):
-    """Return how many points' weighted responsibilities matter."""
-    size = weight.size
-    live = 0
-    for p in range(0, size, 32):
-        live += count_bits(live_bits(resp, k * size + p, weight, p, dead))
-    return live
+def choose_live(work, k, dead):
+    """List the vectors in which component k has live points, as places in its row of `resp`.
+
+    Write them into `work.chosen`; return how many they are, and how many points are live.
+    """
+    lanes, size = lanes_of(work.tile), work.peak.size
+    n = live = 0
+    for m in range(work.counts[k]):
+        i = k * size + m * lanes
+        bits = live_bits(work.resp, i, work.weight, work.places[k, m], dead, work.tile)
+        work.chosen[n] = m
+        n += bits != 0
+        live += count_bits(bits)
+    return n, live
 
 
 @jit
-def list_live(resp, k, weight, dead, index):
-    """Write the places of the live points, in place; return how many there are."""
-    size = weight.size
+def list_live(work, k, dead, n):
+    """Write the rows of X of the live points in the n chosen vectors and their responsibilities.
+
+    Into `work.index` and the first row of `work.near`.
+    """
+    lanes, size = lanes_of(work.tile), work.peak.size
     live = 0
-    for p in range(0, size, 32):
-        bits = live_bits(resp, k * size + p, weight, p, dead)
+    for c in range(n):
+        m = work.chosen[c]
+        place = work.places[k, m]
+        i = k * size + m * lanes
+        bits = live_bits(work.resp, i, work.weight, place, dead, work.tile)
         while bits:
-            index[live] = p + lowest_bit(bits)
+            lane = lowest_bit(bits)
+            work.index[live] = work.rows[place + lane]
+            work.near[0, live] = work.resp[k, m * lanes + lane]
             live += 1
             bits &= bits - 1
-    return live
 
 
 @jit_sum
-def total_of(resp, k):
-    """Return the sum of one row."""
+def total_of(resp, k, n):
+    """Return the sum of the first n numbers of a row."""
     prefer_wide_vectors()
     total = 0.0
-    for p in range(resp.shape[1]):
+    for p in range(n):
         total += resp[k, p]
     return total
 
 
 @jit
-def gather_gaps(operands, tile, k, index, live, n_places, gaps):
-    """Write the live points' differences from a mean side by side; `gaps` modified in place.
+def share_row(values, k, weight, dead, shares, row, n):
+    """Write n of one component's responsibilities in the precision of the tile, in place.
 
-    Zeros follow, up to `n_places`.
+    Dead ones become zero: arithmetic on subnormal numbers is slow.
     """
     prefer_wide_vectors()
-    for j in range(tile.shape[0]):
-        high, low = operands.means[k, j], operands.means_low[k, j]
-        for m in range(live):
-            gaps[j, m] = difference(tile[j, index[m]], high, low)
-        for m in range(live, n_places):
-            gaps[j, m] = 0
+    for p in range(n):
+        value = values[k, p]
+        shares[row, p] = value if value > dead * weight[p] else 0.0
 
 
 @jit
-def gather_shares(resp, k, index, live, n_places, shares):
-    """Write the live points' responsibilities side by side and zeros behind them, in place."""
-    for m in range(live):
-        shares[0, m] = resp[k, index[m]]
-    for m in range(live, n_places):
-        shares[0, m] = 0.0
+def gather_shares(work, k, dead, n):
+    """Write component k's responsibilities in the n chosen vectors side by side.
+
+    Into the first row of `work.shares`.
+    """
+    lanes, size = lanes_of(work.tile), work.peak.size
+    if n * lanes == size:  # all vectors, in the order of the tile
+        share_row(work.resp, k, work.weight, dead, work.shares, 0, size)
+        return
+    for c in range(n):
+        m = work.chosen[c]
+        copy_doubles(work.resp, k * size + m * lanes, work.near, c * lanes, work.tile)
+        copy_doubles(work.weight, work.places[k, m], work.near, size + c * lanes, work.tile)
+    share_row(work.near, 0, work.near[1], dead, work.shares, 0, n * lanes)
+
+
+@jit
+def gather_gaps(work, means, lows, row, k, n):
+    """Write the differences of component k's n chosen vectors from a mean side by side.
+
+    From the mean in `row` of `means` and `lows`, into `work.points`; `work.chosen` becomes the
+    places of the vectors in the tile.
+    """
+    n_features, size = work.tile.shape
+    lanes = lanes_of(work.tile)
+    for c in range(n):
+        work.chosen[c] = work.places[k, work.chosen[c]]
+    c = n
+    while c % STRIP_VECTORS:
+        work.chosen[c] = work.chosen[0]
+        c += 1
+    at = row * means.shape[1]
+    for c in range(0, n, STRIP_VECTORS):
+        gaps_of_strip(
+            work.tile, size, n_features, work.chosen, c, means, lows, at,
+            work.points, c * lanes, size,
+        )  # fmt: skip
 
 
 @jit
@@ -168,7 +210,7 @@ def moments_of_tile(weight, gaps, n_features, n, second, o, first, f):
 
 
 @jit
-def gather_live(operands, X, start, index, begin, count, k, root, panel):
+def gather_live(operands, X, index, begin, count, k, root, panel):
     """Write ``root (x - mean_k)`` and ``root`` of `count` live points, a row each, in place.
 
     Whole vectors are read, past the end of a row too, where memory allows: what they bring
@@ -179,7 +221,7 @@ def gather_live(operands, X, start, index, begin, count, k, root, panel):
     means, lows = operands.means, operands.means_low
     lanes = lanes_of(X)
     for m in range(count):
-        row = start + index[begin + m]
+        row = index[begin + m]
         i = row * n_features
         if i + ld <= X.size:
             for j in range(0, n_features, lanes):
@@ -227,18 +269,6 @@ def last_row_of_gram(panel, n, n_features, first, o):
 
 
 @jit
-def copy_shares(resp, k, weight, dead, shares, row):
-    """Write one component's weighted responsibilities in the precision of the tile, in place.
-
-    Dead ones become zero: arithmetic on subnormal numbers is slow.
-    """
-    prefer_wide_vectors()
-    for p in range(weight.size):
-        value = resp[k, p]
-        shares[row, p] = value if value > dead * weight[p] else 0.0
-
-
-@jit
 def square_roots(values, count):
     """Take square roots of the first `count` values, in place."""
     prefer_wide_vectors()
@@ -247,70 +277,75 @@ def square_roots(values, count):
 
 
 @inline
-def moments_of_live(operands, X, start, live, k, work, first, second, o):
+def moments_of_live(operands, X, live, k, work, first, second, o):
     """As `moments_of_tile`, over the `live` points in `work.index`, with lanes over features."""
     n_features = X.shape[1]
     root, panel = work.root, work.panel
     for begin in range(0, live, PANEL):
         n = min(PANEL, live - begin)
         for m in range(n):
-            root[m] = work.resp[k, work.index[begin + m]]
+            root[m] = work.near[0, begin + m]
         square_roots(root, n)
-        gather_live(operands, X, start, work.index, begin, n, k, root, panel)
+        gather_live(operands, X, work.index, begin, n, k, root, panel)
         last_row_of_gram(panel, n, n_features, first, k * first.shape[1])
         gram_of_panel(panel, n, n_features, second, o)
 
 
 @inline
-def accumulate_matrices(operands, X, start, work, first, second):
-    """Add the moments of a tile for full and tied covariances, in place."""
-    n_features, size = work.tile.shape
+def in_lanes(n, live, n_features, lanes):
+    """Say whether n vectors of points cost less than their live points one by one.
+
+    Cycles on one AVX-512 core: 0.52 d (d + 10) a vector; 25 + 0.39 d a vector of features for
+    a live point.
+    """
+    width = n_features // lanes + 1
+    return 0.52 * n * n_features * (n_features + 10) <= live * (25 + 0.39 * n_features * width)
+
+
+@inline
+def accumulate_matrices(operands, X, work, first, second):
+    """Add the moments of a tile for full and tied covariances, in place; return live pairs."""
+    n_features = work.tile.shape[0]
     matrix = second.shape[1] * second.shape[2] if second.shape[0] > 1 else 0  # one for all: tied
     lanes = lanes_of(X)
-    dense = n_features * (n_features + 10)  # cycles a point, and a live point if gathered
-    sparse = n_features * (n_features + 21) + 24
+    pairs = 0
     for k in range(work.resp.shape[0]):
         dead = DEAD * operands.weights[k]
-        live = count_live(work.resp, k, work.weight, dead)
+        n, live = choose_live(work, k, dead)
+        pairs += live
         if live == 0:
             continue
-        n = size // lanes
-        if n_features <= POINT_LANES and live * sparse > size * dense:
-            subtract_mean(work.tile, operands.means, operands.means_low, k, work.points)
-            copy_shares(work.resp, k, work.weight, dead, work.shares, 0)
-        else:
-            list_live(work.resp, k, work.weight, dead, work.index)
-            if n_features * (5 * live + 3 * n_features) > 70 * live:
-                moments_of_live(operands, X, start, live, k, work, first, second, k * matrix)
-                continue
-            n = (live + lanes - 1) // lanes
-            gather_gaps(operands, work.tile, k, work.index, live, n * lanes, work.points)
-            gather_shares(work.resp, k, work.index, live, n * lanes, work.shares)
+        if not in_lanes(n, live, n_features, lanes):
+            list_live(work, k, dead, n)
+            moments_of_live(operands, X, live, k, work, first, second, k * matrix)
+            continue
+        gather_shares(work, k, dead, n)
+        gather_gaps(work, operands.means, operands.means_low, k, k, n)
         moments_of_tile(
             work.shares, work.points, n_features, n, second, k * matrix, first, k * first.shape[1]
         )
-        first[k, n_features] += total_of(work.resp, k)
+        first[k, n_features] += total_of(work.resp, k, work.counts[k] * lanes)
+    return pairs
 
 
 @jit
-def square_rows(points):
-    """Write the squares of the first half of the rows into the second half, in place."""
+def square_rows(points, n):
+    """Write the squares of n points of the first half of the rows into the second, in place."""
     prefer_wide_vectors()
     n_features = points.shape[0] // 2
     for j in range(n_features):
-        for p in range(points.shape[1]):
+        for p in range(n):
             points[n_features + j, p] = points[j, p] * points[j, p]
 
 
 @inline
-def squares_of_tile(work, n_shares, k, first, second):
-    """Add ``sum w x`` and ``sum w x^2`` of all points of a tile from row k on, in place.
+def squares_of_tile(work, n_shares, n, k, first, second):
+    """Add ``sum w x`` and ``sum w x^2`` of n vectors from row k on, in place.
 
     x are the differences in `work.points`, w the first `n_shares` rows of `work.shares`.
     """
-    n_features, size = work.tile.shape
-    n = size // lanes_of(work.tile)
-    square_rows(work.points)
+    n_features = work.tile.shape[0]
+    square_rows(work.points, n * lanes_of(work.tile))
     ldo = first.shape[1]
     products_of_tile(work.shares, n_shares, work.points, 0, n_features, n, first, k * ldo, ldo)
     ldo = second.shape[2]
@@ -319,68 +354,64 @@ def squares_of_tile(work, n_shares, k, first, second):
     )
 
 
-@jit
-def squares_of_live(X, start, index, live, means, lows, row, resp, k, first, second):
-    """As `squares_of_tile`, over the live points only, with lanes over features."""
-    prefer_wide_vectors()
-    n_features = X.shape[1]
-    total = 0.0
-    for m in range(live):
-        i = start + index[m]
-        r = resp[k, index[m]]
-        total += r
-        for j in range(n_features):
-            x = np.float64(difference(X[i, j], means[row, j], lows[row, j]))
-            weighted = r * x
-            first[k, j] += weighted
-            second[0, k, j] += weighted * x
-    first[k, n_features] += total
-
-
 @inline
-def accumulate_squares(operands, X, start, work, first, second):
-    """Add the moments of a tile for diag and spherical covariances, in place."""
-    n_features, size = work.tile.shape
-    means, lows = operands.means, operands.means_low
+def accumulate_squares(operands, work, means, lows, shift, first, second):
+    """Add the moments of a tile for diag and spherical covariances, in place; return live pairs.
+
+    Component k's about the mean in row k of `means` and `lows`, or the first where `shift` is 0.
+    """
+    n_features = work.tile.shape[0]
+    lanes = lanes_of(work.tile)
+    pairs = 0
     for k in range(work.resp.shape[0]):
         dead = DEAD * operands.weights[k]
-        live = count_live(work.resp, k, work.weight, dead)
-        if live * (SQUARES_COST + n_features) > size * n_features:
-            subtract_mean(work.tile, means, lows, k, work.points)
-            copy_shares(work.resp, k, work.weight, dead, work.shares, 0)
-            squares_of_tile(work, 1, k, first, second)
-            first[k, n_features] += total_of(work.resp, k)
-        elif live:
-            list_live(work.resp, k, work.weight, dead, work.index)
-            squares_of_live(X, start, work.index, live, means, lows, k, work.resp, k, first, second)
+        n, live = choose_live(work, k, dead)
+        pairs += live
+        if live:
+            gather_shares(work, k, dead, n)
+            gather_gaps(work, means, lows, shift * k, k, n)
+            squares_of_tile(work, 1, n, k, first, second)
+            first[k, n_features] += total_of(work.resp, k, work.counts[k] * lanes)
+    return pairs
+
+
+@jit
+def spread_shares(work, k, dead):
+    """Write component k's responsibilities into its row of `work.shares`, each in its place."""
+    lanes, size = lanes_of(work.tile), work.peak.size
+    n = work.counts[k]
+    if n * lanes == size:
+        share_row(work.resp, k, work.weight, dead, work.shares, k, size)
+        return
+    work.near.fill(0.0)
+    for m in range(n):
+        copy_doubles(work.resp, k * size + m * lanes, work.near, work.places[k, m], work.tile)
+    share_row(work.near, 0, work.weight, dead, work.shares, k, size)
 
 
 @inline
-def accumulate_common(operands, X, start, work, first, second):
+def accumulate_common(operands, work, first, second):
     """Add the moments of a tile about the center that all components share, in place.
 
     Products of all responsibilities with the points (and their squares, unless tied) in blocks
     of components and features; for tied the second moments of all components are one matrix.
-    Where few points are live, diag and spherical take them one by one.
+    Return live pairs.
     """
     n_features, size = work.tile.shape
     n_components = work.resp.shape[0]
-    n = size // lanes_of(X)
-    live_pairs = 0
+    lanes = lanes_of(work.tile)
+    n = size // lanes
+    pairs = vectors = 0
     for k in range(n_components):
-        live_pairs += count_live(work.resp, k, work.weight, DEAD * operands.weights[k])
-    few = live_pairs * (SQUARES_COST + n_features) < n_components * size * n_features
-    if few and operands.kind != TIED:
-        for k in range(n_components):
-            live = list_live(work.resp, k, work.weight, DEAD * operands.weights[k], work.index)
-            squares_of_live(
-                X, start, work.index, live, operands.center, operands.center_low, 0,
-                work.resp, k, first, second,
-            )  # fmt: skip
-        return
+        chosen, live = choose_live(work, k, DEAD * operands.weights[k])
+        vectors += chosen
+        pairs += live
+    if operands.kind != TIED and vectors < FEW * n_components * n:
+        center, low = operands.center, operands.center_low
+        return accumulate_squares(operands, work, center, low, 0, first, second)
     for k in range(n_components):
-        copy_shares(work.resp, k, work.weight, DEAD * operands.weights[k], work.shares, k)
-        first[k, n_features] += total_of(work.resp, k)
+        spread_shares(work, k, DEAD * operands.weights[k])
+        first[k, n_features] += total_of(work.resp, k, work.counts[k] * lanes)
     if operands.kind == TIED:  # whose whitened points the E-step left in place
         ldo = first.shape[1]
         products_of_tile(work.shares, n_components, work.points, 0, n_features, n, first, 0, ldo)
@@ -389,15 +420,16 @@ def accumulate_common(operands, X, start, work, first, second):
         moments_of_tile(work.shares, work.points, n_features, n, second, 0, work.surplus, 0)
     else:
         subtract_mean(work.tile, operands.center, operands.center_low, 0, work.points)
-        squares_of_tile(work, n_components, 0, first, second)
+        squares_of_tile(work, n_components, n, 0, first, second)
+    return pairs
 
 
 @inline
-def accumulate(operands, X, start, work, first, second):
-    """Add the moments of a tile for any covariance type, in place."""
+def accumulate(operands, X, work, first, second):
+    """Add the moments of a tile for any covariance type, in place; return live pairs."""
     if operands.common:
-        accumulate_common(operands, X, start, work, first, second)
-    elif operands.kind == FULL or operands.kind == TIED:
-        accumulate_matrices(operands, X, start, work, first, second)
-    else:
-        accumulate_squares(operands, X, start, work, first, second)
+        return accumulate_common(operands, work, first, second)
+    if operands.kind in (FULL, TIED):
+        return accumulate_matrices(operands, X, work, first, second)
+    means, lows = operands.means, operands.means_low
+    return accumulate_squares(operands, work, means, lows, 1, first, second)

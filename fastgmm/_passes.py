@@ -11,6 +11,8 @@ import numpy as np
 
 from fastgmm import _kernels
 from fastgmm._jit import Workspaces, launch, threads_for
+from fastgmm._lazy import NO_DRIFT, Lazy
+from fastgmm._lazy_check import CHECKED, check_skipped
 from fastgmm._tile_kernels import Moments, Operands, Shares, make_workspace, row_width, tile_size
 
 _MOMENT_BYTES = 16 * 2**20  # memory for the moments of all chunks together
@@ -126,16 +128,22 @@ class Pass:
         matrices, rows = covariance_type.moment_rows(n_components, n_features)
         size = 8 * width * (n_components + matrices * rows)
         n_chunks = chunk_count(data.X, size)
-        self._workspaces = Workspaces(lambda: make_workspace(data.X, n_components))
+        self._lazy = Lazy(covariance_type, data.X, n_components, self.n_threads)
+        self._workspaces = self._make_workspaces(n_components)
         self._moments = Moments(
             np.empty((n_chunks, n_components, width)),
             np.empty((n_chunks, matrices, rows, width)),
             np.empty(n_chunks),
+            np.empty((n_chunks, 2), np.int64),
         )
 
-    def _launch(self, operands, shares):
+    def _make_workspaces(self, n_components):
+        X, ordered = self.data.X, self._lazy.ordered
+        return Workspaces(lambda: make_workspace(X, n_components, ordered))
+
+    def _launch(self, operands, shares, drift=NO_DRIFT):
         for array in self._moments:
-            array.fill(0.0)
+            array.fill(0)
         n_chunks = len(self._moments.log_likelihood)
         launch(
             _kernels.em_pass,
@@ -145,10 +153,12 @@ class Pass:
             self.data,
             shares,
             operands,
+            self._lazy.bounds,
+            drift,
             self._moments,
         )
         n_features = self.data.X.shape[1]
-        first, second, log_likelihood = (
+        first, second, log_likelihood, _ = (
             array.sum(axis=0) if n_chunks > 1 else array[0].copy() for array in self._moments
         )
         return Statistics(
@@ -166,7 +176,12 @@ class Pass:
         run again and leaves nothing out.
         """
         operands = make_operands(self.covariance_type, parameters, self.data.X.dtype)
-        statistics = self._launch(operands, _NOTHING_GIVEN)
+        drift = self._lazy.drift(parameters)
+        if CHECKED and drift.scale.size:
+            X, bounds = self.data.X, self._lazy.bounds
+            check_skipped(self.covariance_type, X, parameters, operands, bounds, drift)
+        statistics = self._launch(operands, _NOTHING_GIVEN, drift)
+        self._learn(len(parameters.weights))
         if (statistics.nk < _RARE * parameters.weights * self.total_weight).any():
             operands = operands._replace(weights=np.zeros_like(operands.weights))
             statistics = self._launch(operands, _NOTHING_GIVEN)
@@ -176,6 +191,14 @@ class Pass:
         if _loses_digits(times, self.data.X.dtype):  # the components have become far narrower
             return self._launch(operands._replace(common=False), _NOTHING_GIVEN)
         return statistics
+
+    def _learn(self, n_components):
+        """Let the last launch decide whether the next ones are lazy."""
+        ordered = self._lazy.ordered
+        pairs = self._moments.pairs.sum(axis=0) / (len(self.data.X) * n_components)
+        self._lazy.learn(*pairs)
+        if self._lazy.ordered and not ordered:
+            self._workspaces = self._make_workspaces(n_components)
 
     def given(self, means, labels=None, resp=None):
         """Return statistics about `means` under given labels or responsibilities.

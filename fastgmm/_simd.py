@@ -42,6 +42,14 @@ def _index(value):
     return ir.Constant(_INDEX, value)
 
 
+def _splat(builder, scalar, lanes):
+    """Return a vector with the scalar in every lane."""
+    word = ir.IntType(32)
+    undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(word, 0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(word, lanes), None))
+
+
 class _Vectors:
     """Emits operations on vectors of one scalar type, addressed by element offsets."""
 
@@ -79,10 +87,7 @@ class _Vectors:
         return self.splat(self.builder.load(self.builder.gep(base, [offset])))
 
     def splat(self, scalar):
-        undefined = ir.Constant(self.type, ir.Undefined)
-        first = self.builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), None)
-        return self.builder.shuffle_vector(first, undefined, everywhere)
+        return _splat(self.builder, scalar, self.lanes)
 
     def doubles(self, base, offset):
         """Return a pointer to as many doubles as the vectors have lanes."""
@@ -103,6 +108,47 @@ class _Vectors:
             value = self.builder.fpext(value, pointer.type.pointee)
         total = self.builder.fadd(self.builder.load(pointer, align=8), value)
         self.builder.store(total, pointer, align=8)
+
+    def shuffle(self, a, b, places):
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
+        return self.builder.shuffle_vector(a, b, mask)
+
+    def add_sums_to_doubles(self, registers, base, offset):
+        """Add the sums of the lanes of some vectors to as many doubles in memory.
+
+        Four at a time are added crosswise, which takes a third of the instructions.
+        """
+        builder = self.builder
+        for begin in range(0, len(registers), 4):
+            group = registers[begin : begin + 4]
+            if len(group) < 4 or self.lanes < 4:
+                for c, register in enumerate(group):
+                    self.add_sum_to_double(register, base, builder.add(offset, _index(begin + c)))
+                continue
+            self._add_four_sums(group, base, builder.add(offset, _index(begin)))
+
+    def _add_four_sums(self, group, base, offset):
+        builder, lanes = self.builder, self.lanes
+        pairs = []
+        for a, b in (group[:2], group[2:]):  # even lanes hold sums of a, odd lanes of b
+            even = [l if not l & 1 else lanes + l - 1 for l in range(lanes)]
+            odd = [l + 1 if not l & 1 else lanes + l for l in range(lanes)]
+            pairs.append(builder.fadd(self.shuffle(a, b, even), self.shuffle(a, b, odd)))
+        a, b = pairs
+        low = [l if not l & 2 else lanes + l - 2 for l in range(lanes)]
+        high = [l + 2 if not l & 2 else lanes + l for l in range(lanes)]
+        total = builder.fadd(self.shuffle(a, b, low), self.shuffle(a, b, high))
+        while lanes > 4:
+            lanes //= 2
+            total = builder.fadd(
+                self.shuffle(total, total, list(range(lanes))),
+                self.shuffle(total, total, list(range(lanes, 2 * lanes))),
+            )
+        four = ir.VectorType(ir.DoubleType(), 4)
+        pointer = builder.bitcast(builder.gep(base, [offset]), four.as_pointer())
+        if self.itemsize == 4:
+            total = builder.fpext(total, four)
+        builder.store(builder.fadd(builder.load(pointer, align=8), total), pointer, align=8)
 
     def add_sum_to_double(self, value, base, offset):
         """Add the sum of a vector's lanes to one double in memory."""
@@ -181,6 +227,13 @@ def _data(context, builder, signature, args, position):
     return context.make_array(array_type)(context, builder, args[position]).data
 
 
+def _strip_places(builder, places, i):
+    """Return where the vectors of a strip begin, from offset i of `places`."""
+    return [
+        builder.load(builder.gep(places, [builder.add(i, _index(c))])) for c in range(STRIP_VECTORS)
+    ]
+
+
 def row_norms_block(rows, columns=STRIP_VECTORS):
     """Make ``f(U, u, ldu, j, D, ldd, p, out, o)``: add the squares of rows of ``U @ D``.
 
@@ -229,22 +282,24 @@ def row_norms_block(rows, columns=STRIP_VECTORS):
 
 
 def distances_block(rows, scaled):
-    """Make ``f(D, ldd, p, n, M, L, S, k, ldm, out, o, ldo)``: write squared distances.
+    """Make ``f(D, ldd, places, i, n, M, L, S, k, ldm, out, o, ldo)``: write squared distances.
 
-    From the points of one strip, which begin at point p of `D` (n features, ldd), to the means
-    in rows k ... k + rows - 1 of `M` and `L` (high and low part, rows ldm apart). Where
-    `scaled`, differences are multiplied by the same rows of `S`, n apart. The distances to the
-    first mean are written to `out` float64 from offset o, the others at distance ldo.
+    From the vectors of points of `D` (n features, ldd) that begin at the first places from
+    offset i of `places`, a strip of them, to the means in rows k ... k + rows - 1 of `M` and
+    `L` (high and low part, rows ldm apart). Where `scaled`, differences are multiplied by the
+    same rows of `S`, n apart. The distances to the first mean are written to `out` float64
+    from offset o, the others at distance ldo.
     """
 
     @intrinsic
-    def write_distances(typingctx, D, ldd, p, n, M, L, S, k, ldm, out, o, ldo):
+    def write_distances(typingctx, D, ldd, places, i, n, M, L, S, k, ldm, out, o, ldo):
         def generate(context, builder, signature, args):
-            _, ldd, p, n, _, _, _, k, ldm, _, o, ldo = args
-            points, high, low, scale, total = (
-                _data(context, builder, signature, args, i) for i in (0, 4, 5, 6, 9)
+            _, ldd, _, i, n, _, _, _, k, ldm, _, o, ldo = args
+            points, places, high, low, scale, total = (
+                _data(context, builder, signature, args, a) for a in (0, 2, 5, 6, 7, 10)
             )
             vectors = _Vectors(builder, points.type.pointee)
+            begins = _strip_places(builder, places, i)
 
             def mean(feature, r):
                 row = builder.add(k, _index(r))
@@ -256,8 +311,7 @@ def distances_block(rows, scaled):
                 return parts
 
             def strip(feature, c):
-                at = builder.add(builder.mul(feature, ldd), p)
-                return vectors.load(points, builder.add(at, _index(c * vectors.lanes)))
+                return vectors.load(points, builder.add(builder.mul(feature, ldd), begins[c]))
 
             def add_square(parts, x, register):
                 high, low, scale = parts
@@ -275,7 +329,7 @@ def distances_block(rows, scaled):
             return context.get_dummy_value()
 
         i8 = types.intp
-        return types.void(D, i8, i8, i8, M, L, S, i8, i8, out, i8, i8), generate
+        return types.void(D, i8, places, i8, i8, M, L, S, i8, i8, out, i8, i8), generate
 
     return write_distances
 
@@ -335,8 +389,7 @@ def weighted_gram_block(rows, columns):
             acc = _accumulate(points, [columns] * rows, n, left, points.row_from(col))
             for r, registers in enumerate(acc):
                 first = builder.add(o, builder.mul(_index(r), ldo))
-                for c, register in enumerate(registers):
-                    points.add_sum_to_double(register, total, builder.add(first, _index(c)))
+                points.add_sums_to_doubles(registers, total, first)
             return context.get_dummy_value()
 
         i8 = types.intp
@@ -371,8 +424,7 @@ def weighted_corner_block(rows):
             for r, (moment, *registers) in enumerate(acc):
                 points.add_sum_to_double(moment, sums, builder.add(s, _index(r)))
                 first = builder.add(o, builder.mul(_index(r), ldo))
-                for c, register in enumerate(registers):
-                    points.add_sum_to_double(register, total, builder.add(first, _index(c)))
+                points.add_sums_to_doubles(registers, total, first)
             return context.get_dummy_value()
 
         i8 = types.intp
@@ -413,8 +465,7 @@ def product_block(rows, columns):
             )
             for r, registers in enumerate(acc):
                 first = builder.add(o, builder.mul(_index(r), ldo))
-                for c, register in enumerate(registers):
-                    vectors.add_sum_to_double(register, total, builder.add(first, _index(c)))
+                vectors.add_sums_to_doubles(registers, total, first)
             return context.get_dummy_value()
 
         i8 = types.intp
@@ -424,48 +475,211 @@ def product_block(rows, columns):
 
 
 @intrinsic
-def subtract_from_strip(typingctx, x, i, high, low, out, o):
-    """Write ``x - high - low`` for the points of one block of row norms.
+def gaps_of_strip(typingctx, D, ldd, n, places, i, M, L, m, out, o, ldo):
+    """Write ``x - high - low`` for a strip of the listed vectors of points.
 
-    `x` is read from offset i, `out` written from offset o; `high` and `low` are scalars.
+    Points are read from `D` (n features, ldd) at the places from offset i of `places`, the mean
+    from offset m of `M` and `L`, its high and low part; rows of `out` begin at offset o, ldo
+    apart. `out` is modified in place.
     """
 
     def generate(context, builder, signature, args):
-        _, i, high, low, _, o = args
-        x, out = (_data(context, builder, signature, args, position) for position in (0, 4))
-        vectors = _Vectors(builder, x.type.pointee)
-        high, low = vectors.splat(high), vectors.splat(low)
-        for c in range(STRIP_VECTORS):
-            step = _index(c * vectors.lanes)
-            gap = builder.fsub(vectors.load(x, builder.add(i, step)), high)
-            if vectors.itemsize == 4:
-                gap = builder.fsub(gap, low)
-            vectors.store(gap, out, builder.add(o, step))
+        _, ldd, n, _, i, _, _, m, _, o, ldo = args
+        points, places, high, low, out = (
+            _data(context, builder, signature, args, a) for a in (0, 3, 5, 6, 8)
+        )
+        vectors = _Vectors(builder, points.type.pointee)
+        begins = _strip_places(builder, places, i)
+        with cgutils.for_range(builder, n) as loop:
+            feature = loop.index
+            mean = vectors.broadcast(high, builder.add(m, feature))
+            rest = vectors.broadcast(low, builder.add(m, feature))
+            row = builder.mul(feature, ldd)
+            at = builder.add(o, builder.mul(feature, ldo))
+            for c, begin in enumerate(begins):
+                gap = builder.fsub(vectors.load(points, builder.add(row, begin)), mean)
+                if vectors.itemsize == 4:
+                    gap = builder.fsub(gap, rest)
+                vectors.store(gap, out, builder.add(at, _index(c * vectors.lanes)))
         return context.get_dummy_value()
 
     i8 = types.intp
-    return types.void(x, i8, high, low, out, i8), generate
+    return types.void(D, i8, i8, places, i8, M, L, i8, out, i8, i8), generate
+
+
+def _transposed(builder, rows):
+    """Return the vectors that hold the columns of square `rows`."""
+    lanes = len(rows)
+    word = ir.IntType(32)
+
+    def shuffle(a, b, places):
+        return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(word, lanes), places))
+
+    step = 1
+    while step < lanes:
+        low = [l if not l & step else lanes + l - step for l in range(lanes)]
+        high = [l + step if not l & step else lanes + l for l in range(lanes)]
+        for i in range(lanes):
+            if not i & step:
+                a, b = rows[i], rows[i + step]
+                rows[i], rows[i + step] = shuffle(a, b, low), shuffle(a, b, high)
+        step *= 2
+    return rows
 
 
 @intrinsic
-def live_bits(typingctx, resp, i, weight, p, dead):
-    """Return a bit for each of 32 places: whether ``resp[i:] > dead * weight[p:]``, float64."""
+def transpose_rows(typingctx, X, n, rows, i, tile, o, ldo):
+    """Write a vector's worth of rows of X (n_samples, n) as columns of `tile`.
+
+    The rows named from offset i of `rows`; the vector of their first feature is written to
+    offset o of `tile`, the others follow at distance ldo. In squares of registers: moving
+    numbers one by one, or by gather or scatter instructions, takes 3 to 9 times as long on
+    AMD's Zen 4. The last square begins early rather than end late; fewer features than lanes
+    are loaded under a mask.
+    """
 
     def generate(context, builder, signature, args):
-        _, i, _, p, dead = args
+        _, n, _, i, _, o, ldo = args
+        x, rows, tile = (_data(context, builder, signature, args, a) for a in (0, 2, 4))
+        vectors = _Vectors(builder, x.type.pointee)
+        lanes = vectors.lanes
+        begins = [
+            builder.mul(builder.load(builder.gep(rows, [builder.add(i, _index(r))])), n)
+            for r in range(lanes)
+        ]
+        few = builder.icmp_signed("<", n, _index(lanes))
+        with builder.if_else(few) as (then, otherwise):
+            with then:
+                mask = builder.icmp_signed(
+                    "<",
+                    ir.Constant(ir.VectorType(_INDEX, lanes), list(range(lanes))),
+                    _splat(builder, n, lanes),
+                )
+                load = cgutils.get_or_insert_function(
+                    builder.module,
+                    ir.FunctionType(
+                        vectors.type,
+                        [vectors.type.as_pointer(), ir.IntType(32), mask.type, vectors.type],
+                    ),
+                    f"llvm.masked.load.{vectors.suffix}.p0",
+                )
+                align = ir.Constant(ir.IntType(32), vectors.itemsize)
+                part = [
+                    builder.call(load, [vectors.pointer(x, begin), align, mask, vectors.zero])
+                    for begin in begins
+                ]
+                for c, column in enumerate(_transposed(builder, part)[:-1]):
+                    with builder.if_then(builder.icmp_signed("<", _index(c), n)):
+                        at = builder.add(o, builder.mul(_index(c), ldo))
+                        vectors.store(column, tile, at)
+            with otherwise:
+                last = builder.sub(n, _index(lanes))
+                squares = builder.sdiv(builder.add(n, _index(lanes - 1)), _index(lanes))
+                with cgutils.for_range(builder, squares) as loop:
+                    first = builder.mul(loop.index, _index(lanes))
+                    late = builder.icmp_signed(">", first, last)
+                    first = builder.select(late, last, first)
+                    square = [vectors.load(x, builder.add(begin, first)) for begin in begins]
+                    for c, column in enumerate(_transposed(builder, square)):
+                        feature = builder.add(first, _index(c))
+                        vectors.store(column, tile, builder.add(o, builder.mul(feature, ldo)))
+        return context.get_dummy_value()
+
+    i8 = types.intp
+    return types.void(X, i8, rows, i8, tile, i8, i8), generate
+
+
+@intrinsic
+def prefetch(typingctx, array, i):
+    """Ask for the cache line of the element at offset i, into the second-level cache."""
+
+    def generate(context, builder, signature, args):
+        data = _data(context, builder, signature, args, 0)
+        byte = ir.IntType(8).as_pointer()
+        word = ir.IntType(32)
+        function = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [byte, word, word, word]),
+            "llvm.prefetch.p0",
+        )
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), byte)
+        builder.call(function, [pointer, *(ir.Constant(word, flag) for flag in (0, 2, 1))])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@intrinsic
+def copy_doubles(typingctx, values, i, out, o, like):
+    """Copy as many float64 as a vector of `like` has lanes; `out` is modified in place."""
+
+    def generate(context, builder, signature, args):
+        _, i, _, o, _ = args
+        values, out = (_data(context, builder, signature, args, a) for a in (0, 2))
+        lanes = VECTOR_BYTES // (like.dtype.bitwidth // 8)
+        wide = ir.VectorType(ir.DoubleType(), lanes).as_pointer()
+        source = builder.bitcast(builder.gep(values, [i]), wide)
+        target = builder.bitcast(builder.gep(out, [o]), wide)
+        builder.store(builder.load(source, align=8), target, align=8)
+        return context.get_dummy_value()
+
+    i8 = types.intp
+    return types.void(values, i8, out, i8, like), generate
+
+
+def _extreme(name):
+    """Make ``f(values, o, like)``: the least or greatest of as many non-negative float64.
+
+    As many as a vector of `like` has lanes, from offset o. Their bits are compared as integers,
+    which orders non-negative numbers and puts NaN above all.
+    """
+
+    @intrinsic
+    def extreme(typingctx, values, o, like):
+        def generate(context, builder, signature, args):
+            values = _data(context, builder, signature, args, 0)
+            lanes = VECTOR_BYTES // (like.dtype.bitwidth // 8)
+            vector = ir.VectorType(_INDEX, lanes)
+            pointer = builder.bitcast(builder.gep(values, [args[1]]), vector.as_pointer())
+            reduce = cgutils.get_or_insert_function(
+                builder.module,
+                ir.FunctionType(_INDEX, [vector]),
+                f"llvm.vector.reduce.{name}.v{lanes}i64",
+            )
+            bits = builder.call(reduce, [builder.load(pointer, align=8)])
+            return builder.bitcast(bits, ir.DoubleType())
+
+        return types.float64(values, types.intp, like), generate
+
+    return extreme
+
+
+least, greatest = _extreme("umin"), _extreme("umax")
+
+
+@intrinsic
+def live_bits(typingctx, resp, i, weight, p, dead, like):
+    """Return a bit for each place of a vector: whether ``resp[i:] > dead * weight[p:]``, float64.
+
+    As many as a vector of `like` has lanes.
+    """
+
+    def generate(context, builder, signature, args):
+        _, i, _, p, dead, _ = args
         resp, weight = (_data(context, builder, signature, args, position) for position in (0, 2))
         vectors = _Vectors(builder, ir.DoubleType())
         dead = vectors.splat(dead)
         word = ir.IntType(64)
         bits = ir.Constant(word, 0)
-        for c in range(0, 32, vectors.lanes):
+        for c in range(0, VECTOR_BYTES // (like.dtype.bitwidth // 8), vectors.lanes):
             bound = builder.fmul(vectors.load(weight, builder.add(p, _index(c))), dead)
             live = builder.fcmp_ordered(">", vectors.load(resp, builder.add(i, _index(c))), bound)
             part = builder.zext(builder.bitcast(live, ir.IntType(vectors.lanes)), word)
             bits = builder.or_(bits, builder.shl(part, ir.Constant(word, c)))
         return bits
 
-    return types.int64(resp, types.intp, weight, types.intp, types.float64), generate
+    i8 = types.intp
+    return types.int64(resp, i8, weight, i8, types.float64, like), generate
 
 
 @intrinsic

@@ -4,6 +4,10 @@ A tile of points is transposed to (n_features, size), so that lanes run over poi
 the number of features. A tile and its responsibilities stay in cache while both steps of EM
 work on them, and nothing of size n_samples x n_components exists.
 
+Each component has a list of the tile's vectors of points that it has to do with: all of them,
+or those that may matter (see `fastgmm._lazy_kernels`). What is computed of the listed vectors
+is kept side by side.
+
 float32 points are subtracted from a mean kept as two float32 numbers, high and low, so that no
 offset of the data costs digits; distances and sums leave float32 within a tile.
 """
@@ -17,15 +21,20 @@ from fastgmm._simd import (
     GRAM_ROWS,
     STRIP_VECTORS,
     VECTOR_BYTES,
+    copy_doubles,
+    difference,
     lanes_of,
     prefer_wide_vectors,
-    subtract_from_strip,
+    prefetch,
+    transpose_rows,
 )
 
 FULL, TIED, DIAG, SPHERICAL = 0, 1, 2, 3
 
 STRIP_BYTES = 256  # of one feature: the points a block of row norms works on
 PANEL = 64  # live points gathered at a time: a panel of them stays in the first-level cache
+BLOCK = 4096  # points at most, in whole tiles, within which points may be put in order
+MIN_BLOCKS = 32  # where there are points enough: threads share blocks
 
 
 class Data(NamedTuple):
@@ -71,22 +80,45 @@ class Moments(NamedTuple):
 
     `first` (n_chunks, n_components, width) has N in column n_features; `second` is (n_chunks,
     n_matrices, rows, width), lower triangles for full (a matrix a component) and tied (one),
-    a row a component for diag and spherical; `log_likelihood` is (n_chunks,).
+    a row a component for diag and spherical; `log_likelihood` is (n_chunks,). `pairs`
+    (n_chunks, 2) counts points times components: those computed and those that mattered.
     """
 
     first: np.ndarray
     second: np.ndarray
     log_likelihood: np.ndarray
+    pairs: np.ndarray
+
+
+class Block(NamedTuple):
+    """Buffers for the points of one block; empty where none are put in order.
+
+    `distances` (n_components, points) float32: a point's squared distance where it was
+    computed, minus a lower bound of it where not.
+    `first`, `second`, `order` and `turn` (points,) uint16; `ends` (n_components + 1,).
+    """
+
+    distances: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    order: np.ndarray
+    turn: np.ndarray
+    ends: np.ndarray
 
 
 class Workspace(NamedTuple):
     """Buffers of one thread, reused by every tile.
 
-    `tile` (n_features, size), `resp` (n_components, size), `peak`, `total`, `weight` and
-    `index` (size,); `points` (2 n_features, size) holds what is made of the tile: differences
-    from a mean, whitened points, squares; for the M-step `shares` (n_components, size) in the
-    precision of the tile, `root` (PANEL,) and `panel` (PANEL, row width), and `surplus`
-    (n_features,) for sums that nobody asked for.
+    `tile` (n_features, size), `rows` (size,) of X that its points come from, and their
+    `weight`; `places` (n_components, vectors) where the vectors that a component lists begin,
+    and `counts` (n_components,) how many they are; `resp` (n_components, size) what is computed
+    of them, side by side; `peak` and `total` (size,); `near` (2, size) for what is gathered of
+    those or of the weights. `points` (2 n_features, size) holds what is made of the tile:
+    differences from a mean, whitened points, squares. For the M-step `chosen` (vectors,) lists
+    the vectors with live points, `index` (size,) live points; `shares` (n_components, size) is
+    in the precision of the tile, as `root` (PANEL,) and `panel` (PANEL, row width); `surplus`
+    (n_features,) is for sums that nobody asked for. `block` is what putting points in order
+    takes: see `Block`.
     """
 
     tile: np.ndarray
@@ -95,11 +127,17 @@ class Workspace(NamedTuple):
     peak: np.ndarray
     total: np.ndarray
     weight: np.ndarray
+    near: np.ndarray
+    rows: np.ndarray
+    places: np.ndarray
+    counts: np.ndarray
+    chosen: np.ndarray
     index: np.ndarray
     shares: np.ndarray
     root: np.ndarray
     panel: np.ndarray
     surplus: np.ndarray
+    block: Block
 
 
 def row_width(n_features, itemsize):
@@ -137,75 +175,143 @@ def _aligned(n_rows, n_columns, dtype):
     return memory[skip : skip + size].view(dtype).reshape(n_rows, n_columns)
 
 
-def make_workspace(X, n_components):
-    """Return the buffers for one thread that works on tiles of X."""
+def tile_count(n_samples, size):
+    """Return the number of tiles of `size` points."""
+    return -(-n_samples // size)
+
+
+def block_tiles(n_samples, size):
+    """Return the number of tiles in a block."""
+    return max(1, min(BLOCK // size, tile_count(n_samples, size) // MIN_BLOCKS))
+
+
+def _make_block(n_points, n_components):
+    short = np.empty((4, n_points), np.uint16)
+    distances = np.empty((n_components, n_points), np.float32)
+    return Block(distances, *short, np.empty(n_components + 1, np.intp))
+
+
+def make_workspace(X, n_components, ordered=False):
+    """Return the buffers for one thread that works on tiles of X.
+
+    `ordered` says that it may have to put the points of a block in order.
+    """
     n_features, dtype = X.shape[1], X.dtype
     size = tile_size(len(X), n_features, X.itemsize)
     own = _aligned(3 * n_features + n_components, size, dtype)
-    doubles = _aligned(n_components + 3, size, np.dtype(np.float64))
+    doubles = _aligned(n_components + 5, size, np.dtype(np.float64))
     panel = _aligned(PANEL, row_width(n_features, X.itemsize), dtype)
     panel.fill(0)
+    n_vectors = size * X.itemsize // VECTOR_BYTES
     return Workspace(
         tile=own[:n_features],
         points=own[n_features : 3 * n_features],
-        resp=doubles[3:],
+        resp=doubles[5:],
         peak=doubles[0],
         total=doubles[1],
         weight=doubles[2],
+        near=doubles[3:5],
+        rows=np.empty(size, np.intp),
+        places=np.empty((n_components, n_vectors), np.intp),
+        counts=np.empty(n_components, np.intp),
+        chosen=np.empty(n_vectors, np.intp),
         index=np.empty(size, np.intp),
         shares=own[3 * n_features :],
         root=np.empty(PANEL, dtype),
         panel=panel,
         surplus=np.zeros(n_features),
+        block=_make_block(block_tiles(len(X), size) * size if ordered else 0, n_components),
     )
 
 
 @jit
-def load_tile(X, start, count, tile):
-    """Transpose points start ... start + count - 1 into `tile` (n_features, size), in place.
+def find_rows(order, block, start, count, rows):
+    """Write which rows of X the points of a tile are, in place; the first one past `count`.
 
-    Places past `count` repeat the first point. Few features are gathered with lanes over
-    points, 1.1 cycles a number; many are copied row by row, 1.3.
+    The points of the block that begins at row `block` come in the order given, if any.
     """
-    prefer_wide_vectors()
-    n_features, size = tile.shape
-    if n_features < 16:
-        for j in range(n_features):
-            for p in range(count):
-                tile[j, p] = X[start + p, j]
-    else:
-        for p in range(count):
-            for j in range(n_features):
-                tile[j, p] = X[start + p, j]
-    for p in range(count, size):
-        for j in range(n_features):
-            tile[j, p] = X[start, j]
+    for p in range(count):
+        rows[p] = block + order[start + p] if order.size else start + p
+    for p in range(count, rows.size):
+        rows[p] = rows[0]
 
 
 @jit
-def load_weights(sample_weight, start, count, weight):
+def load_tile(X, rows, tile):
+    """Transpose rows of X into `tile` (n_features, size), in place."""
+    n_features, size = tile.shape
+    for p in range(0, size, lanes_of(X)):
+        transpose_rows(X, n_features, rows, p, tile, p, size)
+
+
+@jit
+def ask_for_rows(X, begin, end):
+    """Have rows of X brought into the second-level cache: out of order they come too late."""
+    n_features = X.shape[1]
+    for i in range(begin * n_features, min(end, X.shape[0]) * n_features, 64 // X.itemsize):
+        prefetch(X, i)
+
+
+@jit
+def load_weights(sample_weight, rows, count, weight):
     """Write the weights of a tile's points, 0 past `count`. `weight` is modified in place."""
     for p in range(weight.size):
         if p >= count:
             weight[p] = 0.0
         elif sample_weight.size:
-            weight[p] = sample_weight[start + p]
+            weight[p] = sample_weight[rows[p]]
         else:
             weight[p] = 1.0
 
 
 @jit
-def subtract_mean(tile, means, lows, k, gaps):
-    """Write ``tile - means[k] - lows[k]``; `gaps` (>= n_features, size) is modified in place."""
-    size = tile.shape[1]
-    group = STRIP_VECTORS * lanes_of(tile)
-    for j in range(tile.shape[0]):
-        for p in range(0, size, group):
-            subtract_from_strip(tile, j * size + p, means[k, j], lows[k, j], gaps, j * size + p)
+def list_all(places, counts, lanes):
+    """List all vectors of a tile for every component, in place."""
+    for k in range(counts.size):
+        counts[k] = places.shape[1]
+        for m in range(places.shape[1]):
+            places[k, m] = m * lanes
 
 
 @jit
-def chunk_tiles(chunk, n_chunks, n_samples, size):
-    """Return the first tile of a chunk and of the next one."""
+def fill_strip(places, k, n):
+    """Repeat the last of n places to the end of its strip, in place: strips are computed whole."""
+    m = n
+    while m % STRIP_VECTORS:
+        places[k, m] = places[k, n - 1]
+        m += 1
+
+
+@jit
+def gather_doubles(values, places, k, n, near, row, like):
+    """Write the n vectors of `values` that component k lists side by side, in place."""
+    lanes = lanes_of(like)
+    for m in range(n):
+        copy_doubles(values, places[k, m], near, row * near.shape[1] + m * lanes, like)
+
+
+@jit
+def scatter_doubles(near, row, places, k, n, values, like):
+    """Write the n vectors of `near` back where component k lists them, in place."""
+    lanes = lanes_of(like)
+    for m in range(n):
+        copy_doubles(near, row * near.shape[1] + m * lanes, values, places[k, m], like)
+
+
+@jit
+def subtract_mean(tile, means, lows, k, gaps):
+    """Write ``tile - means[k] - lows[k]``; `gaps` (>= n_features, size) is modified in place."""
+    prefer_wide_vectors()
+    for j in range(tile.shape[0]):
+        high, low = means[k, j], lows[k, j]
+        for p in range(tile.shape[1]):
+            gaps[j, p] = difference(tile[j, p], high, low)
+
+
+@jit
+def chunk_tiles(chunk, n_chunks, n_samples, size, group=1):
+    """Return the first tile of a chunk and of the next one, both whole groups of tiles on."""
     n_tiles = (n_samples + size - 1) // size
-    return chunk * n_tiles // n_chunks, (chunk + 1) * n_tiles // n_chunks
+    n_groups = (n_tiles + group - 1) // group
+    begin, end = chunk * n_groups // n_chunks * group, (chunk + 1) * n_groups // n_chunks * group
+    return begin, min(end, n_tiles)

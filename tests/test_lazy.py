@@ -1,0 +1,305 @@
+"""The lazy E-step: what it skips changes no answer, whatever becomes of the components.
+
+Every case is run with and without bounds and the two are compared in all parameters, in the
+whole trace and in the number of iterations. Every pair that is skipped is computed beside, too
+(`fastgmm._lazy_check`).
+"""
+
+import warnings
+
+import numpy as np
+import problems
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import COVARIANCE_TYPES, m_step
+
+import fastgmm
+from fastgmm import _lazy, _lazy_check, _passes
+from fastgmm._covariance import COVARIANCE_TYPES as KINDS
+
+each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+
+
+@pytest.fixture(autouse=True)
+def _checked(monkeypatch):
+    monkeypatch.setattr(_passes, "CHECKED", True)
+
+
+class Ledger:
+    """Shares of the pairs that were computed and that mattered, pass by pass."""
+
+    def __init__(self, monkeypatch):
+        self.passes = []
+        learn = _lazy.Lazy.learn
+
+        def take_down(lazy, computed, live):
+            self.passes.append((computed, live))
+            learn(lazy, computed, live)
+
+        monkeypatch.setattr(_lazy.Lazy, "learn", take_down)
+
+
+def know_nothing(patch):
+    """Let bounds say nothing, so that all is computed, in the order of the lazy passes."""
+    drift = _lazy.Lazy.drift
+
+    def no_bounds(lazy, parameters):
+        now = drift(lazy, parameters)
+        return now._replace(scale=0.0 * now.scale, shift=0.0 * now.shift)
+
+    patch.setattr(_lazy.Lazy, "drift", no_bounds)
+
+
+def run(X, options, mode):
+    """Fit with a "lazy" E-step, or a "dense" one, or one that is dense in the lazy one's order."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", fastgmm.ConvergenceWarning)
+        patch.setattr(_lazy, "_ROWS", 1)
+        if mode == "dense":
+            patch.setattr(_lazy, "affordable", lambda *_: False)
+        elif mode == "ordered":
+            know_nothing(patch)
+        ledger = Ledger(patch)
+        return fastgmm.fit(X, **options), ledger.passes
+
+
+def assert_lazy_is_dense(X, options, rtol=1e-12, most_computed=None, other="dense"):
+    """Compare both; the last pass has to have computed at most a share of the pairs."""
+    lazy, passes = run(X, options, "lazy")
+    dense, _ = run(X, options, other)
+    assert lazy.n_iter == dense.n_iter
+    np.testing.assert_allclose(lazy.log_likelihoods, dense.log_likelihoods, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(lazy.weights, dense.weights, rtol=rtol, atol=1e-300)
+    scale = np.abs(dense.means).max() + np.sqrt(np.abs(dense.covariances).max())
+    np.testing.assert_allclose(lazy.means, dense.means, rtol=rtol, atol=rtol * scale)
+    each = np.abs(dense.covariances).max(
+        axis=tuple(range(1, dense.covariances.ndim)), keepdims=True
+    )
+    assert (np.abs(lazy.covariances - dense.covariances) <= rtol * each).all()
+    if most_computed is not None:
+        assert passes[-1][0] < most_computed
+    return passes
+
+
+def given_start(problem, **options):
+    return {**problem.start, "tol": 0.0, **options}
+
+
+@each_type
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_separated_clusters(covariance_type, dtype):
+    problem = problems.separated(6000, 12, 8, covariance_type)
+    rtol = 1e-12 if dtype is np.float64 else 1e-5
+    assert_lazy_is_dense(
+        problem.X.astype(dtype), given_start(problem, max_iter=12), rtol, most_computed=0.5
+    )
+
+
+@each_type
+def test_overlapping_clusters(covariance_type):
+    problem = problems.overlapping(6000, 12, 8, covariance_type)
+    assert_lazy_is_dense(problem.X, given_start(problem, max_iter=12))
+
+
+def heavy_tailed(covariance_type):
+    rng = np.random.default_rng(0)
+    centers = 12.0 * rng.standard_normal((6, 10))
+    labels = rng.integers(6, size=5000)
+    X = centers[labels] + np.clip(rng.standard_cauchy((5000, 10)), -1e4, 1e4)
+    parameters = m_step(X, np.eye(6)[labels] * 0.9 + 0.1 / 6, covariance_type, reg_covar=0.01)
+    return problems.Problem(X, *parameters, covariance_type)
+
+
+@each_type
+def test_heavy_tails(covariance_type):
+    assert_lazy_is_dense(*_problem(heavy_tailed(covariance_type)))
+
+
+def _problem(problem, **options):
+    return problem.X, given_start(problem, **{"max_iter": 15, **options})
+
+
+@each_type
+def test_sample_weights_and_restarts(covariance_type):
+    problem = problems.separated(6000, 12, 8, covariance_type)
+    weights = np.random.default_rng(1).exponential(size=6000)
+    options = {"n_components": 8, "covariance_type": covariance_type, "sample_weight": weights}
+    assert_lazy_is_dense(problem.X, {**options, "n_init": 3, "random_state": 0, "tol": 1e-6})
+
+
+@pytest.mark.parametrize("init_params", ["k-means++", "random", "random_from_data"])
+def test_every_start(init_params):
+    problem = problems.separated(5000, 12, 6)
+    options = {"n_components": 6, "init_params": init_params, "random_state": 0, "tol": 1e-6}
+    assert_lazy_is_dense(problem.X, {**options, "reg_covar": 1e-3}, rtol=1e-10)
+
+
+def blobs(n_features, n_components, spread=10.0, n_samples=6000, seed=0):
+    rng = np.random.default_rng(seed)
+    centers = spread * rng.standard_normal((n_components, n_features)) / np.sqrt(n_features)
+    labels = rng.integers(n_components, size=n_samples)
+    return centers, labels, centers[labels] + rng.standard_normal((n_samples, n_features))
+
+
+@each_type
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_components_that_shrink_or_grow_a_thousandfold(covariance_type, factor):
+    """Starting deviations a thousand times too large or too small for two of the components."""
+    centers, _, X = blobs(10, 6, spread=40.0)
+    variances = np.ones((6, 10))
+    variances[:2] /= factor**2
+    shaped = {
+        "full": variances[:, :, None] * np.eye(10),
+        "tied": np.diag(variances[0]),
+        "diag": variances,
+        "spherical": variances[:, 0],
+    }[covariance_type]
+    problem = problems.Problem(X, np.full(6, 1 / 6), centers, shaped, covariance_type)
+    assert_lazy_is_dense(*_problem(problem), rtol=1e-11)
+
+
+def test_component_that_wakes_up_after_fifty_iterations():
+    """A broad component without points, until the slow drift of another one leaves it some."""
+    rng = np.random.default_rng(0)
+    line = np.concatenate([rng.normal(0, 1, (5000, 10)), rng.normal(0, 1, (1000, 10))])
+    line[5000:, 0] += 9.0
+    means = np.zeros((4, 10))
+    means[0, 0], means[1, 0], means[2, 1], means[3, 0] = 0.5, 0.6, 30.0, 60.0
+    weights = np.array([0.5, 0.49999, 5e-6, 5e-6])
+    problem = problems.Problem(line, weights, means, np.tile(np.eye(10), (4, 1, 1)), "full")
+    passes = assert_lazy_is_dense(*_problem(problem, max_iter=80), rtol=1e-9)
+    live = np.array([share for _, share in passes])
+    assert live[10:].max() > live[:10].min()
+
+
+@each_type
+def test_nearly_singular_covariances(covariance_type):
+    """Condition 1e12: features whose deviations differ by 1e6, turned so that none is an axis.
+
+    Here the order of the sums alone moves results by 1e-7, so that order is the same for both,
+    up to the second time that points are put in order.
+    """
+    _, _, X = blobs(10, 6, spread=30.0)
+    rotation = np.linalg.qr(np.random.default_rng(3).standard_normal((10, 10)))[0]
+    X = X * np.logspace(0, -6, 10) @ rotation.T
+    options = {"n_components": 6, "covariance_type": covariance_type, "random_state": 0}
+    options |= {"reg_covar": 0.0, "tol": 0.0, "max_iter": 5}
+    assert_lazy_is_dense(X, options, other="ordered")
+    assert_lazy_is_dense(X, {**options, "max_iter": 15}, rtol=1e-5)
+
+
+def test_points_on_the_threshold():
+    """Points whose second component lies just above and just below what may be skipped."""
+    rng = np.random.default_rng(0)
+    gap = 40.0
+    X = rng.standard_normal((6000, 10)) * 1e-3
+    density = -10 * np.log(1e-3)  # log-densities at the means differ by nothing else
+    assert density > 0
+    edge = (np.linspace(-1e-6, 1e-6, 3000) + 60.0) / gap
+    X[:3000, 0] += gap / 2 - edge
+    X[3000:, 0] += 3 * gap
+    means = np.zeros((3, 10))
+    means[1, 0], means[2, 0] = gap, 3 * gap
+    covariances = np.tile(np.eye(10), (3, 1, 1))
+    problem = problems.Problem(X, np.full(3, 1 / 3), means, covariances, "full")
+    assert_lazy_is_dense(*_problem(problem, max_iter=5), rtol=1e-11)
+
+
+def test_moved_components():
+    """Components that collapse and are moved elsewhere, or held by a raised floor."""
+    rng = np.random.default_rng(0)
+    _, _, X = blobs(10, 5, spread=30.0)
+    X[rng.choice(len(X), 700, replace=False)] = X[0]
+    for on_collapse in ("reset", "regularize"):
+        options = {"n_components": 8, "random_state": 2, "on_collapse": on_collapse}
+        assert_lazy_is_dense(X, {**options, "max_iter": 40, "tol": 1e-8}, rtol=1e-9)
+
+
+def test_image_patches():
+    image = pytest.importorskip("sklearn.datasets").load_sample_image("china.jpg")
+    gray = image[:400, :600].mean(axis=2)
+    patches = gray.reshape(50, 8, 75, 8).swapaxes(1, 2).reshape(-1, 64)
+    patches = np.tile(patches, (3, 1)) + np.random.default_rng(0).normal(size=(11250, 64))
+    options = {"n_components": 8, "random_state": 0, "reg_covar": 1.0, "tol": 0.0, "max_iter": 15}
+    assert_lazy_is_dense(patches, options, rtol=1e-11, most_computed=0.8)
+
+
+def test_same_bits_for_every_number_of_threads():
+    problem = problems.separated(200_000, 12, 8)
+    options = given_start(problem, max_iter=8)
+    one, two = (run(problem.X, {**options, "n_threads": n}, "lazy")[0] for n in (1, 2))
+    for name in ("weights", "means", "covariances", "log_likelihoods"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    n_features=st.integers(3, 20),
+    n_components=st.integers(3, 12),
+    spread=st.floats(1.0, 60.0),
+    covariance_type=st.sampled_from(COVARIANCE_TYPES),
+    single=st.booleans(),
+    scale=st.floats(-3.0, 3.0),
+)
+def test_any_mixture(seed, n_features, n_components, spread, covariance_type, single, scale):
+    _, _, X = blobs(n_features, n_components, spread, 1500, seed)
+    X = (X * 10.0 ** (scale * np.linspace(0, 1, n_features))).astype("f4" if single else "f8")
+    options = {"n_components": n_components, "covariance_type": covariance_type, "tol": 0.0}
+    options |= {"random_state": seed, "max_iter": 10, "reg_covar": 1e-9}
+    assert_lazy_is_dense(X, options, rtol=1e-3 if single else 1e-8)
+
+
+def random_factors(rng, kind, n_components, n_features):
+    root = rng.standard_normal((n_components, n_features, n_features + 2))
+    covariances = root @ np.swapaxes(root, 1, 2)
+    if kind.name == "tied":
+        covariances = covariances[0]
+    elif kind.name == "diag":
+        covariances = np.einsum("kjj->kj", covariances)
+    elif kind.name == "spherical":
+        covariances = covariances[:, 0, 0].copy()
+    return kind.factorize(covariances, n_components, n_features)[0]
+
+
+@each_type
+@pytest.mark.parametrize("closeness", [0.0, 1e-6, 1e-2, 1.0])
+def test_stretch_bounds_the_singular_values(covariance_type, closeness):
+    kind, rng = KINDS[covariance_type], np.random.default_rng(0)
+    for n_features in (1, 2, 7, 40):
+        old, new = (random_factors(rng, kind, 3, n_features) for _ in range(2))
+        new = old + closeness * (new - old)
+        least, greatest = kind.stretch(old, new, 3, n_features, 1)
+        whole = {
+            "full": lambda f: f,
+            "tied": lambda f: np.tile(f, (3, 1, 1)),
+            "diag": lambda f: f[:, :, None] * np.eye(f.shape[1]),
+            "spherical": lambda f, d=n_features: f[:, None, None] * np.eye(d),
+        }[covariance_type]
+        values = np.linalg.svd(whole(old) @ np.linalg.inv(whole(new)), compute_uv=False)
+        assert (least <= values[:, -1] * (1 + 1e-10)).all()
+        assert (greatest >= values[:, 0] * (1 - 1e-10)).all()
+        spread = values[:, 0] - values[:, -1] + 1e-10
+        assert (greatest - values[:, 0] <= 0.5 * spread).all()
+        assert (values[:, -1] - least <= 0.5 * spread).all()
+
+
+def test_the_check_finds_what_it_looks_for(monkeypatch):
+    """It fails where everything below the best component is said to matter."""
+    problem = problems.separated(6000, 12, 8)
+    monkeypatch.setattr(_lazy_check, "_ROUNDING", -1e9)
+    with pytest.raises(AssertionError, match="matters to row"):
+        run(problem.X, given_start(problem, max_iter=8), "lazy")
+
+
+def test_bounds_cost_an_eighth_of_the_data():
+    for n_features in (2, 3, 10, 16, 64, 200):
+        for n_components in (1, 2, 3, 10, 30, 64, 300):
+            for dtype in (np.float64, np.float32):
+                X = np.empty((40_000, n_features), dtype)
+                lazy = _lazy.Lazy(KINDS["diag"], X, n_components, 1)
+                lazy.learn(1.0, 0.1)
+                memory = sum(array.nbytes for array in lazy.bounds[1:])
+                assert memory <= X.nbytes / 8 * 1.02  # and the end of the last tile
+                assert lazy.ordered == (memory > 0)
