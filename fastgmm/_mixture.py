@@ -150,7 +150,8 @@ class Mixture:
         Returns
         -------
         Mixture
-            With the estimator's parameters and the record of its fit.
+            With the estimator's parameters and its `lower_bounds_`, which scikit-learn keeps since
+            1.7.
 
         Raises
         ------
@@ -168,7 +169,7 @@ class Mixture:
             model.covariance_type,
             parameters,
             model.converged_,
-            getattr(model, "lower_bounds_", ()),  # scikit-learn 1.7 and later
+            getattr(model, "lower_bounds_", ()),
         )
 
     def to_sklearn(self) -> "GaussianMixture":
