@@ -414,3 +414,18 @@ def test_the_class_is_found_lazily_and_is_theirs():
     ours, theirs = (kind().get_params() for kind in (GaussianMixture, Theirs))
     assert ours == {**theirs, "n_threads": None, "on_collapse": "raise"}
     assert sklearn.base.clone(GaussianMixture(2, n_threads=1)).n_threads == 1
+
+
+def test_without_scikit_learn_the_error_says_what_to_install():
+    code = """
+import sys
+sys.modules["sklearn"] = None  # as if it were not installed
+import fastgmm
+from fastgmm import *
+print(fastgmm.GaussianMixture)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.endswith(
+        "ImportError: fastgmm.sklearn needs scikit-learn; install it with: "
+        'pip install "fastgmm[sklearn]"\n'
+    )
