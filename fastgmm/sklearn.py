@@ -389,14 +389,15 @@ class GaussianMixture(TheirGaussianMixture):
                 self._fit_theirs(X, reason, sample_weight)
                 return None
         random_state = check_random_state(self.random_state)
-        before = random_state.get_state()
+        before = None if isinstance(self.random_state, Integral) else random_state.get_state()
         try:
             self._fit_ours(data, random_state, last)
         except IllDefinedError as error:
             # Where rounding decides whether a covariance is singular, theirs does.
             if sample_weight is not None:
                 raise ValueError(str(error)) from None
-            random_state.set_state(before)
+            if before is not None:
+                random_state.set_state(before)
             self._fit_theirs(X, "a covariance cannot be factorised")
             return None
         return data.X
