@@ -1,7 +1,9 @@
 """Gaussian mixture models, fitted as fast as the machine allows.
 
-`fit` fits a mixture to data and returns a `Mixture`; `load` reads one that was saved. Importing
-the package is cheap: the compiler behind the kernels is imported on first use.
+`fit` fits a mixture to data and returns a `Mixture`; `load` reads one that was saved.
+`GaussianMixture` is scikit-learn's estimator on the same kernels, and `patch_sklearn` puts it in
+the place of scikit-learn's own. Importing the package is cheap: the compiler behind the kernels
+is imported on first use.
 """
 
 from importlib import import_module
@@ -12,17 +14,24 @@ from fastgmm._errors import CollapseError, ConvergenceWarning, ModelFileError
 if TYPE_CHECKING:
     from fastgmm._fit import fit
     from fastgmm._mixture import Mixture, load
+    from fastgmm._patch import patch_sklearn, sklearn_is_patched, unpatch_sklearn
     from fastgmm._precompile import precompile
+    from fastgmm.sklearn import GaussianMixture as GaussianMixture
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "GaussianMixture": "sklearn",
     "fit": "_fit",
     "load": "_mixture",
     "Mixture": "_mixture",
+    "patch_sklearn": "_patch",
     "precompile": "_precompile",
+    "sklearn_is_patched": "_patch",
+    "unpatch_sklearn": "_patch",
 }
 
+# Without GaussianMixture, which may not be there: a star import must not need scikit-learn.
 __all__ = [
     "CollapseError",
     "ConvergenceWarning",
@@ -31,11 +40,16 @@ __all__ = [
     "__version__",
     "fit",
     "load",
+    "patch_sklearn",
     "precompile",
+    "sklearn_is_patched",
+    "unpatch_sklearn",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name == "sklearn":  # a module of its own, because it needs scikit-learn
+        return import_module("fastgmm.sklearn")
     if name not in _HOMES:
         raise AttributeError(f"module 'fastgmm' has no attribute {name!r}")
     value = getattr(import_module(f"fastgmm.{_HOMES[name]}"), name)
@@ -44,4 +58,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(__all__))
+    return sorted(set(globals()) | set(_HOMES))

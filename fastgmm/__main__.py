@@ -1,6 +1,7 @@
 """The command ``fastgmm``, also ``python -m fastgmm``.
 
-Its libraries are an optional extra, so they are looked for before they are imported.
+Its libraries are an optional extra, so they are looked for before they are imported; ``run``
+needs none of them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,12 @@ _LIBRARIES = ("click", "polars", "rich")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code: 0, or 2 for anything wrong."""
+    if arguments is None:
+        arguments = sys.argv[1:]
+    if arguments and arguments[0] == "run":
+        from fastgmm._run import run as run_program
+
+        return run_program(arguments[1:])
     missing = [name for name in _LIBRARIES if find_spec(name) is None]
     if missing:
         print(

@@ -67,6 +67,9 @@ def cli(context: click.Context) -> None:
     """Fit Gaussian mixtures to tables of numbers, fast.
 
     Data files are CSV, TSV, Parquet or .npy, told by the ending of their names.
+
+    There is also "fastgmm run", which runs a Python program with scikit-learn's GaussianMixture
+    replaced: see "fastgmm run --help".
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

@@ -138,6 +138,12 @@ class _Full:
         """Return old covariances where `mask` is set, new ones elsewhere."""
         return np.where(mask[:, None, None], old, new)
 
+    def dilute(self, covariances, means, kept):
+        """Return covariances about ``kept * means`` whose sums count for a share `kept`."""
+        pull = (1.0 - kept)[:, None] * means
+        outer = pull[:, :, None] * pull[:, None, :]
+        return kept[:, None, None] * (_symmetric(covariances) + outer)
+
     def from_variances(self, variances):
         """Return axis-aligned covariances from variances (n_components, n_features)."""
         return variances[:, :, None] * np.eye(variances.shape[1])
@@ -224,6 +230,9 @@ class _Tied(_Full):
     def select(self, mask, old, new):
         return old if mask.all() else new
 
+    def dilute(self, covariances, means, kept):
+        return covariances  # of which components without rows have no part
+
     def from_variances(self, variances):
         return np.diag(variances.mean(axis=0))
 
@@ -305,6 +314,10 @@ class _Diag(_Full):
     def select(self, mask, old, new):
         return np.where(mask[:, None], old, new)
 
+    def dilute(self, covariances, means, kept):
+        kept = kept[:, None]
+        return kept * (covariances + (1.0 - kept) * means * means)
+
     def from_variances(self, variances):
         return variances.copy()
 
@@ -378,6 +391,9 @@ class _Spherical(_Diag):
 
     def select(self, mask, old, new):
         return np.where(mask, old, new)
+
+    def dilute(self, covariances, means, kept):
+        return super().dilute(covariances[:, None], means, kept).mean(axis=1)
 
     def from_variances(self, variances):
         return variances.mean(axis=1)

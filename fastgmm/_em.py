@@ -1,7 +1,7 @@
 """The only EM loop: iterations, convergence, collapsed components and restarts."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -22,6 +22,17 @@ class Settings(NamedTuple):
     callback: Callable[[int, float], object] | None
 
 
+class Policy(Protocol):
+    """What to do about collapsed components: see `CollapsePolicy`."""
+
+    @property
+    def floor_raised(self) -> np.ndarray | bool: ...
+
+    def on_few_points(self, parameters: Parameters) -> np.ndarray: ...
+
+    def repair(self, parameters: Parameters, iterated: bool = True) -> tuple[Parameters, bool]: ...
+
+
 class Run(NamedTuple):
     """The outcome of one start."""
 
@@ -36,17 +47,24 @@ class Run(NamedTuple):
         return self.log_likelihoods[-1] if self.log_likelihoods else -np.inf
 
 
-def run_em(source: Pass, parameters: Parameters, settings: Settings, policy: CollapsePolicy) -> Run:
+def run_em(
+    source: Pass,
+    parameters: Parameters,
+    settings: Settings,
+    policy: Policy,
+    previous: float = -np.inf,
+) -> Run:
     """Iterate from `parameters` until the mean log-likelihood settles; return a `Run`.
 
     `source` gives statistics: ``source.expectation(parameters)``. As in scikit-learn the
     log-likelihood of an iteration is that of the parameters before its M-step, and two
-    consecutive ones closer than ``tol`` mean convergence.
+    consecutive ones closer than ``tol`` mean convergence. `previous` is the last one of a run
+    that this one continues.
     """
     covariance_type, reg_covar = source.covariance_type, settings.reg_covar
     total_weight = source.total_weight
     parameters, _ = policy.repair(parameters, iterated=False)
-    trace, converged, stop, previous = [], False, False, -np.inf
+    trace, converged, stop = [], False, False
     for iteration in range(1, settings.max_iter + 1):
         statistics = source.expectation(parameters)
         parameters = m_step(covariance_type, parameters, statistics, reg_covar, source.n_threads)

@@ -70,9 +70,7 @@ def _kmeans(start, random_state):
 
 
 def _kmeans_plusplus(start, random_state):
-    return _from_rows(
-        start, seed_rows(start.data, start.n_components, random_state, start.n_threads)
-    )
+    return seed_rows(start.data, start.n_components, random_state, start.n_threads)
 
 
 def _random(start, random_state):
@@ -95,17 +93,14 @@ def _random(start, random_state):
 def _random_from_data(start, random_state):
     X, sample_weight = start.data
     share = sample_weight / sample_weight.sum() if sample_weight.size else None
-    return _from_rows(
-        start, random_state.choice(len(X), size=start.n_components, replace=False, p=share)
-    )
+    return random_state.choice(len(X), size=start.n_components, replace=False, p=share)
 
 
-INIT_PARAMS = {
-    "kmeans": _kmeans,
-    "k-means++": _kmeans_plusplus,
-    "random": _random,
-    "random_from_data": _random_from_data,
-}
+# Starts on single rows, each a function of a `Start` and a generator that returns their places,
+# and starts from a share of all rows, which return `Parameters`.
+ROW_STARTS = {"k-means++": _kmeans_plusplus, "random_from_data": _random_from_data}
+SHARE_STARTS = {"kmeans": _kmeans, "random": _random}
+INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
 
 
 def starting_parameters(
@@ -119,9 +114,11 @@ def starting_parameters(
     known = {name: value for name, value in given._asdict().items() if value is not None}
     if len(known) == len(given):
         return Parameters(**known)
-    if given.means is None:
-        parameters = INIT_PARAMS[init_params](start, random_state)
-    else:
+    if given.means is not None:
         labels = assign_to(start.data, given.means, start.n_threads)
         parameters = _from_labels(start, labels, given.means)
+    elif init_params in ROW_STARTS:
+        parameters = _from_rows(start, ROW_STARTS[init_params](start, random_state))
+    else:
+        parameters = SHARE_STARTS[init_params](start, random_state)
     return parameters._replace(**known)

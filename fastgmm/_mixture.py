@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +12,9 @@ from fastgmm import _validation
 from fastgmm._covariance import COVARIANCE_TYPES, Parameters
 from fastgmm._model_file import read_model, write_model
 from fastgmm._passes import infer, make_operands
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 _BLOCK = 2**16  # rows whose responsibilities are held at a time where only a sum is wanted
 
@@ -134,6 +137,53 @@ class Mixture:
         return cls._build(
             covariance_type, Parameters(weights, means, covariances, factors, log_det)
         )
+
+    @classmethod
+    def from_sklearn(cls, model: "GaussianMixture") -> Self:
+        """Return the mixture that a fitted estimator of scikit-learn holds.
+
+        Parameters
+        ----------
+        model : sklearn.mixture.GaussianMixture
+            Fitted; also `fastgmm.sklearn.GaussianMixture`.
+
+        Returns
+        -------
+        Mixture
+            With the estimator's parameters and its `lower_bounds_`, which scikit-learn keeps since
+            1.7.
+
+        Raises
+        ------
+        TypeError
+            If `model` is no Gaussian mixture of scikit-learn.
+        sklearn.exceptions.NotFittedError
+            If it was not fitted.
+        ValueError
+            If its attributes are no mixture, because they were changed by hand.
+        """
+        from fastgmm.sklearn import parameters_of
+
+        parameters = parameters_of(model)
+        return cls._build(
+            model.covariance_type,
+            parameters,
+            model.converged_,
+            getattr(model, "lower_bounds_", ()),
+        )
+
+    def to_sklearn(self) -> "GaussianMixture":
+        """Return an estimator of scikit-learn that holds this mixture.
+
+        Returns
+        -------
+        sklearn.mixture.GaussianMixture
+            Fitted, of scikit-learn's own class; `fastgmm.sklearn.from_sklearn` makes it the
+            accelerated one.
+        """
+        from fastgmm.sklearn import estimator_of
+
+        return estimator_of(self)
 
     @property
     def n_components(self) -> int:

@@ -52,6 +52,12 @@ def float_array(values: ArrayLike | None, name: str) -> np.ndarray:
     return np.require(array, dtype, ["C", "A"])
 
 
+def for_kernels(X: np.ndarray) -> np.ndarray:
+    """Return an array of float64 or float32 as kernels take it, without copying where it can."""
+    X = np.require(X, requirements=["C", "A"])
+    return X if X.flags.writeable else np.asarray(_Writable(X))
+
+
 def _refuse_non_finite(X: np.ndarray) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(X.sum()):
@@ -86,7 +92,7 @@ def check_points(X: ArrayLike, n_features: int | None = None) -> np.ndarray:
             "was fitted on."
         )
     _refuse_non_finite(X)
-    return X if X.flags.writeable else np.asarray(_Writable(X))
+    return for_kernels(X)
 
 
 def check_sample_weight(sample_weight: ArrayLike | None, n_samples: int) -> np.ndarray:

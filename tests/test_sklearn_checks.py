@@ -1,0 +1,22 @@
+"""scikit-learn's checks of any estimator, none of which our class is excused from."""
+
+import pytest
+
+pytest.importorskip("sklearn")
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fastgmm.sklearn import GaussianMixture
+
+ESTIMATORS = [
+    GaussianMixture(),
+    GaussianMixture(covariance_type="tied", init_params="random", n_threads=1),
+    GaussianMixture(covariance_type="diag", on_collapse="regularize"),
+    GaussianMixture(covariance_type="spherical", init_params="k-means++", warm_start=True),
+]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+@parametrize_with_checks(ESTIMATORS)
+def test_estimator(estimator, check):
+    check(estimator)

@@ -1,0 +1,125 @@
+"""`patch_sklearn` reaches every module and gives back exactly what was there."""
+
+import copy
+import pickle
+import sys
+import threading
+import types
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+import sklearn.mixture
+
+import fastgmm
+from fastgmm.sklearn import GaussianMixture
+
+Theirs = sklearn.mixture.GaussianMixture
+
+
+@pytest.fixture
+def third_package(monkeypatch):
+    """A package that imported scikit-learn's class before anything was patched."""
+    module = types.ModuleType("third_package")
+    exec("from sklearn.mixture import GaussianMixture, GaussianMixture as GMM", vars(module))
+    monkeypatch.setitem(sys.modules, "third_package", module)
+    yield module
+    fastgmm.unpatch_sklearn()
+
+
+def test_before_after_and_from_a_third_package(third_package):
+    fastgmm.patch_sklearn()
+    assert fastgmm.sklearn_is_patched()
+    assert sklearn.mixture.GaussianMixture is GaussianMixture
+    assert sklearn.mixture._gaussian_mixture.GaussianMixture is GaussianMixture
+    assert third_package.GaussianMixture is third_package.GMM is GaussianMixture
+    assert Theirs is GaussianMixture  # this very module had imported it, too
+    names = {}
+    exec("from third_package import GMM\nfrom sklearn.mixture import GaussianMixture", names)
+    assert names["GMM"] is names["GaussianMixture"] is GaussianMixture
+    fastgmm.unpatch_sklearn()
+    assert not fastgmm.sklearn_is_patched()
+    theirs = GaussianMixture.__base__
+    assert sklearn.mixture.GaussianMixture is third_package.GMM is Theirs is theirs
+    assert sklearn.mixture._gaussian_mixture.GaussianMixture is theirs
+
+
+def test_every_name_is_given_back(third_package):
+    def everything():
+        # Modules that make their names on demand make more of them when asked.
+        modules = [m for n, m in list(sys.modules.items()) if not n.startswith("fastgmm")]
+        return {id(m): dict(vars(m)) for m in modules if hasattr(m, "__dict__")}
+
+    before = everything()
+    fastgmm.patch_sklearn()
+    fastgmm.patch_sklearn()
+    fastgmm.unpatch_sklearn()
+    after = everything()
+    for module, names in before.items():
+        assert all(after[module][name] is value for name, value in names.items())
+    fastgmm.unpatch_sklearn()
+
+
+def test_blocks_nest(third_package):
+    with fastgmm.patch_sklearn():
+        with fastgmm.patch_sklearn():
+            assert third_package.GMM is GaussianMixture
+        assert third_package.GMM is GaussianMixture
+    assert not fastgmm.sklearn_is_patched()
+    assert third_package.GMM is GaussianMixture.__base__
+    fastgmm.patch_sklearn()
+    with fastgmm.patch_sklearn():
+        pass
+    assert fastgmm.sklearn_is_patched()
+    with fastgmm.patch_sklearn():
+        fastgmm.unpatch_sklearn()
+        assert not fastgmm.sklearn_is_patched()
+    assert not fastgmm.sklearn_is_patched()
+
+
+def test_what_the_program_put_in_place_stays(third_package):
+    fastgmm.patch_sklearn()
+    third_package.GMM = dict
+    del third_package.GaussianMixture
+    fastgmm.unpatch_sklearn()
+    assert third_package.GMM is dict
+    assert not hasattr(third_package, "GaussianMixture")
+
+
+def test_threads_may_patch_at_once(third_package):
+    failures = []
+
+    def work():
+        try:
+            for _ in range(20):
+                with fastgmm.patch_sklearn():
+                    assert third_package.GMM is GaussianMixture
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert third_package.GMM is GaussianMixture.__base__
+
+
+def test_models_from_before_can_still_be_pickled_and_read(third_package):
+    X = np.random.RandomState(0).randn(50, 2)
+    model = third_package.GMM(2, random_state=0).fit(X)
+    plain = pickle.dumps(model)
+    with fastgmm.patch_sklearn():
+        for copied in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+            assert type(copied) is type(model)
+            np.testing.assert_array_equal(copied.predict(X), model.predict(X))
+        read = pickle.loads(plain)  # a pickle of scikit-learn's, read by a patched program
+        assert type(read) is GaussianMixture
+        assert read.get_params() == GaussianMixture(2, random_state=0).get_params()
+        np.testing.assert_allclose(read.score_samples(X), model.score_samples(X), rtol=1e-12)
+        written = pickle.dumps(read)
+    assert type(pickle.loads(written)) is GaussianMixture
+    assert type(pickle.loads(pickle.dumps(model))) is GaussianMixture.__base__
