@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from fastgmm._fit import fit
     from fastgmm._mixture import Mixture, load
     from fastgmm._precompile import precompile
+    from fastgmm._select import select
+    from fastgmm._selection import Selection
 
 __version__ = "0.1.0"
 
@@ -21,6 +23,8 @@ _HOMES = {
     "load": "_mixture",
     "Mixture": "_mixture",
     "precompile": "_precompile",
+    "select": "_select",
+    "Selection": "_selection",
 }
 
 __all__ = [
@@ -28,10 +32,12 @@ __all__ = [
     "ConvergenceWarning",
     "Mixture",
     "ModelFileError",
+    "Selection",
     "__version__",
     "fit",
     "load",
     "precompile",
+    "select",
 ]
 
 

@@ -45,7 +45,8 @@ class Start(NamedTuple):
         return m_step(self.covariance_type, before, statistics, self.reg_covar)
 
 
-def _from_labels(start, labels, means):
+def from_labels(start, labels, means):
+    """Return the M-step from hard memberships, whose clusters are near `means`."""
     return start.estimate(means, start.source().given(means, labels=labels))
 
 
@@ -66,7 +67,7 @@ def _from_rows(start, rows):
 
 def _kmeans(start, random_state):
     labels, centers = kmeans(start.data, start.n_components, random_state, start.n_threads)
-    return _from_labels(start, labels, centers)
+    return from_labels(start, labels, centers)
 
 
 def _kmeans_plusplus(start, random_state):
@@ -123,5 +124,5 @@ def starting_parameters(
         parameters = INIT_PARAMS[init_params](start, random_state)
     else:
         labels = assign_to(start.data, given.means, start.n_threads)
-        parameters = _from_labels(start, labels, given.means)
+        parameters = from_labels(start, labels, given.means)
     return parameters._replace(**known)
