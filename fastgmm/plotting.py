@@ -205,8 +205,9 @@ class _Drawing:
         x = x[(x >= low) & (x <= high)]
         density = np.exp(marginal.score_samples(x))
         if self.points is not None:
-            ax.hist(self.points[:, j], "fd" if len(self.points) > 20 else 10, density=True,
-                    color="0.86", edgecolor="0.72", linewidth=0.5)  # fmt: skip
+            n_bins = min(60, max(10, round(2.0 * len(self.points) ** 0.5)))
+            ax.hist(self.points[:, j], n_bins, density=True, color="0.86", edgecolor="0.72",
+                    linewidth=0.5)  # fmt: skip
         parts = density[:, None] * marginal.predict_proba(x)
         for k, part in enumerate(parts.T):
             style_of_line = {"color": self.colors[k], "linestyle": nth(LINE_STYLES, k)}
@@ -304,7 +305,8 @@ def plot_convergence(fits: Mixture | Traces | Iterable[ArrayLike], ax: Axes | No
     Returns
     -------
     matplotlib.axes.Axes
-        The Axes; the best start is drawn in colour, the others in grey.
+        The Axes; the best start is drawn in colour, the others in grey. The first two
+        iterations may lie below its frame.
 
     Raises
     ------
@@ -331,6 +333,10 @@ def plot_convergence(fits: Mixture | Traces | Iterable[ArrayLike], ax: Axes | No
     label = f"best of {len(starts)} starts" if len(starts) > 1 else f"ends at {trace[-1]:.6g}"
     ax.plot(np.arange(1, len(trace) + 1), trace, color=color, linewidth=1.8, label=label)
     ax.plot(len(trace), trace[-1], marker="o", markersize=7, color=color, markerfacecolor="white")
+    # A start on single rows climbs so far in its first steps that nothing else could be seen.
+    low = min(trace[min(2, len(trace) - 1)] for trace in starts)
+    if low < trace[-1]:
+        ax.set_ylim(low - 0.1 * (trace[-1] - low), trace[-1] + 0.1 * (trace[-1] - low))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     legend(ax, loc="lower right")
     return style(ax, "iteration", "log-likelihood per row (nats)")
