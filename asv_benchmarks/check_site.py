@@ -140,7 +140,9 @@ def main():
     index = arguments.html / "index.json"
     if not index.exists():
         raise SystemExit(f"{arguments.html} holds no site; build it with dashboard.py")
-    names = list(json.loads(index.read_text())["benchmarks"])
+    # A benchmark without results, such as one of what the commits did not have, has no graph.
+    graphs = {path.stem for path in (arguments.html / "graphs").rglob("*.json")}
+    names = [name for name in json.loads(index.read_text())["benchmarks"] if name in graphs]
     failed = []
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder) / "site"

@@ -22,21 +22,14 @@ extensions = [
 ]
 myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
 myst_heading_anchors = 3
-# Some pages of the navigation are written where there is something to say on them.
-suppress_warnings = ["toc.empty_glob"]
 exclude_patterns = ["_build"]
 autodoc_typehints = "none"  # the docstrings have the types in words
 default_role = "autolink"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
-html_theme = "pydata_sphinx_theme"
+html_theme = "furo"
 html_title = f"fastgmm {release}"
-html_theme_options = {
-    "show_prev_next": True,
-    "navigation_with_keys": False,
-    "secondary_sidebar_items": ["page-toc"],
-}
 html_static_path = []
 
 
