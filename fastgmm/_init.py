@@ -39,7 +39,9 @@ class Start(NamedTuple):
 
     def estimate(self, means: np.ndarray, statistics: Statistics) -> Parameters:
         """Return the M-step from `statistics` about `means`; starved ones get the whole's."""
-        variance = mean_and_variance(self.data, self.n_threads)[1] + self.reg_covar
+        variance = np.ones(means.shape[1])  # of no component that any row belongs to
+        if not (statistics.nk > 0).all():
+            variance = mean_and_variance(self.data, self.n_threads)[1] + self.reg_covar
         spread = self.covariance_type.from_variances(np.tile(variance, (len(means), 1)))
         before = Parameters(np.empty(0), means, spread, np.empty(0), np.empty(0))
         return m_step(self.covariance_type, before, statistics, self.reg_covar)

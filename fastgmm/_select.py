@@ -36,7 +36,7 @@ from fastgmm._selection import CRITERIA, Candidate, Selection
 from fastgmm._spurious import Yardstick, make_yardstick, spurious_components
 from fastgmm._tile_kernels import Data
 
-_BLOCK = 2**16  # rows whose responsibilities are held at a time
+_BLOCK = 2**14  # rows whose responsibilities are held at a time: in cache, and enough to share
 _CHUNKS_PER_THREAD = 4
 _WORK_PER_THREAD = 20_000_000  # operations of an iteration that keep a thread busy
 _LITTLE_WORK = 1_000_000  # below it fits side by side wait for the interpreter's lock
@@ -61,18 +61,22 @@ class _Sums(NamedTuple):
 
 def _sum_up(mixture: Mixture, data: Data, distinct: np.ndarray, n_threads: int) -> _Sums:
     """Return log-likelihood, entropy of the responsibilities and distinct points."""
+    X, shares = data
+    log_prob = np.empty(min(_BLOCK, len(X)), X.dtype)
+    resp = np.empty((len(log_prob), mixture.n_components), X.dtype)
+    terms = np.empty(resp.shape)
     log_likelihood = entropy = 0.0
     points = np.zeros(mixture.n_components)
-    for begin in range(0, len(data.X), _BLOCK):
-        rows = slice(begin, begin + _BLOCK)
-        X = data.X[rows]
-        log_prob = np.empty(len(X), X.dtype)
-        resp = np.empty((len(X), mixture.n_components), X.dtype)
-        mixture._infer(X, n_threads, log_prob=log_prob, proba=resp)
-        weight = data.sample_weight[rows] if data.sample_weight.size else np.ones(len(X))
-        log_likelihood += float(weight @ log_prob)
-        entropy += float(weight @ entr(resp.astype(np.float64, copy=False)).sum(axis=1))
-        points += distinct[rows] @ resp
+    for begin in range(0, len(X), _BLOCK):
+        rows = slice(begin, min(begin + _BLOCK, len(X)))
+        n_rows = rows.stop - begin
+        mixture._infer(X[rows], n_threads, log_prob=log_prob[:n_rows], proba=resp[:n_rows])
+        entr(resp[:n_rows], out=terms[:n_rows])
+        weight = shares[rows] if shares.size else np.ones(n_rows)
+        # Not by BLAS, whose threads would spin beside those of the kernels.
+        log_likelihood += float(np.einsum("i,i", weight, log_prob[:n_rows]))
+        entropy += float(np.einsum("i,ik", weight, terms[:n_rows]).sum())
+        points += np.einsum("i,ik", distinct[rows].astype(float), resp[:n_rows])
     return _Sums(log_likelihood, entropy, points)
 
 
