@@ -215,6 +215,8 @@ def test_a_long_fit_is_noted(faithful):
 def interrupt_at(monkeypatch):
     """Make clustering into some number of components press Ctrl-C and wait until it is heard."""
     cluster = _select._Grid.cluster
+    # A shell starts what runs in the background with interrupts ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def arrange(n_components):
         def interrupting(grid, count):
@@ -225,7 +227,8 @@ def interrupt_at(monkeypatch):
 
         monkeypatch.setattr(_select._Grid, "cluster", interrupting)
 
-    return arrange
+    yield arrange
+    signal.signal(signal.SIGINT, before)
 
 
 def test_an_interrupt_keeps_what_is_done(faithful, interrupt_at):
