@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fastgmm._mixture import Mixture, load
     from fastgmm._patch import patch_sklearn, sklearn_is_patched, unpatch_sklearn
     from fastgmm._precompile import precompile
+    from fastgmm._select import select
+    from fastgmm._selection import Selection
     from fastgmm.sklearn import GaussianMixture as GaussianMixture
 
 __version__ = "0.1.0"
@@ -27,6 +29,8 @@ _HOMES = {
     "Mixture": "_mixture",
     "patch_sklearn": "_patch",
     "precompile": "_precompile",
+    "select": "_select",
+    "Selection": "_selection",
     "sklearn_is_patched": "_patch",
     "unpatch_sklearn": "_patch",
 }
@@ -37,11 +41,13 @@ __all__ = [
     "ConvergenceWarning",
     "Mixture",
     "ModelFileError",
+    "Selection",
     "__version__",
     "fit",
     "load",
     "patch_sklearn",
     "precompile",
+    "select",
     "sklearn_is_patched",
     "unpatch_sklearn",
 ]

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
 
-_LIBRARIES = ("click", "polars", "rich")
+_LIBRARIES = ("click", "polars", "rich", "tqdm")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,6 @@
-"""The command line: fit a table, predict its rows, compile the kernels ahead.
+"""The command line: fit a table, choose a model, predict rows, compile the kernels ahead.
 
-Parsing is click's, tables and progress are rich's, files are `_files`. Only click is
+Parsing is click's, tables are rich's, progress is tqdm's, files are `_files`. Only click is
 imported at the top, so that ``--help`` answers at once.
 
 Whatever goes wrong is one sentence on the standard error and exit code 2, with nothing
@@ -10,6 +10,7 @@ written: results go to temporary files that take their names once all is done.
 from __future__ import annotations
 
 import io
+import math
 import sys
 import time
 import warnings
@@ -23,19 +24,22 @@ import click
 import fastgmm
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from numpy.typing import NDArray
+    from rich.console import Console
     from rich.table import Table as RichTable
 
-    from fastgmm import Mixture
+    from fastgmm import Mixture, Selection
     from fastgmm._files import Table
-
-    Report = Callable[[int, float], bool | None]
+    from fastgmm._selection import Candidate
 
 _Command = TypeVar("_Command", bound=Callable[..., None])
 
 _FILE = click.Path(path_type=Path)
 _NOT_NEGATIVE = click.FloatRange(min=0)
 _POSITIVE = click.IntRange(min=1)
+_COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
+_PICTURES = (".png", ".pdf", ".svg")
 
 
 class _Failure(click.ClickException):
@@ -95,6 +99,40 @@ def _data_options(command: _Command) -> _Command:
     return command
 
 
+_PLOT = click.option(
+    "--plot", type=_FILE, metavar="FILE", help="Draw the result: a .png, .pdf or .svg file."
+)
+_SEED = click.option(
+    "--seed",
+    "random_state",
+    metavar="N",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="The same seed gives the same result.",
+)
+_REG_COVAR = click.option(
+    "--reg-covar",
+    type=_NOT_NEGATIVE,
+    metavar="NUMBER",
+    default=1e-6,
+    show_default=True,
+    help="Add this to every variance.",
+)
+_THREADS = click.option(
+    "--threads",
+    "n_threads",
+    type=_POSITIVE,
+    metavar="N",
+    help="Use this many threads. [default: all]",
+)
+_PROGRESS = click.option(
+    "--progress/--no-progress",
+    default=None,
+    help="Show start, iteration, log-likelihood and the time left. [default: on a terminal]",
+)
+
+
 @cli.command(short_help="Fit a mixture to a table and print its components.")
 @_data_options
 @click.option(
@@ -108,7 +146,7 @@ def _data_options(command: _Command) -> _Command:
 @click.option(
     "--covariance",
     "covariance_type",
-    type=click.Choice(["full", "tied", "diag", "spherical"]),
+    type=click.Choice(_COVARIANCE_TYPES),
     default="full",
     show_default=True,
     help="The shape of the components: any ellipsoid each (full), one ellipsoid for all"
@@ -153,14 +191,7 @@ def _data_options(command: _Command) -> _Command:
     show_default=True,
     help="How to find a start.",
 )
-@click.option(
-    "--reg-covar",
-    type=_NOT_NEGATIVE,
-    metavar="NUMBER",
-    default=1e-6,
-    show_default=True,
-    help="Add this to every variance.",
-)
+@_REG_COVAR
 @click.option(
     "--on-collapse",
     type=click.Choice(["regularize", "reset", "raise"]),
@@ -169,46 +200,162 @@ def _data_options(command: _Command) -> _Command:
     help="What to do with a component that falls onto a single point: let --reg-covar hold"
     " it up, start it again elsewhere, or stop with an error.",
 )
-@click.option(
-    "--seed",
-    "random_state",
-    metavar="N",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    help="The same seed gives the same result.",
-)
-@click.option(
-    "--threads",
-    "n_threads",
-    type=_POSITIVE,
-    metavar="N",
-    help="Use this many threads. [default: all]",
-)
+@_SEED
+@_THREADS
+@_PLOT
+@_PROGRESS
 def fit(
     data: Path,
     columns: str | None,
     header: bool | None,
     out: Path | None,
     labels: Path | None,
+    plot: Path | None,
+    progress: bool | None,
     **settings: Any,
 ) -> None:
     """Fit a Gaussian mixture to the rows of DATA and print its components."""
     from fastgmm._files import read_table, replacing, write_csv
 
-    _check_outputs(data, {"--out": (out, ".npz"), "--labels": (labels, ".csv")})
+    _check_outputs(
+        data, {"--out": (out, ".npz"), "--labels": (labels, ".csv"), "--plot": (plot, *_PICTURES)}
+    )
     table = read_table(data, columns, header)
     with ExitStack() as outputs:
         model_file = outputs.enter_context(replacing(out)) if out else None
         labels_file = outputs.enter_context(replacing(labels)) if labels else None
-        mixture = _fit(table, settings)
+        plot_file = outputs.enter_context(replacing(plot)) if plot else None
+        mixture = _fit(table, settings, _wanted(progress))
         if model_file:
             mixture.save(model_file)
         if labels_file:
             write_csv(labels_file, {"label": mixture.predict(table.values)})
+        if plot_file:
+            _draw(plot_file, lambda: mixture.plot(table.values, names=table.columns))
         _print_fit(mixture, table)
-    for path in filter(None, (out, labels)):
-        click.echo(f"wrote {path}")
+    _tell_written(out, labels, plot)
+
+
+class _Range(click.ParamType):
+    """Numbers of components: "3", "1:9" with both ends, or "2,4,8"."""
+
+    name = "range"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> list[int]:
+        try:
+            first, *last = [int(part) for part in value.split(":", 1)] if ":" in value else [0]
+            counts = list(range(first, last[0] + 1)) if last else list(map(int, value.split(",")))
+        except ValueError:
+            counts = []
+        if not counts or min(counts) < 1:
+            self.fail(f"{value!r} must be like 3, 1:9 or 2,4,8, from 1 upwards", param, context)
+        return counts
+
+
+class _Types(click.ParamType):
+    """Covariance types, separated by commas."""
+
+    name = "types"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> list[str]:
+        names = [name.strip() for name in value.split(",")]
+        for name in names:
+            if name not in _COVARIANCE_TYPES:
+                self.fail(f"{name!r} is not one of {', '.join(_COVARIANCE_TYPES)}", param, context)
+        return names
+
+
+@cli.command(short_help="Choose the number and the shape of the components.")
+@_data_options
+@click.option(
+    "--components",
+    "n_components",
+    type=_Range(),
+    metavar="RANGE",
+    default="1:9",
+    show_default=True,
+    help="Numbers of components to try: 1:9 has both ends, 2,4,8 just these.",
+)
+@click.option(
+    "--covariance",
+    "covariance_type",
+    type=_Types(),
+    metavar="TYPES",
+    default=",".join(_COVARIANCE_TYPES),
+    show_default=True,
+    help="Shapes to try, separated by commas.",
+)
+@click.option(
+    "--criterion",
+    type=click.Choice(["bic", "aic", "icl", "held_out"]),
+    default="bic",
+    show_default=True,
+    help="Choose the lowest bic, aic or icl, or the greatest log-likelihood of held-out rows.",
+)
+@click.option(
+    "--folds",
+    "n_folds",
+    type=click.IntRange(min=2),
+    metavar="N",
+    default=5,
+    show_default=True,
+    help="Deal the rows into this many parts for held_out.",
+)
+@click.option(
+    "--n-init",
+    metavar="N",
+    type=_POSITIVE,
+    default=1,
+    show_default=True,
+    help="Fit from this many starts each and keep the best.",
+)
+@_REG_COVAR
+@_SEED
+@_THREADS
+@click.option("--out", type=_FILE, metavar="FILE", help="Save the best model to this .npz file.")
+@click.option("--table", type=_FILE, metavar="FILE", help="Write the table to this .csv file.")
+@_PLOT
+@_PROGRESS
+def select(
+    data: Path,
+    columns: str | None,
+    header: bool | None,
+    out: Path | None,
+    table: Path | None,
+    plot: Path | None,
+    progress: bool | None,
+    **settings: Any,
+) -> None:
+    """Fit mixtures of many sizes and shapes to the rows of DATA and print which is best."""
+    from fastgmm._files import read_table, replacing, write_csv
+
+    _check_outputs(
+        data, {"--out": (out, ".npz"), "--table": (table, ".csv"), "--plot": (plot, *_PICTURES)}
+    )
+    rows = read_table(data, columns, header).values
+    with ExitStack() as outputs:
+        model_file = outputs.enter_context(replacing(out)) if out else None
+        table_file = outputs.enter_context(replacing(table)) if table else None
+        plot_file = outputs.enter_context(replacing(plot)) if plot else None
+        with _refusals_told(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # an interrupt is told below
+            selection = fastgmm.select(rows, progress=_wanted(progress), **settings)
+        _print_selection(selection)
+        if selection.winner is None:
+            raise _Failure("no candidate is fit to win; try fewer components or another shape")
+        if model_file:
+            selection.best.save(model_file)
+        if table_file:
+            write_csv(table_file, selection.to_dict())
+        if plot_file:
+            _draw(plot_file, selection.plot)
+    _tell_written(out, table, plot)
+    if selection.interrupted:
+        raise click.exceptions.Abort
 
 
 @cli.command()
@@ -253,16 +400,37 @@ def warmup() -> None:
     click.echo(f"kernels compiled and cached in {time.perf_counter() - start:.1f} s")
 
 
-def _fit(table: Table, settings: dict[str, Any]) -> Mixture:
-    with warnings.catch_warnings(record=True) as caught, _spinner("starting") as report:
+def _wanted(progress: bool | None) -> bool:
+    return sys.stderr.isatty() if progress is None else progress
+
+
+def _fit(table: Table, settings: dict[str, Any], progress: bool) -> Mixture:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with _refusals_told():
-            mixture = fastgmm.fit(table.values, callback=report, **settings)
+            mixture = fastgmm.fit(table.values, progress=progress, **settings)
     for warning in caught:
         # That a fit did not converge is said with its result.
         if not issubclass(warning.category, fastgmm.ConvergenceWarning):
             click.echo(f"Warning: {_one_line(str(warning.message))}", err=True)
     return mixture
+
+
+def _draw(path: Path, draw: Callable[[], Axes]) -> None:
+    """Write the figure that `draw` makes, without a window."""
+    try:
+        import matplotlib
+    except ImportError:
+        raise _Failure('--plot needs matplotlib; pip install "fastgmm[plot]"') from None
+    matplotlib.use("agg")
+    figure = draw().get_figure(root=True)
+    assert figure is not None
+    figure.savefig(path, dpi=150)
+
+
+def _tell_written(*paths: Path | None) -> None:
+    for path in filter(None, paths):
+        click.echo(f"wrote {path}")
 
 
 def _predictions(mixture: Mixture, table: Table, proba: bool) -> dict[str, NDArray[Any]]:
@@ -273,14 +441,14 @@ def _predictions(mixture: Mixture, table: Table, proba: bool) -> dict[str, NDArr
     return columns
 
 
-def _check_outputs(data: Path, outputs: dict[str, tuple[Path | None, str]]) -> None:
+def _check_outputs(data: Path, outputs: dict[str, tuple[Path | None, *tuple[str, ...]]]) -> None:
     """Refuse names of outputs that are bound to be a slip."""
     taken = {data.resolve(): "DATA"}
-    for option, (path, suffix) in outputs.items():
+    for option, (path, *suffixes) in outputs.items():
         if path is None:
             continue
-        if path.suffix.lower() != suffix:
-            raise _Failure(f"{option} {path}: the name must end in {suffix}")
+        if path.suffix.lower() not in suffixes:
+            raise _Failure(f"{option} {path}: the name must end in {' or '.join(suffixes)}")
         other = taken.setdefault(path.resolve(), option)
         if other != option:
             raise _Failure(f"{option} {path} is the same file as {other}")
@@ -296,30 +464,70 @@ def _check_columns(mixture: Mixture, table: Table, data: Path) -> None:
 
 
 @contextmanager
-def _spinner(message: str) -> Iterator[Report | None]:
-    """Show on a terminal that work goes on; yield a callback for `fastgmm.fit`, or None."""
+def _spinner(message: str) -> Iterator[None]:
+    """Show on a terminal that work goes on."""
     if not sys.stderr.isatty():
-        yield None
+        yield
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    columns = SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(message, total=None)
+    with Console(stderr=True).status(message):
+        yield
 
-        def report(iteration: int, log_likelihood: float) -> None:
-            text = f"iteration {iteration}, log-likelihood {log_likelihood:.6f} per row"
-            progress.update(task, description=text)
 
-        yield report
+def _console() -> Console:
+    """Return a console that takes text as it is: names of columns are not markup."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+def _print_selection(selection: Selection) -> None:
+    """Print the table, the winner marked, and what is wrong with the others below it."""
+    from rich import box
+    from rich.table import Table
+
+    columns = {"log-lik.": "log_likelihood", "BIC": "bic", "AIC": "aic", "ICL": "icl"}
+    if selection.criterion == "held_out":
+        columns |= {"held out": "held_out"}
+        del columns["ICL"]
+    headers = ("model", *columns, "params", "s", "")
+    grid = Table(*headers, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in grid.columns:
+        column.no_wrap = True
+        column.justify = "right" if column.header in headers[1:-1] else "left"
+    for candidate in selection:
+        values = [getattr(candidate, name) for name in columns.values()]
+        cells = [_figure(value) for value in (*values, candidate.seconds)]
+        cells.insert(len(columns), str(candidate.n_parameters))
+        style = "bold" if candidate is selection.winner else None
+        grid.add_row(candidate.name, *cells, _mark(selection, candidate), style=style)
+    console = _console()
+    console.print(grid)
+    for candidate in selection:
+        if candidate.spurious or candidate.failure:
+            console.print(f"{candidate.name}: {candidate.note}", soft_wrap=True)
+    better = "greater" if selection.criterion == "held_out" else "lower"
+    if selection.winner:
+        found = f"best by {selection.criterion} ({better} is better): {selection.winner.name}"
+        console.print(found)
+
+
+def _figure(value: float) -> str:
+    """Return a number as text, nothing for NaN."""
+    if math.isnan(value):
+        return ""
+    return f"{value:.4f}" if abs(value) < 100 else f"{value:.2f}"
+
+
+def _mark(selection: Selection, candidate: Candidate) -> str:
+    if candidate is selection.winner:
+        return "<- best"
+    return candidate.note.partition(":")[0]
 
 
 def _print_fit(mixture: Mixture, table: Table) -> None:
-    from rich.console import Console
-
-    # Names of columns are text, not markup.
-    console = Console(markup=False, highlight=False, emoji=False)
+    console = _console()
     n_rows, n_columns = table.values.shape
     score = mixture.score(table.values)
     console.print(

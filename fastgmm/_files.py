@@ -90,7 +90,7 @@ def read_table(path: Path, columns: str | None = None, header: bool | None = Non
     return table
 
 
-def write_csv(target: Path | IO[bytes], columns: Mapping[str, NDArray[Any]]) -> None:
+def write_csv(target: Path | IO[bytes], columns: Mapping[str, Any]) -> None:
     """Write equally long columns, named by their keys, as CSV."""
     frame = pl.DataFrame(dict(columns))
     if isinstance(target, Path):

@@ -12,6 +12,7 @@ from fastgmm._em import Settings, best_of
 from fastgmm._errors import ConvergenceWarning
 from fastgmm._init import INIT_PARAMS, Given, Start, starting_parameters
 from fastgmm._mixture import Mixture
+from fastgmm._progress import both, fit_progress
 from fastgmm._tile_kernels import Data
 
 _ON_COLLAPSE = ("regularize", "reset", "raise")
@@ -43,6 +44,34 @@ def _given(
     return given
 
 
+def check_settings(tol: float, reg_covar: float, max_iter: int, on_collapse: str) -> Settings:
+    """Return the settings of the EM loop, checked."""
+    return Settings(
+        tol=_validation.check_non_negative(tol, "tol"),
+        reg_covar=_validation.check_non_negative(reg_covar, "reg_covar"),
+        max_iter=_validation.check_integer(max_iter, "max_iter", 0),
+        on_collapse=_validation.check_option(on_collapse, "on_collapse", _ON_COLLAPSE),
+        callback=None,
+    )
+
+
+def check_data(X: ArrayLike, sample_weight: ArrayLike | None) -> Data:
+    """Return the points and their weights, checked."""
+    X = _validation.check_points(X)
+    return Data(X, _validation.check_sample_weight(sample_weight, len(X)))
+
+
+def check_rows(data: Data, n_components: int) -> None:
+    """Refuse more components than there are rows of positive weight."""
+    weighted = data.sample_weight.size > 0
+    rows = np.count_nonzero(data.sample_weight) if weighted else len(data.X)
+    if rows < n_components:
+        raise ValueError(
+            f"X has {rows} rows{' of positive weight' if weighted else ''} but "
+            f"n_components is {n_components}; pass more rows or ask for fewer components."
+        )
+
+
 def fit(
     X: ArrayLike,
     n_components: int = 1,
@@ -61,6 +90,7 @@ def fit(
     random_state: _validation.Seed = None,
     n_threads: int | None = None,
     callback: Callable[[int, float], object] | None = None,
+    progress: bool = False,
 ) -> Mixture:
     """Fit a Gaussian mixture by expectation maximisation.
 
@@ -108,6 +138,9 @@ def fit(
     callback : callable, optional
         Called as ``callback(iteration, log_likelihood)`` after each iteration, counted from 1
         in every start; returning True stops that start.
+    progress : bool, default=False
+        Show start, iteration, log-likelihood, rate and time left at most, on the standard
+        error; needs tqdm.
 
     Returns
     -------
@@ -118,6 +151,8 @@ def fit(
     ------
     TypeError, ValueError
         If an argument is not as described; the message names it and says what to do.
+    ImportError
+        If `progress` is asked for and tqdm is not installed.
     CollapseError
         If in every start a covariance became singular and `on_collapse` does not repair it.
 
@@ -143,40 +178,28 @@ def fit(
     n_components = _validation.check_integer(n_components, "n_components", 1)
     _validation.check_option(covariance_type, "covariance_type", COVARIANCE_TYPES)
     _validation.check_option(init_params, "init_params", INIT_PARAMS)
-    _validation.check_option(on_collapse, "on_collapse", _ON_COLLAPSE)
-    reg_covar = _validation.check_non_negative(reg_covar, "reg_covar")
     n_init = _validation.check_integer(n_init, "n_init", 1)
     if n_threads is not None:
         n_threads = _validation.check_integer(n_threads, "n_threads", 1)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable but is {callback!r}; pass a function.")
-    settings = Settings(
-        tol=_validation.check_non_negative(tol, "tol"),
-        reg_covar=reg_covar,
-        max_iter=_validation.check_integer(max_iter, "max_iter", 0),
-        on_collapse=on_collapse,
-        callback=callback,
-    )
+    settings = check_settings(tol, reg_covar, max_iter, on_collapse)
     random_state = _validation.check_random_state(random_state)
-    X = _validation.check_points(X)
-    sample_weight = _validation.check_sample_weight(sample_weight, len(X))
-    rows = np.count_nonzero(sample_weight) if sample_weight.size else len(X)
-    if rows < n_components:
-        raise ValueError(
-            f"X has {rows} rows{' of positive weight' if sample_weight.size else ''} but "
-            f"n_components is {n_components}; pass more rows or ask for fewer components."
-        )
+    data = check_data(X, sample_weight)
+    check_rows(data, n_components)
     kind = COVARIANCE_TYPES[covariance_type]
-    given = _given(kind, n_components, X.shape[1], weights_init, means_init, precisions_init)
-    start = Start(Data(X, sample_weight), kind, n_components, reg_covar, n_threads)
-    run = best_of(
-        n_init,
-        lambda: starting_parameters(start, init_params, given, random_state),
-        start.source(),
-        settings,
-        start.data,
-        random_state,
-    )
+    n_features = data.X.shape[1]
+    given = _given(kind, n_components, n_features, weights_init, means_init, precisions_init)
+    start = Start(data, kind, n_components, settings.reg_covar, n_threads)
+    with fit_progress(progress, n_init, settings.max_iter) as report:
+        run = best_of(
+            n_init,
+            lambda: starting_parameters(start, init_params, given, random_state),
+            start.source(),
+            settings._replace(callback=both(report, callback)),
+            data,
+            random_state,
+        )
     if not run.converged and settings.max_iter > 0 and not run.stopped:
         warnings.warn(
             f"EM did not converge in {max_iter} iterations; raise max_iter or tol, or try "

@@ -39,13 +39,16 @@ class Start(NamedTuple):
 
     def estimate(self, means: np.ndarray, statistics: Statistics) -> Parameters:
         """Return the M-step from `statistics` about `means`; starved ones get the whole's."""
-        variance = mean_and_variance(self.data, self.n_threads)[1] + self.reg_covar
+        variance = np.ones(means.shape[1])  # of no component that any row belongs to
+        if not (statistics.nk > 0).all():
+            variance = mean_and_variance(self.data, self.n_threads)[1] + self.reg_covar
         spread = self.covariance_type.from_variances(np.tile(variance, (len(means), 1)))
         before = Parameters(np.empty(0), means, spread, np.empty(0), np.empty(0))
         return m_step(self.covariance_type, before, statistics, self.reg_covar)
 
 
-def _from_labels(start, labels, means):
+def from_labels(start, labels, means):
+    """Return the M-step from hard memberships, whose clusters are near `means`."""
     return start.estimate(means, start.source().given(means, labels=labels))
 
 
@@ -66,7 +69,7 @@ def _from_rows(start, rows):
 
 def _kmeans(start, random_state):
     labels, centers = kmeans(start.data, start.n_components, random_state, start.n_threads)
-    return _from_labels(start, labels, centers)
+    return from_labels(start, labels, centers)
 
 
 def _kmeans_plusplus(start, random_state):
@@ -116,7 +119,7 @@ def starting_parameters(
         return Parameters(**known)
     if given.means is not None:
         labels = assign_to(start.data, given.means, start.n_threads)
-        parameters = _from_labels(start, labels, given.means)
+        parameters = from_labels(start, labels, given.means)
     elif init_params in ROW_STARTS:
         parameters = _from_rows(start, ROW_STARTS[init_params](start, random_state))
     else:

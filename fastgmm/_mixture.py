@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +14,7 @@ from fastgmm._model_file import read_model, write_model
 from fastgmm._passes import infer, make_operands
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from sklearn.mixture import GaussianMixture
 
 _BLOCK = 2**16  # rows whose responsibilities are held at a time where only a sum is wanted
@@ -23,6 +24,12 @@ def _read_only(array: ArrayLike) -> np.ndarray:
     view = np.array(array, np.float64)
     view.flags.writeable = False
     return view
+
+
+def n_parameters(covariance_type: str, n_components: int, n_features: int) -> int:
+    """Return the number of free parameters: weights, means and covariances."""
+    free = COVARIANCE_TYPES[covariance_type].n_parameters(n_components, n_features)
+    return n_components - 1 + n_components * n_features + free
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -208,8 +215,7 @@ class Mixture:
     @property
     def n_parameters(self) -> int:
         """Number of free parameters: weights, means and covariances."""
-        free = COVARIANCE_TYPES[self.covariance_type].n_parameters(*self.means.shape)
-        return self.n_components - 1 + self.means.size + free
+        return n_parameters(self.covariance_type, *self.means.shape)
 
     def _infer(self, X: np.ndarray, n_threads: int | None, **outputs: np.ndarray) -> None:
         operands = self._operands.get(X.dtype)
@@ -443,6 +449,27 @@ class Mixture:
             rows = slice(end - counts[k], end)
             X[rows] = X[rows] @ roots[k % len(roots)].T + self.means[k]
         return X, labels
+
+    def plot(self, X: ArrayLike | None = None, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """Draw the mixture, with points if they are given: `fastgmm.plotting.plot_mixture`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), optional
+            Points to draw.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default in a new figure.
+        **options
+            Further arguments of `fastgmm.plotting.plot_mixture`.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The Axes.
+        """
+        from fastgmm.plotting import plot_mixture
+
+        return plot_mixture(self, X, ax, **options)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the mixture to a file that `fastgmm.load` reads.

@@ -1,7 +1,9 @@
 """Every benchmark runs, on few rows and through asv's own classes; asv accepts the suite."""
 
 import importlib
+import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +58,32 @@ def test_asv_accepts_the_suite():
     command = [sys.executable, "-m", "asv", "check", "--environment", "existing"]
     result = subprocess.run(command, cwd=SUITE, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_snapshot_has_results_for_every_topic_of_the_site():
+    check_site = importlib.import_module("check_site")
+    files = sorted((SUITE / "snapshot").glob("*/*-*.json"))
+    assert len(files) >= 2  # a line needs two points
+    for path in files:
+        measured = json.loads(path.read_text())["results"]
+        for topic, pattern in check_site.TOPICS.items():
+            names = [name for name in measured if re.search(pattern, name)]
+            assert names, f"{path.name}: {topic}"
+
+
+def test_the_snapshot_is_unpacked_beside_other_results(tmp_path, monkeypatch):
+    dashboard = importlib.import_module("dashboard")
+    monkeypatch.setattr(dashboard, "RESULTS", tmp_path)
+    (tmp_path / "benchmarks.json").write_text("mine")
+    dashboard.unpack_snapshot()
+    assert (tmp_path / "benchmarks.json").read_text() == "mine"
+    kept = sorted(path.name for path in (SUITE / "snapshot" / "two-cores").iterdir())
+    assert sorted(path.name for path in (tmp_path / "two-cores").iterdir()) == kept
+
+
+def test_the_last_commits_are_found():
+    dashboard = importlib.import_module("dashboard")
+    if not (SUITE.parent / ".git").exists():
+        pytest.skip("not a clone")
+    (head,) = dashboard.commits(1, 0, "HEAD")
+    assert re.fullmatch(r"[0-9a-f]{40}", head)

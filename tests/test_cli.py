@@ -93,6 +93,7 @@ OPTIONS = {
     "--reg-covar": ("reg_covar", [1e-3]),
     "--seed": ("random_state", [7]),
     "--threads": ("n_threads", [1]),
+    "--progress": ("progress", [True]),
 }
 
 
@@ -109,7 +110,8 @@ def test_fit_passes_every_option_on(fgmm, monkeypatch, option, argument, value):
 
     original = fastgmm.fit
     monkeypatch.setattr(fastgmm, "fit", spy)
-    code, out, _ = fgmm("fit", OLD_FAITHFUL, "--components", 2, option, value)
+    given = (option,) if value is True else (option, value)
+    code, out, _ = fgmm("fit", OLD_FAITHFUL, "--components", 2, *given)
     assert code == 0
     assert len(rows(out)) == 2
     assert passed[0][argument] == value
@@ -162,14 +164,132 @@ def test_column_names_are_not_markup(fgmm):
     assert "[red]a[/red]" in fgmm("fit", "data.csv", "--components", 1)[1]
 
 
-def test_progress_shows_on_a_terminal_only(fgmm, monkeypatch):
-    monkeypatch.setenv("TERM", "xterm")
+def test_progress_shows_on_a_terminal_and_where_it_is_asked_for(fgmm, monkeypatch):
+    arguments = "fit", OLD_FAITHFUL, "--components", 2
+    assert fgmm(*arguments)[2] == ""
+    assert "log-likelihood -4.15" in fgmm(*arguments, "--progress")[2]
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    code, out, err = fgmm("fit", OLD_FAITHFUL, "--components", 2)
+    code, out, err = fgmm(*arguments)
     assert code == 0
+    assert "start 1 of 1" in err
     assert "log-likelihood -4.15" in err
     assert "\r" not in out
     assert "\x1b" not in out
+    assert fgmm(*arguments, "--no-progress")[2] == ""
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg"])
+def test_fit_draws(fgmm, suffix):
+    code, out, err = fgmm("fit", OLD_FAITHFUL, "--components", 2, "--plot", f"fit{suffix}")
+    assert (code, err) == (0, "")
+    assert out.endswith(f"wrote fit{suffix}\n")
+    start = {".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}[suffix]
+    picture = Path(f"fit{suffix}").read_bytes()
+    assert picture.startswith(start)
+    assert len(picture) > 5000
+
+
+def test_drawing_without_matplotlib_is_refused(refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    message = refused("fit", OLD_FAITHFUL, "--components", 2, "--plot", "fit.png")
+    assert 'pip install "fastgmm[plot]"' in message
+    assert files() == []
+
+
+# --- selecting
+
+
+def models(out):
+    """Cells of the table of models, one list for each row."""
+    return [line.split() for line in out.splitlines() if line.startswith((" full", " tied"))]
+
+
+def test_select_marks_the_winner(fgmm):
+    code, out, err = fgmm("select", OLD_FAITHFUL, "--components", "1:9", "--n-init", 5)
+    assert (code, err) == (0, "")
+    assert max(map(len, out.splitlines())) <= 80
+    (winner,) = (row for row in models(out) if row[-2:] == ["<-", "best"])
+    assert winner[:2] == ["tied", "3"]
+    assert float(winner[2]) == pytest.approx(-1126.32, abs=0.03)
+    assert float(winner[3]) == pytest.approx(2314.31, abs=0.05)
+    assert out.endswith("best by bic (lower is better): tied 3\n")
+    assert len(models(out)) == 18
+    (note,) = (line for line in out.splitlines() if line.startswith("diag 5: "))
+    assert re.fullmatch(r"diag 5: spurious: component \d covariance at the floor", note)
+
+
+def test_select_writes_what_it_found(fgmm):
+    outputs = ("--out", "best.npz", "--table", "all.csv", "--plot", "bic.png")
+    arguments = ("--components", "2,3", "--covariance", "tied, full", *outputs)
+    code, out, _ = fgmm("select", OLD_FAITHFUL, *arguments)
+    assert code == 0
+    assert out.endswith("wrote best.npz\nwrote all.csv\nwrote bic.png\n")
+    assert files() == ["all.csv", "best.npz", "bic.png"]
+    best = fastgmm.load("best.npz")
+    assert (best.covariance_type, best.n_components) == ("tied", 3)
+    frame = pl.read_csv("all.csv")
+    assert frame["covariance_type"].to_list() == ["tied", "tied", "full", "full"]
+    assert frame["n_components"].to_list() == [2, 3, 2, 3]
+    assert frame["best"].to_list() == [False, True, False, False]
+
+
+SELECT_OPTIONS = {
+    "--components": ("n_components", "2:3", [2, 3]),
+    "--covariance": ("covariance_type", "diag,full", ["diag", "full"]),
+    "--criterion": ("criterion", "held_out", "held_out"),
+    "--folds": ("n_folds", 3, 3),
+    "--n-init": ("n_init", 2, 2),
+    "--reg-covar": ("reg_covar", 1e-3, 1e-3),
+    "--seed": ("random_state", 7, 7),
+    "--threads": ("n_threads", 1, 1),
+}
+
+
+@pytest.mark.parametrize("option", SELECT_OPTIONS)
+def test_select_passes_every_option_on(fgmm, monkeypatch, option):
+    name, text, value = SELECT_OPTIONS[option]
+    passed = []
+
+    def spy(X, **arguments):
+        passed.append(arguments)
+        return original(X, **arguments)
+
+    original = fastgmm.select
+    monkeypatch.setattr(fastgmm, "select", spy)
+    options = {"--components": "1:2", "--covariance": "tied", option: text}
+    code, _, _ = fgmm("select", OLD_FAITHFUL, *(x for pair in options.items() for x in pair))
+    assert code == 0
+    assert passed[0][name] == value
+
+
+def test_select_shows_held_out_rows_and_failures(fgmm):
+    arguments = ("--components", "2,300", "--covariance", "full", "--criterion", "held_out")
+    code, out, _ = fgmm("select", OLD_FAITHFUL, *arguments)
+    assert code == 0
+    assert "held out" in out
+    assert "best by held_out (greater is better): full 2" in out
+    assert "full 300: failed: X has 272 rows but n_components is 300" in out
+
+
+def test_select_without_a_winner_says_so(fgmm):
+    Path("data.csv").write_text("a\n" + "0\n1\n" * 10)
+    arguments = ("--components", "2", "--covariance", "full", "--out", "best.npz")
+    code, out, err = fgmm("select", "data.csv", *arguments)
+    assert code == 2
+    assert "full 2: spurious" in out
+    assert err.startswith("Error: no candidate is fit to win")
+    assert files() == ["data.csv"]
+
+
+def test_an_interrupted_select_keeps_what_is_done(fgmm, monkeypatch):
+    X = np.loadtxt(OLD_FAITHFUL, delimiter=",", skiprows=1)
+    done = fastgmm.select(X, [2], "full", random_state=0)
+    partial = fastgmm.Selection(done.candidates, "bic", interrupted=True)
+    monkeypatch.setattr(fastgmm, "select", lambda *_, **__: partial)
+    code, out, err = fgmm("select", OLD_FAITHFUL, "--out", "best.npz")
+    assert (code, err) == (130, "Interrupted\n")
+    assert "best by bic (lower is better): full 2" in out
+    assert files() == ["best.npz"]
 
 
 def test_warmup_compiles(fgmm, monkeypatch):
@@ -455,6 +575,12 @@ def test_unfit_parquet_is_refused(refused):
         (["predict", "none.npz", OLD_FAITHFUL], "none.npz"),
         (["predict", OLD_FAITHFUL, OLD_FAITHFUL], "old_faithful.csv"),
         (["predict", "folder.csv", OLD_FAITHFUL], "folder.csv"),
+        (["select", OLD_FAITHFUL, "--components", "9:1"], "must be like 3, 1:9 or 2,4,8"),
+        (["select", OLD_FAITHFUL, "--components", "0:3"], "from 1 upwards"),
+        (["select", OLD_FAITHFUL, "--components", "two"], "must be like 3, 1:9 or 2,4,8"),
+        (["select", OLD_FAITHFUL, "--covariance", "full,round"], "'round' is not one of full"),
+        (["select", OLD_FAITHFUL, "--plot", "bic.jpg"], "must end in .png or .pdf or .svg"),
+        (["select", OLD_FAITHFUL, "--table", "t.npz"], "must end in .csv"),
         (["guess"], "No such command 'guess'"),
     ],
     ids=lambda value: None if isinstance(value, list) else value,
@@ -506,7 +632,7 @@ def test_module_runs_and_a_closed_pipe_is_quiet(fgmm):
 def test_no_command_prints_help(fgmm):
     code, out, err = fgmm()
     assert (code, err) == (0, "")
-    assert {"fit", "predict", "warmup"} <= set(out.split())
+    assert {"fit", "predict", "select", "warmup"} <= set(out.split())
     assert fgmm("--version") == (0, f"fastgmm {fastgmm.__version__}\n", "")
 
 
@@ -515,6 +641,6 @@ def test_missing_extra_is_told(fgmm, monkeypatch):
     code, out, err = fgmm("fit", OLD_FAITHFUL, "--components", 2)
     assert (code, out) == (2, "")
     assert err == (
-        "Error: the command line needs click, polars, rich;"
+        "Error: the command line needs click, polars, rich, tqdm;"
         ' install with: pip install "fastgmm[cli]"\n'
     )

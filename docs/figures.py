@@ -1,0 +1,178 @@
+"""Every picture of the documentation, drawn by the library.
+
+    python docs/figures.py [folder]     writes them to docs/_build/figures, or elsewhere
+
+The build of the pages calls `draw_all`; a picture's name is that of its function.
+"""
+
+import sys
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+
+import fastgmm
+from fastgmm.plotting import (
+    Traces,
+    animate_fit,
+    plot_convergence,
+    plot_mixture,
+    plot_responsibilities,
+    plot_selection,
+)
+
+ROOT = Path(__file__).parents[1]
+
+
+def old_faithful():
+    """Eruptions of Old Faithful: minutes of eruption, minutes of waiting."""
+    return np.loadtxt(ROOT / "examples" / "old_faithful.csv", delimiter=",", skiprows=1)
+
+
+NAMES = ["eruption (min)", "waiting (min)"]
+
+
+def three_groups(offset):
+    """Sixty numbers around -offset, 0 and offset."""
+    draw = np.random.RandomState(0)
+    x = np.linspace(-5, 5, num=20)
+    groups = (x * draw.rand(20) + offset, x * draw.rand(20) - offset, x * draw.rand(20))
+    return np.stack(groups).ravel()
+
+
+def guessed():
+    """Three components put down by guess."""
+    return fastgmm.Mixture.from_parameters(
+        np.full(3, 1 / 3), [-5.0, 8.0, 1.5], [[[25.0]], [[9.0]], [[1.0]]]
+    )
+
+
+def start_of(mixture):
+    """Arguments that start a fit at a mixture with one feature."""
+    return {
+        "weights_init": mixture.weights,
+        "means_init": mixture.means,
+        "precisions_init": 1.0 / mixture.covariances,
+    }
+
+
+def slanted():
+    """Three clusters in the plane, all stretched along the same slant."""
+    draw = np.random.RandomState(20)
+    centers = draw.uniform(-10, 10, size=(3, 2))
+    stretch = draw.randn(2, 2)
+    return (centers[draw.randint(3, size=500)] + draw.randn(500, 2)) @ stretch
+
+
+def stray():
+    """Two clusters and one point far from both, with a start on that point."""
+    draw = np.random.RandomState(0)
+    left = draw.normal((2.0, 3.0), (1.0, 0.7), size=(60, 2))
+    right = draw.normal((11.0, 5.0), 1.0, size=(60, 2))
+    X = np.vstack((left, right, [[23.4, 8.1]]))
+    return X, {"means_init": [[2.0, 3.0], [11.0, 5.0], [23.4, 8.1]]}
+
+
+def tutorial_guess():
+    X = three_groups(10)
+    return plot_mixture(guessed(), X, names=["x"])
+
+
+def tutorial_responsibilities():
+    X = three_groups(10)
+    return plot_responsibilities(guessed(), X, [0, 4, 8, 20, 26, 32, 40, 43, 46, 50, 53, 56, 59])
+
+
+def tutorial_strip():
+    return animate_fit(
+        three_groups(10), 3, strip=True, names=["x"], tol=1e-6, **start_of(guessed())
+    )
+
+
+def tutorial_fit():
+    X = three_groups(15)
+    return plot_mixture(fastgmm.fit(X, 3, random_state=0), X, new=[-6.0, 4.0], names=["x"])
+
+
+def tutorial_starts():
+    X = three_groups(15)
+    traces = Traces()
+    options = {"n_init": 12, "init_params": "random_from_data", "tol": 1e-6, "max_iter": 300}
+    fastgmm.fit(X, 3, random_state=3, callback=traces, **options)
+    return plot_convergence(traces)
+
+
+def tutorial_plane_strip():
+    options = {"init_params": "random_from_data", "random_state": 4, "reg_covar": 1e-2}
+    return animate_fit(slanted(), 3, strip=True, names=["x", "y"], **options)
+
+
+def tutorial_plane():
+    X = slanted()
+    mixture = fastgmm.fit(X, 3, random_state=0)
+    return plot_mixture(mixture, X, new=[X.mean(axis=0)], names=["x", "y"])
+
+
+def start_old_faithful():
+    X = old_faithful()
+    return plot_mixture(fastgmm.fit(X, 2, random_state=0), X, names=NAMES)
+
+
+def choosing_shapes():
+    """The four covariance types on the same data."""
+    X = old_faithful()
+    _, axes = plt.subplots(2, 2, figsize=(8, 6), layout="constrained")
+    for ax, name in zip(axes.flat, ("full", "tied", "diag", "spherical"), strict=True):
+        mixture = fastgmm.fit(X, 3, covariance_type=name, tol=1e-5, max_iter=500, random_state=0)
+        plot_mixture(mixture, X, ax, names=NAMES)
+        ax.set_title(f"{name}: {mixture.n_parameters} parameters", fontsize=9, loc="left")
+    return axes[0, 0]
+
+
+def choosing_bic():
+    return plot_selection(fastgmm.select(old_faithful(), random_state=0, n_init=10))
+
+
+def choosing_best():
+    X = old_faithful()
+    return plot_mixture(fastgmm.select(X, random_state=0).best, X, names=NAMES)
+
+
+def singularities_stray():
+    """A component on one point: held up by the floor, and moved elsewhere."""
+    X, start = stray()
+    _, axes = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained", sharex=True, sharey=True)
+    for ax, rule in zip(axes, ("regularize", "reset"), strict=True):
+        mixture = fastgmm.fit(X, 3, on_collapse=rule, random_state=0, max_iter=500, **start)
+        plot_mixture(mixture, X, ax, names=["x", "y"])
+        ax.set_title(f'on_collapse="{rule}"', fontsize=9, loc="left")
+    return axes[0]
+
+
+def singularities_spurious():
+    """The best diagonal mixture of five components: one of them on repeated values."""
+    X = old_faithful()
+    selection = fastgmm.select(X, 5, "diag", n_init=10, random_state=0)
+    return plot_mixture(selection[0].mixture, X, names=NAMES)
+
+
+FIGURES = {
+    name: draw
+    for name, draw in list(globals().items())
+    if name.startswith(("start_old", "tutorial_", "choosing_", "singularities_"))
+}
+
+
+def draw_all(folder):
+    """Write all pictures as PNG files into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, draw in FIGURES.items():
+        draw().get_figure(root=True).savefig(folder / f"{name}.png", dpi=130)
+        plt.close("all")
+
+
+if __name__ == "__main__":
+    draw_all(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "_build" / "figures")

@@ -1,0 +1,184 @@
+"""Progress of fits, shown by tqdm on the standard error: a terminal, a notebook or a log file.
+
+tqdm is imported when a display is asked for. A log file gets a line now and then, where
+tqdm itself would write over the same one.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+Callback = Callable[[int, float], object]
+
+_REFRESH_SECONDS = 0.1
+_LOG_SECONDS = 5.0
+_FIT_FORMAT = "{desc} | {n_fmt}/{total_fmt} iterations [{elapsed}<{remaining}, {rate_fmt}]{postfix}"
+_GRID_FORMAT = "{desc} | {percentage:3.0f}% [{elapsed}<{remaining}]{postfix}"
+
+
+class _Lines:
+    """A stream in which what tqdm would overwrite becomes lines of its own."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._last = ""
+
+    def write(self, text: str) -> None:
+        for line in text.replace("\r", "\n").split("\n"):
+            line = line.rstrip()
+            if line and line != self._last:
+                self._stream.write(line + "\n")
+                self._last = line
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def _in_notebook() -> bool:
+    shell = sys.modules.get("IPython")
+    return shell is not None and getattr(shell.get_ipython(), "kernel", None) is not None
+
+
+def _bar(**options: Any) -> Any:
+    """Return a tqdm bar that fits where the standard error leads."""
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        raise ImportError(
+            'progress=True needs tqdm; install with: pip install "fastgmm[progress]"'
+        ) from None
+    # Nothing is drawn before there is something to say.
+    options |= {"dynamic_ncols": True, "mininterval": _REFRESH_SECONDS, "delay": 1e-9}
+    if not sys.stderr.isatty() and not _in_notebook():
+        options |= {"file": _Lines(sys.stderr), "mininterval": _LOG_SECONDS}
+        options |= {"dynamic_ncols": False}
+    return tqdm(**options)
+
+
+class _Display:
+    """A bar that is drawn again when its time has come, from whatever thread."""
+
+    def __init__(self, bar: Any) -> None:
+        self.bar = bar
+        self._drawn = time.monotonic()
+        self._lock = threading.Lock()
+
+    def show(self, description: str, postfix: str, now: bool = False) -> None:
+        with self._lock:
+            self.bar.set_description_str(description, refresh=False)
+            self.bar.set_postfix_str(postfix, refresh=False)
+            if now or time.monotonic() - self._drawn >= self.bar.mininterval:
+                self.bar.refresh()
+                self._drawn = time.monotonic()
+
+
+def change(log_likelihood: float, previous: float | None) -> str:
+    """Return a log-likelihood as text, with how much it changed."""
+    text = f"log-likelihood {log_likelihood:.6f}"
+    return text if previous is None else f"{text} ({log_likelihood - previous:+.1e})"
+
+
+class FitProgress:
+    """Callback of `fit` that shows start, iteration, log-likelihood, rate and time left.
+
+    The time left is that until ``max_iter``; EM may well converge before.
+    """
+
+    def __init__(self, bar: Any, n_init: int) -> None:
+        self._display = _Display(bar)
+        self._n_init = n_init
+        self._start = 0
+        self._previous: float | None = None
+        self._display.show(self._title(1), "k-means", now=True)
+
+    def _title(self, start: int) -> str:
+        return f"start {start} of {self._n_init}"
+
+    def __call__(self, iteration: int, log_likelihood: float) -> None:
+        bar = self._display.bar
+        if iteration == 1:
+            self._start += 1
+            self._previous = None
+            bar.start_t = bar.last_print_t = (
+                time.time()
+            )  # rate and time left are those of this start
+        bar.n = iteration
+        text = change(log_likelihood, self._previous)
+        self._previous = log_likelihood
+        self._display.show(self._title(self._start), text)
+
+
+class GridProgress:
+    """Shows how far a grid of fits has come and what is best so far.
+
+    A fit counts as many steps as it has components, which is roughly what it costs.
+    """
+
+    def __init__(self, bar: Any, n_fits: int) -> None:
+        self._display = _Display(bar)
+        self._n_fits = n_fits
+        self._n_done = 0
+        self._best = ""
+        self._display.show(self._title(), "starting", now=True)
+
+    def _title(self) -> str:
+        return f"{self._n_done} of {self._n_fits} fits"
+
+    def watch(self, name: str) -> Callback:
+        """Return a callback for the EM loop of the fit called `name`."""
+        start, previous = 0, None
+
+        def report(iteration: int, log_likelihood: float) -> None:
+            nonlocal start, previous
+            if iteration == 1:
+                start, previous = start + 1, None
+            text = change(log_likelihood, previous)
+            previous = log_likelihood
+            where = f"{self._best}{name}: start {start}, iteration {iteration}, {text}"
+            self._display.show(self._title(), where)
+
+        return report
+
+    def finished(self, cost: int, best: str) -> None:
+        """Take in a finished fit of some cost, and the name of the best one so far."""
+        self._n_done += 1
+        self._best = f"best {best}; " if best else ""
+        self._display.bar.n += cost
+        self._display.show(self._title(), self._best.removesuffix("; "))
+
+
+@contextmanager
+def fit_progress(shown: bool, n_init: int, max_iter: int) -> Iterator[FitProgress | None]:
+    """Yield a callback that shows the progress of a fit, or None."""
+    if not shown:
+        yield None
+        return
+    with _bar(total=max_iter, unit="it", bar_format=_FIT_FORMAT) as bar:
+        yield FitProgress(bar, n_init)
+
+
+@contextmanager
+def grid_progress(shown: bool, n_fits: int, total_cost: int) -> Iterator[GridProgress | None]:
+    """Yield a display of the progress of a grid of fits, or None."""
+    if not shown:
+        yield None
+        return
+    with _bar(total=total_cost, bar_format=_GRID_FORMAT) as bar:
+        yield GridProgress(bar, n_fits)
+
+
+def both(report: Callback | None, callback: Callback | None) -> Callback | None:
+    """Return a callback that calls both, and answers as the second."""
+    if report is None or callback is None:
+        return report or callback
+
+    def call(iteration: int, log_likelihood: float) -> object:
+        report(iteration, log_likelihood)
+        return callback(iteration, log_likelihood)
+
+    return call
