@@ -40,7 +40,7 @@ def given_responsibilities(labels, given, rows, weight, resp):
             resp[k, p] = weight[p] * share
 
 
-@inline
+@jit
 def expectation(t, first, work, operands, bounds, drift):
     """Turn tile t into responsibilities times weights; return its log-likelihood.
 

@@ -302,7 +302,7 @@ def in_lanes(n, live, n_features, lanes):
     return 0.52 * n * n_features * (n_features + 10) <= live * (25 + 0.39 * n_features * width)
 
 
-@inline
+@jit
 def accumulate_matrices(operands, X, work, first, second):
     """Add the moments of a tile for full and tied covariances, in place; return live pairs."""
     n_features = work.tile.shape[0]
@@ -354,7 +354,7 @@ def squares_of_tile(work, n_shares, n, k, first, second):
     )
 
 
-@inline
+@jit
 def accumulate_squares(operands, work, means, lows, shift, first, second):
     """Add the moments of a tile for diag and spherical covariances, in place; return live pairs.
 
@@ -389,7 +389,7 @@ def spread_shares(work, k, dead):
     share_row(work.near, 0, work.weight, dead, work.shares, k, size)
 
 
-@inline
+@jit
 def accumulate_common(operands, work, first, second):
     """Add the moments of a tile about the center that all components share, in place.
 
