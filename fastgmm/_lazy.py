@@ -17,7 +17,9 @@ from fastgmm._lazy_kernels import Bounds, Drift
 from fastgmm._simd import VECTOR_BYTES
 from fastgmm._tile_kernels import block_tiles, tile_count, tile_size
 
-WORTH = 0.9  # of the pairs may matter, at most, for the others to be worth skipping
+# Share of the pairs that may matter, at most, for the others to be worth skipping: the cheaper
+# a pair is, the less is saved. Tied components share most of their M-step.
+WORTH = {"full": 0.65, "tied": 0.2, "diag": 0.5, "spherical": 0.4}
 IDLE = 0.95  # of the pairs are computed: skipping does not pay
 _ROWS = 128  # a feature: fewer, and bounding the change of parameters costs too much
 _UNIT = 1.0 / 64.0  # standard deviations to a step of the stored numbers
@@ -66,7 +68,7 @@ class Lazy:
         self._size = tile_size(len(X), X.shape[1], X.itemsize)
         self._affordable = affordable(len(X), X.shape[1], n_components, X.itemsize)
         self._active = False
-        self._worth = WORTH
+        self._most = self._worth = WORTH[covariance_type.name]
         self._tiles = block_tiles(len(X), self._size)
         none = np.empty(0, np.uint16)
         self.bounds = Bounds(
@@ -158,6 +160,6 @@ class Lazy:
                 self._begin()
             return
         self._idle = self._idle + 1 if computed > IDLE else 0
-        if live > WORTH or self._idle > 4:
+        if live > self._most or self._idle > 4:
             self._active = False
-            self._worth = 0.8 * min(live, WORTH)
+            self._worth = 0.8 * min(live, self._most)

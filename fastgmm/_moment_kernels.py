@@ -40,7 +40,7 @@ from fastgmm._simd import (
 from fastgmm._tile_kernels import FULL, PANEL, TIED, subtract_mean
 
 DEAD = np.exp(-60.0)  # responsibilities below this share of the component's weight are left out
-FEW = 0.35  # share of live vectors up to which each component is summed by itself
+FEW = 0.2  # share of live pairs up to which each component is summed by itself
 
 # Blocks by the number of their rows or columns: what is left over takes the lower ones.
 _gram_1, _gram_2, _gram_3 = (gram_block(GRAM_ROWS, c) for c in (1, 2, 3))
@@ -51,13 +51,30 @@ _product_column, _product = product_block(SQUARE, 1), product_block(1, 1)
 _corner_1, _corner_2, _corner_3, _corner_4 = (weighted_corner_block(r) for r in (1, 2, 3, 4))
 
 
+@jit_sum
+def count_live(resp, k, weight, dead):
+    """Return how many of a component's weighted responsibilities matter, if it lists all points."""
+    prefer_wide_vectors()
+    live = 0
+    for p in range(weight.size):
+        live += resp[k, p] > dead * weight[p]
+    return live
+
+
 @jit
 def choose_live(work, k, dead):
-    """List the vectors in which component k has live points, as places in its row of `resp`.
+    """List the vectors in which component k has live points, by their place in its row of `resp`.
 
     Write them into `work.chosen`; return how many they are, and how many points are live.
     """
     lanes, size = lanes_of(work.tile), work.peak.size
+    n = work.counts[k]
+    if n * lanes == size:
+        live = count_live(work.resp, k, work.weight, dead)
+        if 2 * live > size:  # nearly all vectors have some: take them all
+            for m in range(n):
+                work.chosen[m] = m
+            return n, live
     n = live = 0
     for m in range(work.counts[k]):
         i = k * size + m * lanes
@@ -401,12 +418,10 @@ def accumulate_common(operands, work, first, second):
     n_components = work.resp.shape[0]
     lanes = lanes_of(work.tile)
     n = size // lanes
-    pairs = vectors = 0
+    pairs = 0
     for k in range(n_components):
-        chosen, live = choose_live(work, k, DEAD * operands.weights[k])
-        vectors += chosen
-        pairs += live
-    if operands.kind != TIED and vectors < FEW * n_components * n:
+        pairs += choose_live(work, k, DEAD * operands.weights[k])[1]
+    if operands.kind != TIED and pairs < FEW * n_components * size:
         center, low = operands.center, operands.center_low
         return accumulate_squares(operands, work, center, low, 0, first, second)
     for k in range(n_components):
