@@ -191,13 +191,13 @@ def fit(
     **settings: Any,
 ) -> None:
     """Fit a Gaussian mixture to the rows of DATA and print its components."""
-    from fastgmm._files import read_table, replacing, write_csv
+    from fastgmm._files import output, read_table, write_csv
 
     _check_outputs(data, {"--out": (out, ".npz"), "--labels": (labels, ".csv")})
     table = read_table(data, columns, header)
     with ExitStack() as outputs:
-        model_file = outputs.enter_context(replacing(out)) if out else None
-        labels_file = outputs.enter_context(replacing(labels)) if labels else None
+        model_file = outputs.enter_context(output(out)) if out else None
+        labels_file = outputs.enter_context(output(labels)) if labels else None
         mixture = _fit(table, settings)
         if model_file:
             mixture.save(model_file)
@@ -230,14 +230,14 @@ def predict(
 
     MODEL is a file that "fastgmm fit" saved with --out.
     """
-    from fastgmm._files import read_table, replacing, write_csv
+    from fastgmm._files import output, read_table, write_csv
 
     _check_outputs(data, {"--out": (out, ".csv")})
     with _refusals_told():
         mixture = fastgmm.load(model)
     table = read_table(data, columns, header)
     _check_columns(mixture, table, data)
-    with replacing(out) if out else nullcontext(sys.stdout.buffer) as target:
+    with output(out) if out else nullcontext(sys.stdout.buffer) as target:
         write_csv(target, _predictions(mixture, table, proba))
 
 

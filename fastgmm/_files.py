@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import csv
 import os
-import secrets
-import shutil
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -28,6 +27,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 import click
 import numpy as np
 import polars as pl
+
+from fastgmm._replacing import replacing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,9 +82,12 @@ def read_table(path: Path, columns: str | None = None, header: bool | None = Non
             f"{path}: the name of a data file must end in {', '.join(others)} or {last}"
         )
     with _told(path, "read"):
-        if path.is_dir():
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
             raise FileProblem(f"{path} is a folder, not a file")
-        if path.stat().st_size == 0:
+        if not stat.S_ISREG(status.st_mode):
+            raise FileProblem(f"{path} is not a regular file; copy what it holds to one first")
+        if status.st_size == 0:
             raise FileProblem(f"{path} is empty")
         table = reader(path, _split(columns), header)
     _require_finite_rows(path, table)
@@ -104,29 +108,19 @@ def write_csv(target: Path | IO[bytes], columns: Mapping[str, NDArray[Any]]) -> 
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def output(path: Path) -> Iterator[Path]:
     """
     Give a temporary file that takes the place of `path` only if the block succeeds.
 
     The file is created on entry, so that an unwritable place is noticed before the work
     and not after it.
     """
-    # A link is followed, so that it stays a link.
-    target = Path(os.path.realpath(path))
-    if target.exists() and not (target.is_file() and os.access(target, os.W_OK)):
-        kind = "is read-only" if target.is_file() else "is not a regular file"
-        raise FileProblem(f"{path} {kind}; choose another name for the output")
-    temporary = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
-    try:
-        with _told(path, "written"):
-            temporary.touch(exist_ok=False)
+    with _told(path, "written"):
+        if path.exists() and not (path.is_file() and os.access(path, os.W_OK)):
+            kind = "is read-only" if path.is_file() else "is not a regular file"
+            raise FileProblem(f"{path} {kind}; choose another name for the output")
+    with replacing(path, lambda: _told(path, "written")) as temporary:
         yield temporary
-        with _told(path, "written"):
-            if target.exists():
-                shutil.copymode(target, temporary)
-            temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_csv(path: Path, wanted: list[str] | None, header: bool | None) -> Table:
