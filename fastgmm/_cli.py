@@ -10,6 +10,7 @@ written: results go to temporary files that take their names once all is done.
 from __future__ import annotations
 
 import io
+import os
 import sys
 import time
 import warnings
@@ -56,7 +57,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("Interrupted", err=True)
         return 130
     except click.ClickException as error:
-        click.echo(f"Error: {_one_line(error.format_message())}", err=True)
+        click.echo(f"Error: {_printable(_one_line(error.format_message()))}", err=True)
         return 2
 
 
@@ -205,7 +206,7 @@ def fit(
             write_csv(labels_file, {"label": mixture.predict(table.values)})
         _print_fit(mixture, table)
     for path in filter(None, (out, labels)):
-        click.echo(f"wrote {path}")
+        click.echo(f"wrote {_printable(str(path))}")
 
 
 @cli.command()
@@ -272,13 +273,13 @@ def _predictions(mixture: Mixture, table: Table, proba: bool) -> dict[str, NDArr
 
 def _check_outputs(data: Path, outputs: dict[str, tuple[Path | None, str]]) -> None:
     """Refuse names of outputs that are bound to be a slip."""
-    taken = {data.resolve(): "DATA"}
+    taken = {os.path.realpath(data): "DATA"}
     for option, (path, suffix) in outputs.items():
         if path is None:
             continue
         if path.suffix.lower() != suffix:
             raise _Failure(f"{option} {path}: the name must end in {suffix}")
-        other = taken.setdefault(path.resolve(), option)
+        other = taken.setdefault(os.path.realpath(path), option)
         if other != option:
             raise _Failure(f"{option} {path} is the same file as {other}")
 
@@ -348,7 +349,7 @@ def _components(mixture: Mixture, columns: Sequence[str]) -> RichTable:
     grid = Table("component", box=box.SIMPLE, caption="mean (standard deviation)")
     grid.add_column("weight", justify="right")
     for name in columns:
-        grid.add_column(name, justify="right")
+        grid.add_column(_printable(name), justify="right")
     deviations = _deviations(mixture)
     for k, weight in enumerate(mixture.weights):
         cells = map(_with_deviation, mixture.means[k, : len(columns)], deviations[k])
@@ -385,6 +386,11 @@ def _one_line(message: str) -> str:
     return " ".join(message.split())
 
 
+def _printable(text: str) -> str:
+    """Return text in which nothing moves a terminal's cursor or turns its writing round."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 @contextmanager
 def _system_failures_told() -> Iterator[None]:
     try:
@@ -393,7 +399,8 @@ def _system_failures_told() -> Iterator[None]:
         where = f"{error.filename}: " if error.filename else ""
         raise _Failure(f"{where}{error.strerror or error}") from error
     except MemoryError as error:
-        raise _Failure("there is not enough memory; use a part of the rows or columns") from error
+        reason = str(error) or "there is not enough memory; use a part of the rows or columns"
+        raise _Failure(reason) from error
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from fastgmm._covariance import COVARIANCE_TYPES, CovarianceType
 from fastgmm._em import Settings, best_of
 from fastgmm._errors import ConvergenceWarning
 from fastgmm._init import INIT_PARAMS, Given, Start, starting_parameters
+from fastgmm._memory import fit_bytes, refuse_beyond_memory
 from fastgmm._mixture import Mixture
 from fastgmm._tile_kernels import Data
 
@@ -118,6 +119,8 @@ def fit(
     ------
     TypeError, ValueError
         If an argument is not as described; the message names it and says what to do.
+    MemoryError
+        If the fit would need more memory than the machine has.
     CollapseError
         If in every start a covariance became singular and `on_collapse` does not repair it.
 
@@ -167,6 +170,11 @@ def fit(
             f"n_components is {n_components}; pass more rows or ask for fewer components."
         )
     kind = COVARIANCE_TYPES[covariance_type]
+    refuse_beyond_memory(
+        fit_bytes(kind, X.shape, X.itemsize, n_components),
+        f"{n_components} {covariance_type} components of {X.shape[1]} features",
+        "use fewer of either, or a covariance_type with fewer parameters",
+    )
     given = _given(kind, n_components, X.shape[1], weights_init, means_init, precisions_init)
     start = Start(Data(X, sample_weight), kind, n_components, reg_covar, n_threads)
     run = best_of(
