@@ -76,7 +76,8 @@ def fit(
         One covariance a component, one for all, one variance a feature and component, or one
         variance a component.
     sample_weight : array-like of shape (n_samples,), optional
-        Weights of the rows: 2 counts as the row twice, 0 as its absence.
+        Weights of the rows: 2 counts as the row twice, 0 as its absence. Next to a weight
+        1e308 times as large one counts as 0.
     tol : float, default=1e-3
         EM stops when the mean log-likelihood of a row changes by less, in nats.
     reg_covar : float, default=1e-6
@@ -162,7 +163,10 @@ def fit(
     )
     random_state = _validation.check_random_state(random_state)
     X = _validation.check_points(X)
-    sample_weight = _validation.check_sample_weight(sample_weight, len(X))
+    _validation.refuse_overflow(X)
+    sample_weight = _validation.balance(
+        _validation.check_sample_weight(sample_weight, len(X)),
+    )
     rows = np.count_nonzero(sample_weight) if sample_weight.size else len(X)
     if rows < n_components:
         raise ValueError(
