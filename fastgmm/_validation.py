@@ -13,7 +13,7 @@ Seed = int | np.integer | np.random.RandomState | np.random.Generator | None
 
 _BLOCK = 2**16
 _HEADROOM = 64.0  # of squares: differences have four times as large ones
-_WIDE = 60  # the exponents of weights that are left as they are
+_WIDE = 10  # the exponents of weights that are left as they are
 
 
 class _Writable:

@@ -172,6 +172,18 @@ def test_weights_that_span_600_orders(dtype, covariance_type):
 
 
 @each_type
+@each_dtype
+def test_heavy_rows_beside_far_ones_of_next_to_no_weight(dtype, covariance_type):
+    """Sums of squares about a common center used to overflow in single precision."""
+    X = np.random.default_rng(0).standard_normal((8, 5)).astype(dtype)
+    X[3:] *= 1e14
+    weight = np.array([1.0, 6.8e14, 1e3, 1e-12, 1e-3, 1e-11, 1e-3, 4.0])
+    for init_params in INITS:
+        options = {"covariance_type": covariance_type, "init_params": init_params}
+        attempt(X, 1, sample_weight=weight, random_state=0, max_iter=3, **options)
+
+
+@each_type
 def test_components_that_starve(covariance_type):
     """Means so far away that no row belongs to them, and none on any row."""
     X = clusters(60, 2)
