@@ -118,7 +118,9 @@ def check_sample_weight(sample_weight: ArrayLike | None, n_samples: int) -> np.n
 def refuse_overflow(X: np.ndarray) -> None:
     """Raise ValueError if sums of squares of X, or of differences in it, could overflow."""
     values = X.reshape(-1)
-    if not np.vdot(values, values) < np.finfo(X.dtype).max / _HEADROOM:
+    with np.errstate(over="ignore"):
+        squares = np.einsum("i,i->", values, values)  # BLAS would start threads of its own
+    if not squares < np.finfo(X.dtype).max / _HEADROOM:
         single = "convert it to float64 or " if X.dtype == np.float32 else ""
         raise ValueError(
             f"X has values too large to square and add in {X.dtype}; {single}scale it, for "

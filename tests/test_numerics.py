@@ -128,7 +128,8 @@ def test_finite_data(name, dtype, covariance_type):
             "max_iter": 20,
         }
         fitted += attempt(X, n_components, **options) is not None
-        attempt(X, n_components, reg_covar=0.0, **options)
+        if on_collapse == "regularize":
+            attempt(X, n_components, reg_covar=0.0, **options)
     limits = ("the greatest", "600 orders") if dtype is np.float64 else ("scale 1e+15", "Cauchy c")
     assert fitted or name.startswith((*limits, "the greatest", "600 orders"))
 
