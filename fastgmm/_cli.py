@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import sys
 import time
 import warnings
@@ -60,7 +61,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         click.echo("Interrupted", err=True)
         return 130
     except click.ClickException as error:
-        click.echo(f"Error: {_one_line(error.format_message())}", err=True)
+        click.echo(f"Error: {_printable(_one_line(error.format_message()))}", err=True)
         return 2
 
 
@@ -215,16 +216,16 @@ def fit(
     **settings: Any,
 ) -> None:
     """Fit a Gaussian mixture to the rows of DATA and print its components."""
-    from fastgmm._files import read_table, replacing, write_csv
+    from fastgmm._files import output, read_table, write_csv
 
     _check_outputs(
         data, {"--out": (out, ".npz"), "--labels": (labels, ".csv"), "--plot": (plot, *_PICTURES)}
     )
     table = read_table(data, columns, header)
     with ExitStack() as outputs:
-        model_file = outputs.enter_context(replacing(out)) if out else None
-        labels_file = outputs.enter_context(replacing(labels)) if labels else None
-        plot_file = outputs.enter_context(replacing(plot)) if plot else None
+        model_file = outputs.enter_context(output(out)) if out else None
+        labels_file = outputs.enter_context(output(labels)) if labels else None
+        plot_file = outputs.enter_context(output(plot)) if plot else None
         mixture = _fit(table, settings, _wanted(progress))
         if model_file:
             mixture.save(model_file)
@@ -331,16 +332,16 @@ def select(
     **settings: Any,
 ) -> None:
     """Fit mixtures of many sizes and shapes to the rows of DATA and print which is best."""
-    from fastgmm._files import read_table, replacing, write_csv
+    from fastgmm._files import output, read_table, write_csv
 
     _check_outputs(
         data, {"--out": (out, ".npz"), "--table": (table, ".csv"), "--plot": (plot, *_PICTURES)}
     )
     rows = read_table(data, columns, header).values
     with ExitStack() as outputs:
-        model_file = outputs.enter_context(replacing(out)) if out else None
-        table_file = outputs.enter_context(replacing(table)) if table else None
-        plot_file = outputs.enter_context(replacing(plot)) if plot else None
+        model_file = outputs.enter_context(output(out)) if out else None
+        table_file = outputs.enter_context(output(table)) if table else None
+        plot_file = outputs.enter_context(output(plot)) if plot else None
         with _refusals_told(), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # an interrupt is told below
             selection = fastgmm.select(rows, progress=_wanted(progress), **settings)
@@ -380,14 +381,14 @@ def predict(
 
     MODEL is a file that "fastgmm fit" saved with --out.
     """
-    from fastgmm._files import read_table, replacing, write_csv
+    from fastgmm._files import output, read_table, write_csv
 
     _check_outputs(data, {"--out": (out, ".csv")})
     with _refusals_told():
         mixture = fastgmm.load(model)
     table = read_table(data, columns, header)
     _check_columns(mixture, table, data)
-    with replacing(out) if out else nullcontext(sys.stdout.buffer) as target:
+    with output(out) if out else nullcontext(sys.stdout.buffer) as target:
         write_csv(target, _predictions(mixture, table, proba))
 
 
@@ -430,7 +431,7 @@ def _draw(path: Path, draw: Callable[[], Axes]) -> None:
 
 def _tell_written(*paths: Path | None) -> None:
     for path in filter(None, paths):
-        click.echo(f"wrote {path}")
+        click.echo(f"wrote {_printable(str(path))}")
 
 
 def _predictions(mixture: Mixture, table: Table, proba: bool) -> dict[str, NDArray[Any]]:
@@ -443,13 +444,13 @@ def _predictions(mixture: Mixture, table: Table, proba: bool) -> dict[str, NDArr
 
 def _check_outputs(data: Path, outputs: dict[str, tuple[Path | None, *tuple[str, ...]]]) -> None:
     """Refuse names of outputs that are bound to be a slip."""
-    taken = {data.resolve(): "DATA"}
+    taken = {os.path.realpath(data): "DATA"}
     for option, (path, *suffixes) in outputs.items():
         if path is None:
             continue
         if path.suffix.lower() not in suffixes:
             raise _Failure(f"{option} {path}: the name must end in {' or '.join(suffixes)}")
-        other = taken.setdefault(path.resolve(), option)
+        other = taken.setdefault(os.path.realpath(path), option)
         if other != option:
             raise _Failure(f"{option} {path} is the same file as {other}")
 
@@ -559,7 +560,7 @@ def _components(mixture: Mixture, columns: Sequence[str]) -> RichTable:
     grid = Table("component", box=box.SIMPLE, caption="mean (standard deviation)")
     grid.add_column("weight", justify="right")
     for name in columns:
-        grid.add_column(name, justify="right")
+        grid.add_column(_printable(name), justify="right")
     deviations = _deviations(mixture)
     for k, weight in enumerate(mixture.weights):
         cells = map(_with_deviation, mixture.means[k, : len(columns)], deviations[k])
@@ -596,6 +597,11 @@ def _one_line(message: str) -> str:
     return " ".join(message.split())
 
 
+def _printable(text: str) -> str:
+    """Return text in which nothing moves a terminal's cursor or turns its writing round."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 @contextmanager
 def _system_failures_told() -> Iterator[None]:
     try:
@@ -604,7 +610,8 @@ def _system_failures_told() -> Iterator[None]:
         where = f"{error.filename}: " if error.filename else ""
         raise _Failure(f"{where}{error.strerror or error}") from error
     except MemoryError as error:
-        raise _Failure("there is not enough memory; use a part of the rows or columns") from error
+        reason = str(error) or "there is not enough memory; use a part of the rows or columns"
+        raise _Failure(reason) from error
 
 
 @contextmanager

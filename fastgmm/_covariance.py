@@ -348,6 +348,8 @@ class _Diag(_Full):
         With v the means about the center, sum r (x - v)^2 = S2 - 2 v S1 + N v^2. Also return
         how many times larger the terms of this sum are than the sum, at most.
         """
+        if not np.isfinite(statistics.second).all():
+            return statistics, np.inf
         gaps = parameters.means - parameters.weights @ parameters.means
         shift = statistics.nk[:, None] * gaps
         moved = statistics._replace(

@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import csv
 import os
-import secrets
-import shutil
+import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +29,8 @@ import click
 import numpy as np
 import polars as pl
 
+from fastgmm._replacing import replacing
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 _MISSING = ("", "na", "n/a", "null", "none", "-", "?", ".")
 _ROWS_AT_ONCE = 1 << 16
 _NAMES_SHOWN = 8
+_LETTERS_SHOWN = 60
+_BYTES_SEARCHED = 1 << 20
+_MAX_COLUMNS = 100_000
 
 
 class FileProblem(click.ClickException):
@@ -81,9 +86,12 @@ def read_table(path: Path, columns: str | None = None, header: bool | None = Non
             f"{path}: the name of a data file must end in {', '.join(others)} or {last}"
         )
     with _told(path, "read"):
-        if path.is_dir():
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
             raise FileProblem(f"{path} is a folder, not a file")
-        if path.stat().st_size == 0:
+        if not stat.S_ISREG(status.st_mode):
+            raise FileProblem(f"{path} is not a regular file; copy what it holds to one first")
+        if status.st_size == 0:
             raise FileProblem(f"{path} is empty")
         table = reader(path, _split(columns), header)
     _require_finite_rows(path, table)
@@ -94,8 +102,8 @@ def write_csv(target: Path | IO[bytes], columns: Mapping[str, Any]) -> None:
     """Write equally long columns, named by their keys, as CSV."""
     frame = pl.DataFrame(dict(columns))
     if isinstance(target, Path):
-        with _told(target, "written"):
-            frame.write_csv(target)
+        with _told(target, "written"), target.open("wb") as file:
+            frame.write_csv(file)
         return
     # In pieces of our own: polars reports a closed pipe as an error like any other.
     for n, piece in enumerate(frame.iter_slices(_ROWS_AT_ONCE)):
@@ -104,36 +112,27 @@ def write_csv(target: Path | IO[bytes], columns: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def output(path: Path) -> Iterator[Path]:
     """
     Give a temporary file that takes the place of `path` only if the block succeeds.
 
     The file is created on entry, so that an unwritable place is noticed before the work
     and not after it.
     """
-    # A link is followed, so that it stays a link.
-    target = Path(os.path.realpath(path))
-    if target.exists() and not (target.is_file() and os.access(target, os.W_OK)):
-        kind = "is read-only" if target.is_file() else "is not a regular file"
-        raise FileProblem(f"{path} {kind}; choose another name for the output")
-    temporary = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
-    try:
-        with _told(path, "written"):
-            temporary.touch(exist_ok=False)
+    with _told(path, "written"):
+        if path.exists() and not (path.is_file() and os.access(path, os.W_OK)):
+            kind = "is read-only" if path.is_file() else "is not a regular file"
+            raise FileProblem(f"{path} {kind}; choose another name for the output")
+    with replacing(path, lambda: _told(path, "written")) as temporary:
         yield temporary
-        with _told(path, "written"):
-            if target.exists():
-                shutil.copymode(target, temporary)
-            temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read_csv(path: Path, wanted: list[str] | None, header: bool | None) -> Table:
+    _refuse_wide(path)
     if header is None:
         header = _has_header(path)
     text = pl.scan_csv(
-        path,
+        _plain_name(path),
         separator=_separator(path),
         has_header=header,
         infer_schema=False,
@@ -153,7 +152,7 @@ def _read_csv(path: Path, wanted: list[str] | None, header: bool | None) -> Tabl
 
 
 def _read_parquet(path: Path, wanted: list[str] | None, header: bool | None) -> Table:
-    frame = pl.scan_parquet(path, glob=False)
+    frame = pl.scan_parquet(_plain_name(path), glob=False)
     schema = frame.collect_schema()
     names = schema.names()
     chosen = _choose(path, names, wanted)
@@ -171,7 +170,9 @@ def _read_parquet(path: Path, wanted: list[str] | None, header: bool | None) -> 
 def _read_npy(path: Path, wanted: list[str] | None, header: bool | None) -> Table:
     try:
         values: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # numpy parses the header as Python, which fails in many ways
         raise FileProblem(f"{path} is not a .npy file of numbers, or is damaged") from error
     if values.ndim == 1:
         values = values[:, np.newaxis]
@@ -180,6 +181,7 @@ def _read_npy(path: Path, wanted: list[str] | None, header: bool | None) -> Tabl
             f"{path} must hold a one- or two-dimensional array of real numbers,"
             f" not {values.ndim} dimensions of {values.dtype}"
         )
+    _require_rows(path, values)
     names = _numbered(values.shape[1])
     if wanted is not None:
         chosen = _choose(path, names, wanted)
@@ -190,13 +192,42 @@ def _read_npy(path: Path, wanted: list[str] | None, header: bool | None) -> Tabl
 _READERS = {".csv": _read_csv, ".tsv": _read_csv, ".parquet": _read_parquet, ".npy": _read_npy}
 
 
+def _plain_name(path: Path) -> str:
+    """Return a name that polars takes for a file's: in UTF-8, and not like an address."""
+    name = os.path.abspath(path)
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise FileProblem(f"{path} has a name that is not UTF-8; rename the file") from error
+    return name
+
+
 def _separator(path: Path) -> str:
     return "\t" if path.suffix.lower() == ".tsv" else ","
 
 
+def _refuse_wide(path: Path) -> None:
+    """Refuse more columns than polars can read in reasonable time and memory.
+
+    1,000,000 of them took it 80 s and 8 GB, whatever the number of rows.
+    """
+    n_columns = 1
+    separator = _separator(path).encode()
+    with path.open("rb") as file:
+        while block := file.readline(_BYTES_SEARCHED):
+            n_columns += block.count(separator)
+            if block.endswith(b"\n"):
+                break
+    if n_columns > _MAX_COLUMNS:
+        raise FileProblem(
+            f"{path} has {n_columns} columns; more than {_MAX_COLUMNS} can only be read from"
+            " a .npy file"
+        )
+
+
 def _has_header(path: Path) -> bool:
     lines = pl.read_csv(
-        path,
+        _plain_name(path),
         separator=_separator(path),
         has_header=False,
         infer_schema=False,
@@ -238,25 +269,29 @@ def _require_no_text(
         missing = field.fill_null("").str.to_lowercase().is_in(_MISSING)
         rows = (number.is_null() & ~missing).arg_true()
         if len(rows):
-            first = first or f'row {rows[0] + 1} holds "{field[rows[0]]}"'
+            first = first or f'row {rows[0] + 1} holds "{_shown(field[rows[0]])}"'
             wrong.append(name)
     if wrong:
         raise FileProblem(_not_numeric(path, wrong, first, names))
 
 
 def _not_numeric(path: Path, wrong: list[str], first: str, names: list[str]) -> str:
-    which = f"column {wrong[0]} is" if len(wrong) == 1 else f"columns {_listed(wrong)} are"
+    which = f"column {_shown(wrong[0])} is" if len(wrong) == 1 else f"columns {_listed(wrong)} are"
     message = f"{path}: {which} not numeric ({first})"
     rest = [name for name in names if name not in wrong]
     if not rest:
         return message
-    return f"{message}; choose numeric columns with --columns, such as --columns {rest[0]}"
+    return f"{message}; choose numeric columns with --columns, such as --columns {_shown(rest[0])}"
+
+
+def _require_rows(path: Path, values: NDArray[Any]) -> None:
+    if not values.size:
+        raise FileProblem(f"{path} holds no rows of data{_lone_returns(path)}")
 
 
 def _require_finite_rows(path: Path, table: Table) -> None:
     values, names = table
-    if not values.size:
-        raise FileProblem(f"{path} holds no rows of data")
+    _require_rows(path, values)
     for start in range(0, len(values), _ROWS_AT_ONCE):
         block = values[start : start + _ROWS_AT_ONCE]
         finite = np.isfinite(block)
@@ -264,7 +299,7 @@ def _require_finite_rows(path: Path, table: Table) -> None:
             row, column = np.argwhere(~finite)[0]
             what = "missing" if np.isnan(block[row, column]) else "infinite"
             raise FileProblem(
-                f"{path}: the value of {names[column]} in row {start + row + 1} is {what};"
+                f"{path}: the value of {_shown(names[column])} in row {start + row + 1} is {what};"
                 " every value must be a finite number, so leave out or fill in such rows"
             )
 
@@ -272,7 +307,11 @@ def _require_finite_rows(path: Path, table: Table) -> None:
 def _split(columns: str | None) -> list[str] | None:
     if columns is None:
         return None
-    return [name.strip() for name in next(csv.reader([columns], skipinitialspace=True), [])]
+    try:
+        names = next(csv.reader([columns], skipinitialspace=True), [])
+    except csv.Error as error:
+        raise FileProblem(f"--columns {_shown(columns)} cannot be read: {error}") from error
+    return [name.strip() for name in names]
 
 
 def _numbered(n_columns: int) -> list[str]:
@@ -285,18 +324,27 @@ def _choose(path: Path, names: list[str], wanted: list[str] | None) -> list[int]
         return list(range(len(names)))
     if not wanted:
         raise FileProblem("--columns names no column")
+    places = {name: place for place, name in reversed(list(enumerate(names)))}
+    seen = set()
     for name in wanted:
-        if name not in names:
-            raise FileProblem(f'{path} has no column "{name}"; it has {_listed(names)}')
-        if wanted.count(name) > 1:
-            raise FileProblem(f'--columns names "{name}" twice')
-    return [names.index(name) for name in wanted]
+        if name not in places:
+            message = f'{path} has no column "{_shown(name)}"; it has {_listed(names)}'
+            raise FileProblem(message)
+        if name in seen:
+            raise FileProblem(f'--columns names "{_shown(name)}" twice')
+        seen.add(name)
+    return [places[name] for name in wanted]
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMES_SHOWN])
+    shown = ", ".join(map(_shown, names[:_NAMES_SHOWN]))
     hidden = len(names) - _NAMES_SHOWN
     return f"{shown} and {hidden} more" if hidden > 0 else shown
+
+
+def _shown(text: str) -> str:
+    """Return a field or a name, shortened to what a sentence can hold."""
+    return text if len(text) <= _LETTERS_SHOWN else f"{text[:_LETTERS_SHOWN]}..."
 
 
 @contextmanager
@@ -307,8 +355,8 @@ def _told(path: Path, done: str) -> Iterator[None]:
     except OSError as error:
         raise FileProblem(f"{path} cannot be {done}: {error.strerror or error}") from error
     except pl.exceptions.PolarsError as error:
-        reason = _uneven_line(path) or str(error).splitlines()[0]
-        raise FileProblem(f"{path} cannot be {done}: {reason}") from error
+        reason = _uneven_line(path) or _shown(str(error).partition("\n")[0])
+        raise FileProblem(f"{path} cannot be {done}: {reason}{_lone_returns(path)}") from error
 
 
 def _uneven_line(path: Path) -> str | None:
@@ -326,3 +374,12 @@ def _uneven_line(path: Path) -> str | None:
             if len(fields) > n_fields:
                 return f"line {lines.line_num} has {len(fields)} fields, line 1 has {n_fields}"
     return None
+
+
+def _lone_returns(path: Path) -> str:
+    """Return a remark if lines near the head of a CSV file end in a carriage return alone."""
+    if _READERS.get(path.suffix.lower()) is not _read_csv:
+        return ""
+    with path.open("rb") as file:
+        found = re.search(rb"\r(?!\n)", file.read(_BYTES_SEARCHED))
+    return "; lines must end in a line feed, not in a carriage return alone" if found else ""

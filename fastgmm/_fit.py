@@ -11,6 +11,7 @@ from fastgmm._covariance import COVARIANCE_TYPES, CovarianceType
 from fastgmm._em import Settings, best_of
 from fastgmm._errors import ConvergenceWarning
 from fastgmm._init import INIT_PARAMS, Given, Start, starting_parameters
+from fastgmm._memory import fit_bytes, refuse_beyond_memory
 from fastgmm._mixture import Mixture
 from fastgmm._progress import both, fit_progress
 from fastgmm._tile_kernels import Data
@@ -58,7 +59,8 @@ def check_settings(tol: float, reg_covar: float, max_iter: int, on_collapse: str
 def check_data(X: ArrayLike, sample_weight: ArrayLike | None) -> Data:
     """Return the points and their weights, checked."""
     X = _validation.check_points(X)
-    return Data(X, _validation.check_sample_weight(sample_weight, len(X)))
+    _validation.refuse_overflow(X)
+    return Data(X, _validation.balance(_validation.check_sample_weight(sample_weight, len(X))))
 
 
 def check_rows(data: Data, n_components: int) -> None:
@@ -105,7 +107,8 @@ def fit(
         One covariance a component, one for all, one variance a feature and component, or one
         variance a component.
     sample_weight : array-like of shape (n_samples,), optional
-        Weights of the rows: 2 counts as the row twice, 0 as its absence.
+        Weights of the rows: 2 counts as the row twice, 0 as its absence. Next to a weight
+        1e308 times as large one counts as 0.
     tol : float, default=1e-3
         EM stops when the mean log-likelihood of a row changes by less, in nats.
     reg_covar : float, default=1e-6
@@ -153,6 +156,8 @@ def fit(
         If an argument is not as described; the message names it and says what to do.
     ImportError
         If `progress` is asked for and tqdm is not installed.
+    MemoryError
+        If the fit would need more memory than the machine has.
     CollapseError
         If in every start a covariance became singular and `on_collapse` does not repair it.
 
@@ -189,6 +194,11 @@ def fit(
     check_rows(data, n_components)
     kind = COVARIANCE_TYPES[covariance_type]
     n_features = data.X.shape[1]
+    refuse_beyond_memory(
+        fit_bytes(kind, data.X.shape, data.X.itemsize, n_components),
+        f"{n_components} {covariance_type} components of {n_features} features",
+        "use fewer of either, or a covariance_type with fewer parameters",
+    )
     given = _given(kind, n_components, n_features, weights_init, means_init, precisions_init)
     start = Start(data, kind, n_components, settings.reg_covar, n_threads)
     with fit_progress(progress, n_init, settings.max_iter) as report:

@@ -9,6 +9,7 @@ from fastgmm._kmeans import assign_to, kmeans, mean_and_variance, seed_rows
 from fastgmm._passes import Pass, Statistics, merge
 from fastgmm._tile_kernels import Data
 
+_NARROWEST = 1e-24  # of the data's variance, for components to start with
 _RESP_BLOCK = 2**20  # responsibilities drawn at a time, however many there are
 
 
@@ -55,12 +56,16 @@ def from_labels(start, labels, means):
 def _from_rows(start, rows):
     """One component on each row, as small as `reg_covar` lets it be.
 
-    Without `reg_covar` it is as broad as the data: a covariance of zero is no start.
+    Without `reg_covar` it is as broad as the data: a covariance of zero is no start. Next to
+    data of far greater scale it is broader, too, lest the squares of distances overflow.
     """
     means = start.data.X[rows].astype(np.float64)
     variance = np.full_like(means, start.reg_covar)
     if start.reg_covar == 0:
         variance[:] = mean_and_variance(start.data, start.n_threads)[1]
+    elif start.reg_covar < _NARROWEST * np.square(means).max():
+        broad = mean_and_variance(start.data, start.n_threads)[1]
+        variance = np.maximum(variance, _NARROWEST * broad.max())
     covariances = start.covariance_type.from_variances(variance)
     factors, log_det = start.covariance_type.factorize(covariances, *means.shape)
     weights = np.full(len(rows), 1.0 / len(rows))

@@ -13,9 +13,11 @@ Memory
 
 Cache
     Numba's disk cache watches the file in which a function is written, not the files of the
-    functions it calls. Every cached function here carries a digest of the package's kernel
-    sources instead, so no edit of any of them can run stale machine code. Where no directory
-    is writable, nothing is cached.
+    functions it calls. Machine code is kept here under the digest of all the package's kernel
+    sources and of the types it was made for, so no edit of any of them can run stale machine
+    code, and two processes that save at once cannot take each other's: Numba numbers its files
+    in an index that it writes apart from them. Code carries its own digest; what is damaged is
+    compiled anew. Where no directory is writable, or the disk is full, nothing is cached.
 
 Threads
     Work is cut into chunks whose number depends on shapes alone. `launch` runs the chunks of an
@@ -24,13 +26,16 @@ Threads
     parallel shell about each of the four entry points added 10 s of compilation to the first
     fit (21 s against 11), its ``workqueue`` layer aborts on concurrent launches and its ``omp``
     layer in a forked child, and it deals chunks out in advance, so that one slow core holds up
-    all. A launch here takes 12 us (1.5 on one thread), and `PARALLEL_WORK` keeps small problems
-    away from it.
+    all. A launch here takes 15 us (5 on one thread, 1 for one chunk), and `PARALLEL_WORK`
+    keeps small problems away from it. Python is returned to every `GROUP_SECONDS` or so,
+    because it minds an interrupt only then.
 """
 
 import hashlib
 import os
+import pickle
 import threading
+import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -55,16 +60,42 @@ def kernel_digest(folder=Path(__file__).parent):
 SOURCE_STAMP = kernel_digest()
 
 
+class _CacheFiles(caching.IndexDataCacheFile):
+    """Files of one function's machine code, each named by what the code was made from."""
+
+    def _name(self, key):
+        made_from = repr((self._source_stamp, self._version, key)).encode()
+        stem = self._index_name.removesuffix(".nbi")
+        return f"{stem}.{hashlib.sha256(made_from).hexdigest()[:32]}.nbc"
+
+    def save(self, key, data):
+        content = self._dump(data)
+        with self._open_for_write(self._data_path(self._name(key))) as file:
+            file.write(hashlib.sha256(content).digest() + content)
+
+    def load(self, key):
+        try:
+            content = Path(self._data_path(self._name(key))).read_bytes()
+        except OSError:  # not there, as a rule
+            return None
+        digest, content = content[:32], content[32:]
+        return pickle.loads(content) if digest == hashlib.sha256(content).digest() else None
+
+
 class _Cache(caching.FunctionCache):
     """Numba's cache of one function, stamped with `SOURCE_STAMP`."""
 
     def __init__(self, py_func):
         super().__init__(py_func)
-        self._cache_file = caching.IndexDataCacheFile(
+        self._cache_file = _CacheFiles(
             cache_path=self._cache_path,
             filename_base=self._impl.filename_base,
             source_stamp=SOURCE_STAMP,
         )
+
+    def save_overload(self, sig, data):
+        with suppress(OSError):  # a full disk, say: the code is there all the same
+            super().save_overload(sig, data)
 
 
 def _cached(dispatcher):
@@ -105,16 +136,26 @@ def entry(function):
 
 
 PARALLEL_WORK = 2_000_000  # arithmetic operations that are worth waking other threads for
+GROUP_SECONDS = 0.05  # between returns to Python, where chunks are short enough
 
 
 class _Helpers:
-    """Threads that help whoever launches; made on first use, and anew in a forked child."""
+    """Threads that help whoever launches; made on first use and ended before a fork.
+
+    A child in which they were missing could not be told from one in which they are busy.
+    """
 
     def __init__(self):
         self.pool = None
         self.lock = threading.Lock()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.forget)
+            os.register_at_fork(before=self.end, after_in_child=self.forget)
+
+    def end(self):
+        with self.lock:
+            pool, self.pool = self.pool, None
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
 
     def forget(self):
         self.pool = None
@@ -162,31 +203,65 @@ class Workspaces:
         self._spare.append(workspace)
 
 
+class _Chunks:
+    """Deals chunks out in groups that take about `GROUP_SECONDS`, whatever a chunk takes."""
+
+    def __init__(self, n_chunks, n_threads):
+        self._most = n_chunks if n_threads == 1 else max(1, n_chunks // (4 * n_threads))
+        self._n_chunks = n_chunks
+        self._next = 0
+        self._lock = threading.Lock()
+
+    def stop(self):
+        with self._lock:
+            self._next = self._n_chunks
+
+    def groups(self):
+        """Yield (begin, end) until all chunks are dealt out; for each thread anew."""
+        size = 1
+        while True:
+            with self._lock:
+                begin = self._next
+                self._next = end = min(begin + size, self._n_chunks)
+            if begin == end:
+                return
+            start = time.perf_counter()
+            yield begin, end
+            seconds = (time.perf_counter() - start) / (end - begin)
+            size = max(1, min(self._most, int(GROUP_SECONDS / max(seconds, 1e-9))))
+
+
 def launch(kernel, n_threads, n_chunks, workspaces, *args):
     """Call ``kernel(begin, end, n_chunks, workspace, *args)`` until every chunk is done.
 
     Chunks are handed out in small groups to whoever is free, the calling thread among them;
     the outcome does not depend on who does which. An interrupt stops after the groups under
-    way, and no helper is still at work when this returns.
+    way, and no helper is still at work when this returns. Where no helpers are to be had, the
+    calling thread does all.
     """
-    if n_threads == 1 or n_chunks == 1:
+    if n_chunks == 1:
         with workspaces.lend() as workspace:
-            kernel(0, n_chunks, n_chunks, workspace, *args)
+            kernel(0, 1, 1, workspace, *args)
         return
-    step = max(1, n_chunks // (4 * n_threads))
-    groups = deque(range(0, n_chunks, step))
+    n_threads = min(n_threads, n_chunks)
+    chunks = _Chunks(n_chunks, n_threads)
 
     def work():
-        with workspaces.lend() as workspace, suppress(IndexError):  # raised when none are left
-            while True:
-                begin = groups.popleft()
-                kernel(begin, min(begin + step, n_chunks), n_chunks, workspace, *args)
+        with workspaces.lend() as workspace:
+            for begin, end in chunks.groups():
+                kernel(begin, end, n_chunks, workspace, *args)
 
-    helpers = [_helpers.submit(work) for _ in range(min(n_threads, n_chunks) - 1)]
+    if n_threads == 1:
+        work()
+        return
+    helpers = []
     try:
+        with suppress(RuntimeError):  # no further thread can be started, or Python is ending
+            for _ in range(n_threads - 1):
+                helpers.append(_helpers.submit(work))
         work()
     finally:
-        groups.clear()  # after an error nobody starts another group
+        chunks.stop()  # after an error nobody starts another group
         running = [helper for helper in helpers if not helper.cancel()]
         wait(running)
     for helper in running:

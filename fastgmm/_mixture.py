@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from fastgmm import _validation
 from fastgmm._covariance import COVARIANCE_TYPES, Parameters
+from fastgmm._memory import refuse_beyond_memory
 from fastgmm._model_file import read_model, write_model
 from fastgmm._passes import infer, make_operands
 
@@ -247,8 +248,15 @@ class Mixture:
         ------
         ValueError, TypeError
             If X is not finite numbers with the mixture's number of features.
+        MemoryError
+            If the result would need more memory than the machine has.
         """
         X = self._points(X)
+        refuse_beyond_memory(
+            len(X) * self.n_components * X.itemsize,
+            f"The probabilities of {self.n_components} components for {len(X)} rows",
+            "ask for fewer rows at a time",
+        )
         proba = np.empty((len(X), self.n_components), X.dtype)
         self._infer(X, n_threads, proba=proba)
         return proba
@@ -436,8 +444,15 @@ class Mixture:
         ------
         ValueError, TypeError
             If `n_samples` is not a positive integer.
+        MemoryError
+            If the rows would need more memory than the machine has.
         """
         n_samples = _validation.check_integer(n_samples, "n_samples", 1)
+        refuse_beyond_memory(
+            n_samples * 8 * (2 * self.n_features + 1),
+            f"Drawing {n_samples} rows of {self.n_features} features",
+            "draw fewer at a time",
+        )
         draw = _validation.check_random_state(random_state)
         counts = draw.multinomial(n_samples, self.weights)
         labels = np.repeat(np.arange(self.n_components), counts)

@@ -80,12 +80,13 @@ def make_operands(covariance_type, parameters, dtype):
         centers = split(whitened, dtype)
     common = whitened is not None and not _loses_digits((whitened**2).max(), dtype)
     kind, flat = covariance_type.kernel_factors(factors, len(weights), common)
+    largest = np.finfo(dtype).max
     return Operands(
         kind,
         common,
         high,
         low,
-        flat.astype(dtype, copy=False),
+        np.clip(flat, -largest, largest).astype(dtype, copy=False),
         offsets,
         weights,
         *centers,

@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike
 Seed = int | np.integer | np.random.RandomState | np.random.Generator | None
 
 _BLOCK = 2**16
+_HEADROOM = 64.0  # of squares: differences have four times as large ones
+_WIDE = 10  # the exponents of weights that are left as they are
 
 
 class _Writable:
@@ -117,6 +119,29 @@ def check_sample_weight(sample_weight: ArrayLike | None, n_samples: int) -> np.n
         if not np.isfinite(weight.sum()):
             raise ValueError("sample_weight has an infinite sum; divide it by its largest value.")
     return weight if weight.flags.writeable else weight.copy()
+
+
+def refuse_overflow(X: np.ndarray) -> None:
+    """Raise ValueError if sums of squares of X, or of differences in it, could overflow."""
+    values = X.reshape(-1)
+    with np.errstate(over="ignore"):
+        squares = np.einsum("i,i->", values, values)  # BLAS would start threads of its own
+    if not squares < np.finfo(X.dtype).max / _HEADROOM:
+        single = "convert it to float64 or " if X.dtype == np.float32 else ""
+        raise ValueError(
+            f"X has values too large to square and add in {X.dtype}; {single}scale it, for "
+            "example to unit variance."
+        )
+
+
+def balance(sample_weight: np.ndarray) -> np.ndarray:
+    """Return weights of a size that leaves room for sums and products, in any precision.
+
+    What is divided by is a power of two, so that no digit changes; a weight below 1e-308 of
+    the greatest may become 0.
+    """
+    exponent = np.frexp(sample_weight.max(initial=0.0))[1]
+    return sample_weight if abs(exponent) <= _WIDE else np.ldexp(sample_weight, -exponent)
 
 
 def check_integer(value: int, name: str, least: int) -> int:

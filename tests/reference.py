@@ -14,6 +14,7 @@ spherical (K,).
 
 from typing import NamedTuple
 
+import mpmath
 import numpy as np
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
@@ -208,3 +209,34 @@ def row_weights(X, sample_weight=None):
     if sample_weight is None:
         return np.ones(len(X))
     return np.asarray(sample_weight, dtype=np.float64)
+
+
+def exact_covariance(X, digits=50):
+    """Mean and covariance matrix of the rows as rational arithmetic has it, to `digits`.
+
+    A float is a ratio of integers, so mpmath takes every number of X as it is.
+    """
+    with mpmath.workdps(digits):
+        rows = [[mpmath.mpf(float(value)) for value in row] for row in X]
+        n, d = len(rows), len(rows[0])
+        means = [mpmath.fsum(row[j] for row in rows) / n for j in range(d)]
+        gaps = [[row[j] - means[j] for j in range(d)] for row in rows]
+        covariance = [
+            [mpmath.fsum(gap[j] * gap[l] for gap in gaps) / n for l in range(d)] for j in range(d)
+        ]
+        return np.array(means, dtype=float), np.array(covariance, dtype=float)
+
+
+def exact_log_density(x, mean, covariance, digits=50):
+    """Log density of one row under one Gaussian, and its squared distance, to `digits`."""
+    with mpmath.workdps(digits):
+        matrix = mpmath.matrix([[mpmath.mpf(float(v)) for v in row] for row in covariance])
+        gap = mpmath.matrix(
+            [mpmath.mpf(float(a)) - mpmath.mpf(float(b)) for a, b in zip(x, mean, strict=True)]
+        )
+        root = mpmath.cholesky(matrix)
+        white = mpmath.lu_solve(root, gap)
+        maha2 = mpmath.fsum(v * v for v in white)
+        log_det = 2 * mpmath.fsum(mpmath.log(root[j, j]) for j in range(len(mean)))
+        density = -(len(mean) * mpmath.log(2 * mpmath.pi) + log_det + maha2) / 2
+        return float(density), float(maha2)

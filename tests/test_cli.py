@@ -12,7 +12,7 @@ import pytest
 
 import fastgmm
 import fastgmm.__main__
-from fastgmm._files import FileProblem, read_table, replacing
+from fastgmm._files import FileProblem, output, read_table
 
 ROOT = Path(__file__).parents[1]
 OLD_FAITHFUL = ROOT / "examples" / "old_faithful.csv"
@@ -378,13 +378,13 @@ def test_bugs_keep_their_traceback(fgmm, monkeypatch):
 
 def test_file_is_replaced_only_on_success():
     path = Path("file.csv")
-    with replacing(path) as temporary:
+    with output(path) as temporary:
         temporary.write_text("new")
         assert not path.exists()
     assert path.read_text() == "new"
 
     def interrupted():
-        with replacing(path) as temporary:
+        with output(path) as temporary:
             temporary.write_text("half")
             raise KeyError
 

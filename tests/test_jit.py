@@ -9,7 +9,7 @@ from pathlib import Path
 import numba
 
 import fastgmm
-from fastgmm._jit import kernel_digest
+from fastgmm._jit import _CacheFiles, kernel_digest
 
 PACKAGE = Path(fastgmm.__file__).parent
 
@@ -68,6 +68,24 @@ def test_machine_code_of_other_sources_is_not_used(tmp_path):
         ["42", "0"],
         ["42", "1"],
     ]
+
+
+def test_files_of_a_cache_are_told_apart_and_checked(tmp_path):
+    """By their key and the sources, and by a digest of what they hold."""
+    files = _CacheFiles(str(tmp_path), "function", "stamp")
+    files.save(("float64",), "code for float64")
+    files.save(("float32",), "code for float32")
+    assert files.load(("float64",)) == "code for float64"
+    assert files.load(("float32",)) == "code for float32"
+    assert files.load(("int64",)) is None
+    assert _CacheFiles(str(tmp_path), "function", "other stamp").load(("float64",)) is None
+    for path in tmp_path.iterdir():
+        content = path.read_bytes()
+        flipped = content[:40] + bytes([content[40] ^ 1]) + content[41:]
+        for damaged in (content[:-1], content[:20], b"", flipped):
+            path.write_bytes(damaged)
+            assert None in (files.load(("float64",)), files.load(("float32",)))
+        path.write_bytes(content)
 
 
 def test_nothing_is_cached_where_nothing_is_writable(monkeypatch):

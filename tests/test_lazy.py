@@ -177,15 +177,16 @@ def test_component_that_wakes_up_after_fifty_iterations():
 def test_nearly_singular_covariances(covariance_type):
     """Condition 1e12: features whose deviations differ by 1e6, turned so that none is an axis.
 
-    Here the order of the sums alone moves results by 1e-7, so that order is the same for both,
-    up to the second time that points are put in order.
+    Here the order of the sums alone moves results by 1e-7, so that the points are in the same
+    order for both, up to the second time that they are put in order. What is left out still
+    changes which numbers are added first.
     """
     _, _, X = blobs(10, 6, spread=30.0)
     rotation = np.linalg.qr(np.random.default_rng(3).standard_normal((10, 10)))[0]
     X = X * np.logspace(0, -6, 10) @ rotation.T
     options = {"n_components": 6, "covariance_type": covariance_type, "random_state": 0}
     options |= {"reg_covar": 0.0, "tol": 0.0, "max_iter": 5}
-    assert_lazy_is_dense(X, options, other="ordered")
+    assert_lazy_is_dense(X, options, rtol=1e-8, other="ordered")
     assert_lazy_is_dense(X, {**options, "max_iter": 15}, rtol=1e-5)
 
 

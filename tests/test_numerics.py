@@ -1,0 +1,351 @@
+"""Finite data give a finite, valid mixture, or a sentence that says why not.
+
+Every kind of data that has broken a mixture somewhere, for all covariance types, precisions and
+starts; the digits that must be kept, against 50-digit arithmetic; and the likelihood's climb.
+"""
+
+import itertools
+import os
+import re
+import warnings
+
+import numpy as np
+import pytest
+import reference
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from reference import COVARIANCE_TYPES
+
+import fastgmm
+
+INITS = ("kmeans", "k-means++", "random", "random_from_data")
+each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+each_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+
+
+def clusters(n=90, d=3):
+    X = np.random.default_rng(0).standard_normal((n, d))
+    X[::3] += 6.0
+    return X
+
+
+def with_column(value):
+    X = clusters()
+    X[:, 1] = value
+    return X
+
+
+def with_outlier(value):
+    X = clusters()
+    X[7] = value
+    return X
+
+
+draw = np.random.default_rng(1)
+PROBLEMS = {
+    **{f"offset {offset:g}": clusters() + offset for offset in (1e4, 1e6, 1e8)},
+    **{f"scale {scale:g}": clusters() * scale for scale in (1e-150, 1e-30, 1e-15, 1e15, 1e150)},
+    "scales that differ by 1e12": clusters() * [1e-6, 1.0, 1e6],
+    "a constant column": with_column(3.7),
+    "a column of zeros": with_column(0.0),
+    "a column twice": clusters()[:, [0, 1, 0]],
+    "fewer rows than features": draw.standard_normal((4, 9)),
+    "a plane in five dimensions": draw.standard_normal((60, 2)) @ draw.standard_normal((2, 5)),
+    "rows all equal": np.full((30, 2), 1e8 / 3),
+    "two distinct rows": np.repeat([[0.0, 0.0], [1.0, 3.0]], [5, 20], axis=0),
+    "as many rows as components": draw.standard_normal((3, 2)),
+    "one row": np.array([[1.0, -2.0]]),
+    "integers": draw.integers(0, 5, (90, 2)).astype(float),
+    "a row 1e6 deviations away": with_outlier(1e6),
+    "a row 1e12 deviations away": with_outlier(1e12),
+    "Cauchy": draw.standard_cauchy((150, 2)),
+    "Cauchy cubed": draw.standard_cauchy((150, 2)) ** 3,
+    "99.9% duplicates": np.repeat([[0.0, 0.0], [3.0, 4.0]], [999, 1], axis=0),
+    "a point beside a cloud": np.vstack(
+        [1e-9 * draw.standard_normal((40, 2)), 1e3 * draw.standard_normal((40, 2))]
+    ),
+    "600 orders of magnitude": np.exp(draw.uniform(-300, 300, (60, 2))),
+    "the least numbers": draw.integers(0, 9, (40, 2)) * 5e-324,
+    "the greatest numbers": np.array([[1.7e308, 0.0], [-1.7e308, 1.0], [0.0, 1.7e308]]),
+}
+SENTENCES = r"(singular|collapsed|too large|not finite)[\s\S]*(reg_covar|[Ss]cale X|scale it|fewer)"
+
+
+def attempt(X, n_components, **options):
+    """Fit; return a valid mixture, or None where a sentence said why there is none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fastgmm.ConvergenceWarning)
+        try:
+            mixture = fastgmm.fit(X, n_components, **options)
+        except ValueError as error:
+            if not re.search(SENTENCES, str(error)):
+                raise
+            return None
+    assert_valid(mixture, X)
+    return mixture
+
+
+def assert_valid(mixture, X):
+    for name in ("weights", "means", "covariances", "precisions_cholesky", "log_likelihoods"):
+        assert np.isfinite(getattr(mixture, name)).all(), name
+    assert abs(mixture.weights.sum() - 1.0) <= 4 * np.spacing(1.0)
+    assert (mixture.weights >= 0).all()
+    if mixture.covariance_type in ("full", "tied"):
+        matrices = mixture.covariances
+        assert (matrices == np.swapaxes(matrices, -1, -2)).all()
+        # Positive definite: the factor of the inverse is there, its diagonal positive.
+        assert (np.einsum("...jj->...j", mixture.precisions_cholesky) > 0).all()
+        assert (np.einsum("...jj->...j", matrices) > 0).all()
+    else:
+        assert (mixture.covariances > 0).all()
+    resp = mixture.predict_proba(X)
+    eps = np.finfo(X.dtype).eps
+    rows = resp.sum(axis=1, dtype=np.float64)
+    np.testing.assert_allclose(rows, 1.0, rtol=0.0, atol=4 * eps * mixture.n_components)
+    assert (resp >= 0).all()
+    # A density may be less than any number; what is no number never is.
+    assert (mixture.score_samples(X) < np.inf).all()
+
+
+@each_type
+@each_dtype
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_finite_data(name, dtype, covariance_type):
+    with np.errstate(over="ignore", under="ignore"):
+        X = PROBLEMS[name].astype(dtype)
+    if not np.isfinite(X).all():
+        pytest.skip("not finite in single precision")
+    counts = {1, min(3, len(X)), len(X) if len(X) < 10 else 5}
+    fitted = 0
+    for init_params, on_collapse, n_components in itertools.product(
+        INITS, ("regularize", "reset"), sorted(counts)[-2:]
+    ):
+        options = {
+            "covariance_type": covariance_type,
+            "init_params": init_params,
+            "on_collapse": on_collapse,
+            "random_state": 0,
+            "max_iter": 20,
+        }
+        fitted += attempt(X, n_components, **options) is not None
+        if on_collapse == "regularize":
+            attempt(X, n_components, reg_covar=0.0, **options)
+    limits = ("the greatest", "600 orders") if dtype is np.float64 else ("scale 1e+15", "Cauchy c")
+    assert fitted or name.startswith((*limits, "the greatest", "600 orders"))
+
+
+@pytest.mark.parametrize("n_components", [1, 2, 5, 17, 39, 40])
+@each_type
+def test_from_one_component_to_as_many_as_rows(n_components, covariance_type):
+    X = clusters(40, 2)
+    for init_params in INITS:
+        options = {"covariance_type": covariance_type, "init_params": init_params}
+        assert attempt(X, n_components, random_state=0, **options) is not None
+
+
+# --- weights
+
+
+@each_type
+@each_dtype
+@pytest.mark.parametrize("scale", [1e-300, 1e-42, 1e37, 1e300])
+def test_weights_of_any_size(scale, dtype, covariance_type, assert_close):
+    """In single precision weights beyond 1e37 or below 1e-42 used to lose all rows."""
+    X = clusters().astype(dtype)
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, len(X))
+    options = {"covariance_type": covariance_type, "random_state": 0}
+    plain = fastgmm.fit(X, 2, sample_weight=weight, **options)
+    scaled = fastgmm.fit(X, 2, sample_weight=weight * scale, **options)
+    assert_close(scaled.means, plain.means, 1e-6)
+    assert_close(scaled.covariances, plain.covariances, 1e-5)
+    assert_valid(scaled, X)
+
+
+@each_type
+@each_dtype
+def test_weights_that_span_600_orders(dtype, covariance_type):
+    X = clusters().astype(dtype)
+    weight = 10.0 ** np.random.default_rng(0).uniform(-300, 300, len(X))
+    weight[::10] = 0.0
+    for init_params in INITS:
+        options = {"covariance_type": covariance_type, "init_params": init_params}
+        attempt(X, 2, sample_weight=weight, random_state=0, **options)
+
+
+@each_type
+@each_dtype
+def test_heavy_rows_beside_far_ones_of_next_to_no_weight(dtype, covariance_type):
+    """Sums of squares about a common center used to overflow in single precision."""
+    X = np.random.default_rng(0).standard_normal((8, 5)).astype(dtype)
+    X[3:] *= 1e14
+    weight = np.array([1.0, 6.8e14, 1e3, 1e-12, 1e-3, 1e-11, 1e-3, 4.0])
+    for init_params in INITS:
+        options = {"covariance_type": covariance_type, "init_params": init_params}
+        attempt(X, 1, sample_weight=weight, random_state=0, max_iter=3, **options)
+
+
+@each_type
+def test_components_that_starve(covariance_type):
+    """Means so far away that no row belongs to them, and none on any row."""
+    X = clusters(60, 2)
+    means = np.vstack([X[:1], np.full((4, 2), 1e9)])
+    for on_collapse in ("regularize", "reset"):
+        options = {"covariance_type": covariance_type, "on_collapse": on_collapse}
+        assert attempt(X, 5, means_init=means, random_state=0, **options) is not None
+
+
+# --- digits
+
+
+@pytest.mark.parametrize("offset", [1e4, 1e6, 1e8])
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+def test_digits_far_from_the_origin(offset, covariance_type):
+    """The data keep 16 digits of the offset; the covariance must keep what they keep."""
+    X = clusters() + offset
+    mean, covariance = reference.exact_covariance(X)
+    model = fastgmm.fit(X, 1, covariance_type=covariance_type, reg_covar=0.0)
+    np.testing.assert_allclose(model.means[0], mean, rtol=1e-15)
+    found = model.covariances if covariance_type == "tied" else model.covariances[0]
+    scales = np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
+    assert np.max(np.abs(found - covariance) / scales) < 1e-13 * max(1.0, offset / 1e4)
+    exact = [reference.exact_log_density(x, model.means[0], found)[0] for x in X[:20]]
+    np.testing.assert_allclose(model.score_samples(X[:20]), exact, rtol=1e-12, atol=1e-12)
+
+
+@each_type
+def test_single_precision_at_a_thousand_deviations(covariance_type):
+    X = (clusters(300) + 1e3).astype(np.float32)
+    _, covariance = reference.exact_covariance(X)
+    model = fastgmm.fit(X, 1, covariance_type=covariance_type, reg_covar=0.0)
+    matrix = reference.full_covariances(model.covariances, covariance_type, 1, 3)[0]
+    assert np.linalg.eigvalsh(matrix)[0] > 0.0
+    expected = np.trace(covariance)
+    np.testing.assert_allclose(np.trace(matrix), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("condition", [1e4, 1e8, 1e12, 1e14])
+@pytest.mark.parametrize("n_features", [2, 5, 16])
+def test_log_densities_of_ill_conditioned_covariances(condition, n_features):
+    """Within the error that a backward-stable Cholesky factorisation allows.
+
+    Its factor is that of a matrix (1 + n eps) away, which moves the squared distance by
+    condition times that; the log-determinant by n times that.
+    """
+    rng = np.random.default_rng(n_features)
+    basis = np.linalg.qr(rng.standard_normal((n_features, n_features)))[0]
+    values = np.geomspace(1.0, 1.0 / condition, n_features)
+    covariance = (basis * values) @ basis.T
+    covariance = (covariance + covariance.T) / 2
+    mean = rng.standard_normal(n_features)
+    X = mean + (rng.standard_normal((30, n_features)) * np.sqrt(values)) @ basis.T
+    model = fastgmm.Mixture.from_parameters([1.0], [mean], [covariance])
+    found = model.score_samples(X)
+    for x, value in zip(X, found, strict=True):
+        exact, maha2 = reference.exact_log_density(x, mean, covariance)
+        allowed = 4 * n_features * condition * np.spacing(1.0) * (maha2 + n_features)
+        assert abs(value - exact) <= allowed + 1e-13 * abs(exact)
+
+
+# --- the climb
+
+
+def random_problem(seed):
+    """Data, a number of components and options of a fit, drawn from all there are."""
+    rng = np.random.default_rng(seed)
+    n, d, k = rng.integers(20, 400), rng.integers(1, 7), rng.integers(1, 7)
+    centers = rng.standard_normal((k, d)) * rng.choice([0.5, 3.0, 30.0])
+    X = centers[rng.integers(k, size=n)] + rng.standard_normal((n, d))
+    X = X @ rng.standard_normal((d, d)) * 10.0 ** rng.integers(-3, 4) + rng.choice([0.0, 100.0])
+    return X, {
+        "n_components": int(k),
+        "covariance_type": str(rng.choice(COVARIANCE_TYPES)),
+        "init_params": str(rng.choice(INITS)),
+        "sample_weight": rng.uniform(0.0, 2.0, n) if rng.random() < 0.3 else None,
+        "reg_covar": float(10.0 ** rng.integers(-12, -5) * X.var()),
+        "random_state": int(rng.integers(2**31)),
+    }
+
+
+def worst_fall(X, options):
+    """The most that the log-likelihood, with its penalty for `reg_covar`, fell in an iteration.
+
+    The M-step adds `reg_covar` to the covariances that would be best, so the plain likelihood
+    may fall by as much as a trace of the precisions times `reg_covar` changes.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", fastgmm.ConvergenceWarning)
+        trace = fastgmm.fit(X, tol=0.0, max_iter=40, **options).log_likelihoods
+    return np.max(trace[:-1] - trace[1:], initial=0.0), np.max(np.abs(trace))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_likelihood_never_falls(dtype):
+    """Over 200 random problems; by no more than rounding and what `reg_covar` adds."""
+    for seed in range(200):
+        X, options = random_problem(seed)
+        X = X.astype(dtype)
+        if dtype is np.float32:  # whose rounding narrower components would magnify
+            options["reg_covar"] = max(options["reg_covar"], 1e-6 * float(X.var()))
+        fall, size = worst_fall(X, options)
+        assert fall <= (1e-9 if dtype is np.float64 else 1e-4) * max(1.0, size), (seed, fall)
+
+
+# --- what nobody thought of
+
+
+@st.composite
+def drawn_fits(draw):
+    """Data of odd shapes, scales, offsets and repetitions, and options of a fit."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    n, d = draw(st.integers(1, 60)), draw(st.integers(1, 6))
+    kind = draw(st.sampled_from(["normal", "Cauchy", "integers", "lognormal", "few rows"]))
+    X = {
+        "normal": lambda: rng.standard_normal((n, d)),
+        "Cauchy": lambda: rng.standard_cauchy((n, d)),
+        "integers": lambda: rng.integers(-3, 4, (n, d)).astype(float),
+        "lognormal": lambda: np.exp(8.0 * rng.standard_normal((n, d))),
+        "few rows": lambda: rng.standard_normal((3, d))[rng.integers(3, size=n)],
+    }[kind]()
+    if draw(st.booleans()):
+        X[:, rng.integers(d)] = X[:, 0]
+    X = X * 10.0 ** rng.uniform(-6, 6, d) * 10.0 ** draw(st.integers(-30, 30))
+    X = X + draw(st.sampled_from([0.0, 1.0, 1e6])) * np.abs(X).max()
+    weight = None
+    if draw(st.booleans()):
+        weight = 10.0 ** rng.uniform(-30, 30, n) * (rng.random(n) < 0.8)
+        weight[0] = 1.0
+    positive = n if weight is None else np.count_nonzero(weight)
+    options = {
+        "covariance_type": draw(st.sampled_from(COVARIANCE_TYPES)),
+        "init_params": draw(st.sampled_from(INITS)),
+        "on_collapse": draw(st.sampled_from(["regularize", "reset", "raise"])),
+        "reg_covar": draw(st.sampled_from([0.0, 1e-6, 1e-30, 1e6])),
+        "max_iter": draw(st.integers(0, 15)),
+        "sample_weight": weight,
+        "random_state": draw(st.integers(0, 100)),
+    }
+    dtype = draw(st.sampled_from([np.float64, np.float32]))
+    with np.errstate(over="ignore", under="ignore"):
+        X = X.astype(dtype)
+    return X, draw(st.integers(1, min(positive, 8))), options
+
+
+# A fixed budget; HYPOTHESIS_EXAMPLES asks for more, drawn anew each time.
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "0"))
+
+
+@settings(
+    max_examples=EXAMPLES or 250,
+    derandomize=not EXAMPLES,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(drawn_fits())
+def test_drawn_problems(problem):
+    X, n_components, options = problem
+    if not np.isfinite(X).all():
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            fastgmm.fit(X, n_components, **options)
+        return
+    attempt(X, n_components, **options)
