@@ -48,8 +48,7 @@ for shape in ((3, 1), (31, 2), (481, 7), (33, 17), (1000, 5), (97, 40), (4099, 3
                 fit(shape, 3, covariance_type, dtype, init_params)
 """
 WIDE = """
-for dtype in (np.float64, np.float32):
-    fit((3, 1_000_000), 1, "diag", dtype, "kmeans")
+fit((3, 1_000_000), 1, "diag", np.float64, "kmeans")
 """
 
 
@@ -65,7 +64,7 @@ def run(program):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="protects pages as Linux does")
-@pytest.mark.parametrize("program", [SHAPES, WIDE], ids=["data_at_the_end", "a_million_features"])
+@pytest.mark.parametrize("program", [SHAPES, WIDE], ids=["data_at_the_end", "wide_rows"])
 def test_nothing_is_read_beyond_the_end(program):
     """The first round of k-means++ used to read centers that were not there."""
     run(program)
