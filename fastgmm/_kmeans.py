@@ -74,7 +74,7 @@ def seed_rows(data, n_clusters, random_state, n_threads=None):
     workspaces = Workspaces(lambda: make_workspace(data.X, 1 + n_trials))
 
     def play(chosen, rows):
-        """Take in the chosen row; return the candidates' potentials, tile by tile."""
+        """Take in the chosen row; return the potentials of n_trials candidates, tile by tile."""
         centers = data.X[[chosen, *rows]].astype(np.float64)
         potential = np.empty((len(rows), -(-n_samples // size)))
         launch(
@@ -96,7 +96,7 @@ def seed_rows(data, n_clusters, random_state, n_threads=None):
         return weights * data.sample_weight[rows] if data.sample_weight.size else weights
 
     chosen = [_first_seed(data, random_state)]
-    tile_sums = play(chosen[0], chosen)[0]
+    tile_sums = play(chosen[0], chosen * n_trials)[0]
     while len(chosen) < n_clusters:
         values = random_state.uniform(size=n_trials) * tile_sums.sum()
         rows = _locate(values, tile_sums, size, pull)
