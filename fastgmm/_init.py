@@ -5,11 +5,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._covariance import CovarianceType, Parameters, m_step
-from fastgmm._kmeans import assign_to, kmeans, mean_and_variance, seed_rows
+from fastgmm._kmeans import kmeans, labels_after, mean_and_variance, seed_rows
 from fastgmm._passes import Pass, Statistics, merge
 from fastgmm._tile_kernels import Data
 
 _NARROWEST = 1e-24  # of the data's variance, for components to start with
+_LABELS_BLOCK = 2**22  # rows whose labels are held at a time
 _RESP_BLOCK = 2**20  # responsibilities drawn at a time, however many there are
 
 
@@ -49,8 +50,19 @@ class Start(NamedTuple):
 
 
 def from_labels(start, labels, means):
-    """Return the M-step from hard memberships, whose clusters are near `means`."""
-    return start.estimate(means, start.source().given(means, labels=labels))
+    """Estimate from hard memberships, clusters near `means`; `labels` are those of the first rows.
+
+    Rows past them belong to the nearest mean.
+    """
+    X, sample_weight = start.data
+    total = None
+    for begin in range(0, len(X), _LABELS_BLOCK):
+        rows = slice(begin, begin + _LABELS_BLOCK)
+        part = Data(X[rows], sample_weight[rows])
+        known = labels_after(labels[rows], part, means, start.n_threads)
+        statistics = start.source(part).given(means, labels=known)
+        total = statistics if total is None else merge(total, statistics)
+    return start.estimate(means, total)
 
 
 def _from_rows(start, rows):
@@ -123,8 +135,7 @@ def starting_parameters(
     if len(known) == len(given):
         return Parameters(**known)
     if given.means is not None:
-        labels = assign_to(start.data, given.means, start.n_threads)
-        parameters = from_labels(start, labels, given.means)
+        parameters = from_labels(start, np.empty(0, np.uint8), given.means)
     elif init_params in ROW_STARTS:
         parameters = _from_rows(start, ROW_STARTS[init_params](start, random_state))
     else:

@@ -6,7 +6,10 @@ import pytest
 from reference import COVARIANCE_TYPES, full_covariances, m_step, precisions
 
 import fastgmm
+from fastgmm import _init, _kmeans
+from fastgmm._tile_kernels import Data
 
+NO_WEIGHT = np.empty(0)
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
 
 each_init = pytest.mark.parametrize("init_params", INIT_PARAMS)
@@ -124,6 +127,115 @@ def test_k_means_is_as_good_as_scikit_learns(n_features, n_components):
         theirs.append(cluster.KMeans(n_components, n_init=1, random_state=seed).fit(X).inertia_)
     assert min(ours) <= 1.05 * min(theirs)
     assert np.mean(ours) <= 1.10 * np.mean(theirs)
+
+
+def labels_of(X, n_clusters, seed, sample_weight=NO_WEIGHT, n_threads=None):
+    """Clusters and centers of the k-means start."""
+    random_state = np.random.RandomState(seed)
+    return _kmeans.kmeans(Data(X, sample_weight), n_clusters, random_state, n_threads)
+
+
+def assert_scikit_learns_labels(X, n_clusters, seed, sample_weight=None):
+    cluster = pytest.importorskip("sklearn.cluster")
+    theirs = cluster.KMeans(n_clusters, n_init=1, random_state=seed)
+    theirs.fit(X.astype(np.float64), sample_weight=sample_weight)
+    weight = NO_WEIGHT if sample_weight is None else sample_weight
+    labels, centers = labels_of(X, n_clusters, seed, weight)
+    np.testing.assert_array_equal(labels, theirs.labels_)
+    np.testing.assert_allclose(centers, theirs.cluster_centers_, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("n_samples", "n_features", "n_clusters"),
+    [(1000, 1, 4), (3001, 2, 7), (2503, 3, 33), (1999, 8, 9), (1203, 17, 16), (900, 130, 6)],
+)
+@pytest.mark.parametrize("make", [problems.overlapping, problems.separated])
+def test_k_means_finds_scikit_learns_labels(make, n_samples, n_features, n_clusters, dtype):
+    """All of them, in tens of iterations: no bound may keep a row from its nearest center."""
+    X = make(n_samples, n_features, n_clusters).X.astype(dtype)
+    for seed in range(3):
+        assert_scikit_learns_labels(X, n_clusters, seed)
+
+
+def test_k_means_with_more_candidates_than_one_vector_holds():
+    """From 404 clusters on, a round of k-means++ tries eight rows."""
+    X = problems.overlapping(1500, 2, 5).X
+    assert_scikit_learns_labels(X, 410, 0)
+
+
+def test_k_means_with_weights_finds_scikit_learns_labels():
+    X = problems.overlapping(3001, 3, 7).X
+    weights = np.random.default_rng(0).integers(0, 4, len(X)) * 0.3
+    for seed in range(3):
+        assert_scikit_learns_labels(X, 7, seed, weights)
+
+
+def test_k_means_with_clusters_that_tie():
+    """Rows on a grid are as near to several centers; each still gets one of the nearest."""
+    X = np.random.default_rng(0).integers(0, 5, size=(3001, 2)).astype(np.float64)
+    labels, centers = labels_of(X, 9, 0)
+    distances = ((X[:, None, :] - centers) ** 2).sum(axis=2)
+    own = distances[np.arange(len(X)), labels]
+    np.testing.assert_allclose(own, distances.min(axis=1), atol=1e-12)
+
+
+@pytest.mark.parametrize("n_features", [2, 11])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rows_of_which_nothing_is_remembered(n_features, weighted, monkeypatch, assert_close):
+    """What is remembered of rows saves work and changes nothing."""
+    X = problems.overlapping(5003, n_features, 6).X
+    weights = np.random.default_rng(1).uniform(size=len(X)) if weighted else None
+    options = {"sample_weight": weights, "random_state": 0}
+    kept = start_of(X, 6, **options)
+    placed = start_of(X, 6, means_init=X[:6], **options)
+    seeds = start_of(X, 6, init_params="k-means++", **options)
+    monkeypatch.setattr(_kmeans, "_BYTES", 8 * 1024)
+    monkeypatch.setattr(_kmeans, "_PART", 512)
+    monkeypatch.setattr(_init, "_LABELS_BLOCK", 1200)
+    for before, after in (
+        (kept, start_of(X, 6, **options)),
+        (placed, start_of(X, 6, means_init=X[:6], **options)),
+    ):
+        assert_close(after.means, before.means, 1e-12)
+        assert_close(after.covariances, before.covariances, 1e-11)
+        assert_close(after.weights, before.weights, 1e-13)
+    again = start_of(X, 6, init_params="k-means++", **options)
+    np.testing.assert_array_equal(again.means, seeds.means)
+
+
+def test_empty_clusters_among_rows_of_which_nothing_is_remembered(monkeypatch):
+    """The row farthest from its center is found wherever it lies."""
+    X = np.repeat([[0.0, 0.0], [1.0, 0.0], [1000.0, 0.0]], [500, 2, 3], axis=0)
+    monkeypatch.setattr(_kmeans, "_BYTES", 8 * 64)
+    monkeypatch.setattr(_kmeans, "_PART", 64)
+    for seed in range(10):
+        start = start_of(X, 3, covariance_type="spherical", random_state=seed)
+        np.testing.assert_allclose(np.sort(start.means[:, 0]), [0.0, 1.0, 1000.0], atol=1e-9)
+
+
+def test_heavy_rows_leave_nothing_behind_in_the_cluster_they_leave(monkeypatch, assert_close):
+    """Plain sums would keep roundings of 1e12: here 1e-6 of the spread of the rows that stay."""
+    light = 0.1 * np.random.default_rng(0).standard_normal(1000)
+    X = np.concatenate(
+        [[0.0, 10.0, -10.0, 4.9, -4.9], light, np.full(100, 6.0), np.full(100, -6.0)]
+    )
+    weights = np.ones(len(X))
+    weights[3:5] = 1e12  # nearest to 0 at first, then to the means about 6 and -6
+    monkeypatch.setattr("fastgmm._kmeans.seed_rows", lambda *args: np.arange(3))
+    labels, centers = labels_of(X[:, None], 3, 0, weights)
+    np.testing.assert_array_equal(labels[:5], [0, 1, 2, 1, 2])
+    assert_close(centers[0, 0], X[labels == 0].mean(), 1e-12)
+
+
+@pytest.mark.parametrize("n_features", [3, 20])
+def test_k_means_is_the_same_for_every_number_of_threads(n_features):
+    X = problems.overlapping(60_000, n_features, 7).X
+    labels, centers = labels_of(X, 7, 0, n_threads=1)
+    for n_threads in (2, 3):
+        again = labels_of(X, 7, 0, n_threads=n_threads)
+        np.testing.assert_array_equal(again[0], labels)
+        np.testing.assert_array_equal(again[1], centers)
 
 
 def test_k_means_ends_at_a_fixed_point(assert_close):
