@@ -118,7 +118,7 @@ def test_finite_data(name, dtype, covariance_type):
     counts = {1, min(3, len(X)), len(X) if len(X) < 10 else 5}
     fitted = 0
     for init_params, on_collapse, n_components in itertools.product(
-        INITS, ("regularize", "reset"), sorted(counts)[-2:]
+        INITS, ("regularize", "reset"), sorted(counts)[-1:]
     ):
         options = {
             "covariance_type": covariance_type,
@@ -128,7 +128,7 @@ def test_finite_data(name, dtype, covariance_type):
             "max_iter": 20,
         }
         fitted += attempt(X, n_components, **options) is not None
-        if on_collapse == "regularize":
+        if n_components > 1:
             attempt(X, n_components, reg_covar=0.0, **options)
     limits = ("the greatest", "600 orders") if dtype is np.float64 else ("scale 1e+15", "Cauchy c")
     assert fitted or name.startswith((*limits, "the greatest", "600 orders"))
