@@ -48,7 +48,8 @@ for shape in ((3, 1), (31, 2), (481, 7), (33, 17), (1000, 5), (97, 40), (4099, 3
                 fit(shape, 3, covariance_type, dtype, init_params)
 """
 WIDE = """
-fit((3, 1_000_000), 1, "diag", np.float64, "kmeans")
+X = np.random.default_rng(0).standard_normal((3, 1_000_000))
+fastgmm.fit(X, 1, covariance_type="diag", max_iter=0, random_state=0)
 """
 
 

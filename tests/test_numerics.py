@@ -115,11 +115,9 @@ def test_finite_data(name, dtype, covariance_type):
         X = PROBLEMS[name].astype(dtype)
     if not np.isfinite(X).all():
         pytest.skip("not finite in single precision")
-    counts = {1, min(3, len(X)), len(X) if len(X) < 10 else 5}
+    n_components = len(X) if len(X) < 10 else 5
     fitted = 0
-    for init_params, on_collapse, n_components in itertools.product(
-        INITS, ("regularize", "reset"), sorted(counts)[-2:]
-    ):
+    for init_params, on_collapse in itertools.product(INITS, ("regularize", "reset")):
         options = {
             "covariance_type": covariance_type,
             "init_params": init_params,
@@ -128,8 +126,7 @@ def test_finite_data(name, dtype, covariance_type):
             "max_iter": 20,
         }
         fitted += attempt(X, n_components, **options) is not None
-        if on_collapse == "regularize":
-            attempt(X, n_components, reg_covar=0.0, **options)
+        attempt(X, min(3, len(X)), reg_covar=0.0, **options)
     limits = ("the greatest", "600 orders") if dtype is np.float64 else ("scale 1e+15", "Cauchy c")
     assert fitted or name.startswith((*limits, "the greatest", "600 orders"))
 
