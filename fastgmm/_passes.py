@@ -73,14 +73,14 @@ def make_operands(covariance_type, parameters, dtype):
     with np.errstate(divide="ignore"):
         offsets = np.log(weights) + log_det - 0.5 * n_features * np.log(2 * np.pi)
     none = np.empty((1, 0), dtype)
+    largest = np.finfo(dtype).max  # of what a covariance next to nothing makes, too
     centers, center = (none, none), (none, none)
     middle, whitened = covariance_type.about_center(weights, means, factors)
     if middle is not None:
         center = split(middle, dtype)
-        centers = split(whitened, dtype)
+        centers = split(np.clip(whitened, -largest, largest), dtype)
     common = whitened is not None and not _loses_digits((whitened**2).max(), dtype)
     kind, flat = covariance_type.kernel_factors(factors, len(weights), common)
-    largest = np.finfo(dtype).max
     return Operands(
         kind,
         common,

@@ -181,6 +181,22 @@ def test_heavy_rows_beside_far_ones_of_next_to_no_weight(dtype, covariance_type)
         attempt(X, 1, sample_weight=weight, random_state=0, max_iter=3, **options)
 
 
+@pytest.mark.parametrize(
+    ("seed", "covariance_type", "start"),
+    [(862, "spherical", "k-means++"), (3906, "diag", "k-means++")],
+)
+def test_components_narrower_than_single_precision_can_say(seed, covariance_type, start):
+    """Weights 60 orders apart leave variances whose inverse roots have no float32."""
+    rng = np.random.default_rng(seed)
+    for n_features in range(1, 7):
+        scale = 10.0 ** rng.uniform(-3, 4, n_features)
+        X = (rng.integers(-3, 4, (12, n_features)) * scale).astype(np.float32)
+        for _ in range(40):
+            weight = 10.0 ** rng.uniform(-30, 30, 12)
+            options = {"covariance_type": covariance_type, "init_params": start, "max_iter": 3}
+            attempt(X, 3, sample_weight=weight, reg_covar=0.0, random_state=0, **options)
+
+
 @each_type
 def test_components_that_starve(covariance_type):
     """Means so far away that no row belongs to them, and none on any row."""
