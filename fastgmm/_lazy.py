@@ -118,7 +118,8 @@ class Lazy:
             slack = n_features * _rounding(np.float64, n_features) * worst
             least, greatest, move = self._change(self._before, parameters, slack)
             scale, shift = self._scale / greatest, (self._shift + move) / greatest
-            growth = np.divide(1.0 + error, least, out=growth, where=least > 0.0)
+            part = least * (1.0 - error)
+            growth = np.divide(1.0, part, out=growth, where=part > 0.0)
         stays = (shift < _FAR) & (scale > _UNIT / 4) & (scale < _UNIT * 4)
         self._scale, self._shift = np.where(stays, scale, _UNIT), np.where(stays, shift, 0.0)
         self._before, self._cancellation = parameters, cancellation

@@ -14,8 +14,8 @@ _ROUNDING = 1e-6  # nats by which rounding may move the difference of two log-de
 def skipped_vectors(operands, bounds, drift):
     """Return a mask (n_tiles, n_components, vectors) of what a pass will not compute."""
     home = bounds.nearest
-    farthest = drift.growth[home] * (bounds.farthest + drift.move[home])
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
+        farthest = drift.growth[home] * (bounds.farthest + drift.move[home])
         least_peak = operands.offsets[home] - 0.5 * farthest**2
     bound = bounds.lower * drift.scale[:, None] - drift.shift[:, None]
     bound *= 1.0 - drift.error[:, None]

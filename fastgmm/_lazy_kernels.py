@@ -48,9 +48,9 @@ class Drift(NamedTuple):
     A stored number b says that the distance is at least ``scale b - shift``. What is stored now
     is to be read with a scale of 1 / `new_steps` and `new_shift`; where `rebased` is set, all
     bounds are to be stored so. A distance to the nearest component that was s is now at most
-    ``growth (s + move)``. Computed distances err by their `error`, relatively. `density` is the
-    log-density at the mean, without the weight. `reorder` says that the points are to be put in
-    order after this pass.
+    ``growth (s + move)``. Computed distances err by their `error`, relatively; where that is 1
+    they say nothing. `density` is the log-density at the mean, without the weight. `reorder`
+    says that the points are to be put in order after this pass.
     """
 
     scale: np.ndarray
@@ -69,7 +69,7 @@ class Drift(NamedTuple):
 def stored(distance, part, shift, steps):
     """Return the greatest number that may stand for a computed distance."""
     value = (distance * part + shift) * steps
-    value = value if value < MOST else MOST
+    value = MOST if value > MOST else value
     return np.uint16(value if value > 0.0 else 0.0)  # NaN, too: nothing is known
 
 
@@ -102,13 +102,14 @@ def remember(operands, bounds, drift, t, work):
     best = work.near[0]
     for v in range(n_vectors):
         best[v] = -np.inf
+        bounds.farthest[t, v] = np.inf  # where no density is finite, nothing is known
     for k in range(operands.offsets.size):
         part, shift, steps = 1.0 - drift.error[k], drift.new_shift[k], drift.new_steps[k]
         if drift.rebased[k]:
             for v in range(n_vectors):
                 bound = drift.scale[k] * bounds.lower[t, k, v] - drift.shift[k]
                 bounds.lower[t, k, v] = stored(bound, part, shift, steps)
-        offset, more = operands.offsets[k], (1.0 + drift.error[k]) * _UP
+        offset, more = operands.offsets[k], _UP / (1.0 - drift.error[k])
         for m in range(work.counts[k]):
             i, v = k * size + m * lanes, work.places[k, m] // lanes
             near = np.sqrt(least(work.resp, i, work.tile))
@@ -200,10 +201,10 @@ def bound_tile(turn, bounds, drift, tile, lanes, block, closest):
         far = np.float32(0.0)
         for l in range(lanes):
             d = distances[home, turn[v * lanes + l]]
-            d = d if d >= 0.0 else np.float32(np.inf)
+            d = d if d > 0.0 else np.float32(np.inf)  # a bound may be minus zero
             far = d if d > far else far
         bounds.nearest[tile, v] = home
-        bounds.farthest[tile, v] = np.sqrt(far) * (1.0 + drift.error[home]) * _UP
+        bounds.farthest[tile, v] = np.sqrt(far) * _UP / (1.0 - drift.error[home])
 
 
 @jit

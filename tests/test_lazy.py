@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 from reference import COVARIANCE_TYPES, m_step
 
 import fastgmm
-from fastgmm import _lazy, _lazy_check, _passes
+from fastgmm import _lazy, _lazy_check, _lazy_kernels, _passes
 from fastgmm._covariance import COVARIANCE_TYPES as KINDS
+from fastgmm._covariance import Parameters
+from fastgmm._jit import entry
+from fastgmm._tile_kernels import Block, make_workspace
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 
@@ -283,6 +286,87 @@ def test_stretch_bounds_the_singular_values(covariance_type, closeness):
         spread = values[:, 0] - values[:, -1] + 1e-10
         assert (greatest - values[:, 0] <= 0.5 * spread).all()
         assert (values[:, -1] - least <= 0.5 * spread).all()
+
+
+@entry
+def store_all(distances, part, shift, steps, numbers):
+    for i in range(distances.size):
+        numbers[i] = _lazy_kernels.stored(distances[i], part, shift, steps)
+
+
+@entry
+def remember_tile(operands, bounds, drift, t, work):
+    _lazy_kernels.remember(operands, bounds, drift, t, work)
+
+
+@entry
+def bound_one_tile(turn, bounds, drift, lanes, block, closest):
+    _lazy_kernels.bound_tile(turn, bounds, drift, 0, lanes, block, closest)
+
+
+def test_stored_numbers_are_rounded_down():
+    distances = np.array([np.nan, -np.inf, np.inf, 1e9, 1.0, 1.0 - 1e-9, 0.0, -1.0])
+    numbers = np.empty(8, np.uint16)
+    store_all(distances, 1.0, 0.0, 64.0, numbers)
+    assert numbers.tolist() == [0, 0, 65535, 65535, 64, 63, 0, 0]
+    store_all(distances, 0.0, 0.0, 64.0, numbers)  # the distances are nothing but rounding
+    assert not numbers.any()
+
+
+def one_tile(error):
+    """What is known of one tile and two components, one deviation from it by hearsay."""
+    X = np.zeros((40, 3))
+    work = make_workspace(X, 2)
+    n_vectors = work.places.shape[1]
+    unit = np.ones(2)
+    parameters = Parameters(unit / 2, np.zeros((2, 3)), np.ones((2, 3)), np.ones((2, 3)), 0 * unit)
+    operands = _passes.make_operands(KINDS["diag"], parameters, X.dtype)
+    bounds = _lazy_kernels.Bounds(
+        1,
+        np.arange(40, dtype=np.uint16),
+        np.zeros((1, 2, n_vectors), np.uint16),
+        np.zeros((1, n_vectors), np.uint16),
+        np.ones((1, n_vectors), np.float32),
+    )
+    drift = _lazy.NO_DRIFT._replace(
+        **dict.fromkeys(("scale", "growth", "density"), unit),
+        **dict.fromkeys(("shift", "new_shift", "move"), 0 * unit),
+        new_steps=64 * unit,
+        error=error * unit,
+        rebased=np.zeros(2, bool),
+    )
+    work.counts[:] = n_vectors
+    work.places[:] = np.arange(n_vectors) * (work.peak.size // n_vectors)
+    return operands, bounds, drift, work
+
+
+@pytest.mark.parametrize(
+    ("square", "error", "farthest"),
+    [(4.0, 0.0, 2.0), (4.0, 0.5, 4.0), (4.0, 1.0, np.inf), (np.inf, 0.0, np.inf)],
+)
+def test_nothing_is_known_of_distances_that_say_nothing(square, error, farthest):
+    """Those that overflow, and those that rounding may have made anything."""
+    operands, bounds, drift, work = one_tile(error)
+    work.resp.fill(square)
+    remember_tile(operands, bounds, drift, 0, work)
+    np.testing.assert_allclose(bounds.farthest, farthest, rtol=1e-6)
+
+
+def test_a_bound_of_zero_is_no_distance():
+    """Of a point that its vector's nearest component has not computed."""
+    _, bounds, drift, work = one_tile(0.0)
+    size = work.peak.size
+    distances = np.ones((2, size), np.float32)
+    distances[0, 3] = -0.0
+    short = np.zeros((4, size), np.uint16)
+    turn = np.arange(size, dtype=np.uint16)
+    lanes = size // work.places.shape[1]
+    block = Block(distances, *short, np.empty(3, np.intp))
+    bound_one_tile(turn, bounds, drift, lanes, block, work.near[0])
+    vector = 3 // lanes
+    assert bounds.farthest[0, vector] == np.inf
+    np.testing.assert_allclose(np.delete(bounds.farthest[0], vector), 1.0, rtol=1e-6)
+    assert bounds.lower[0, 0, vector] == 0
 
 
 def test_the_check_finds_what_it_looks_for(monkeypatch):
