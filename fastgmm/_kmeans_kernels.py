@@ -75,9 +75,8 @@ class RowWorkspace(NamedTuple):
     """Buffers of one thread for a block of rows.
 
     `rows`, `label`, `best` and `second` (2 BLOCK,), for picked rows; `tile` (n_features, TILE)
-    and `distances` (n_clusters, TILE) of some of them. Of a run of as many
-    rows as stay in the first-level cache `weight` (n_rows,) and `group`, the rows themselves,
-    flat.
+    and `distances` (n_clusters, TILE) of some of them. Of a run of as many rows as stay in the
+    first-level cache, `weight` (n_rows,) and `group`, the rows themselves, flat.
     """
 
     rows: np.ndarray
@@ -107,7 +106,11 @@ def load_run_weights(data, start, count, weight):
 
 @jit
 def load_run(X, start, count, group):
-    """Copy a run of rows and fill a group with the last; `group` is modified in place."""
+    """Copy a run of rows and fill a group with the last; `group` is modified in place.
+
+    Groups of rows read abreast from memory keep the processor from fetching ahead: at 64
+    features a round without the copy took twice as long, at 10 a fifth less.
+    """
     prefer_wide_vectors()
     n_features = X.shape[1]
     first, size = start * n_features, count * n_features
@@ -171,7 +174,7 @@ def pick(known, drift, begin, end, rows, count):
     """
     for i in range(np.uintp(begin), np.uintp(end)):
         rows[np.uintp(count)] = i
-        count += np.float64(known.reach[i]) < drift[known.labels[i]]
+        count += not np.float64(known.reach[i]) >= drift[known.labels[i]]  # a NaN is looked at
     return count
 
 
@@ -209,14 +212,15 @@ def add_row(X, i, origin, weight, k, high, low):
 def relabel(data, origin, drift, count, work, known, chunk, sums):
     """Take over what was found of the picked rows: labels, reach and sums, in place.
 
-    The reach is rounded down by a unit of float32.
+    The reach is rounded down by a unit of float32, or to what float32 holds.
     """
     high, low, size = sums.high[chunk], sums.low[chunk], sums.size[chunk]
     for p in range(count):
         i, new = work.rows[p], np.uintp(work.label[p])
         old = known.labels[i]
         weight = weight_of(data, i)
-        known.reach[i] = (work.second[p] + drift[new]) * (1.0 - 1.2e-7)
+        reach = (work.second[p] + drift[new]) * (1.0 - 1.2e-7)
+        known.reach[i] = 3e38 if reach > 3e38 else 0.0 if reach < 1.2e-38 else reach
         sums.scatter[chunk] += weight * work.best[p]
         if new != old:
             known.labels[i] = new

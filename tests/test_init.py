@@ -214,6 +214,16 @@ def test_empty_clusters_among_rows_of_which_nothing_is_remembered(monkeypatch):
         np.testing.assert_allclose(np.sort(start.means[:, 0]), [0.0, 1.0, 1000.0], atol=1e-9)
 
 
+@pytest.mark.parametrize("scale", [2.0**-150, 2.0**150])
+def test_k_means_of_tiny_and_huge_numbers(scale):
+    """Bounds are kept in single precision, which holds neither; the labels do not change."""
+    X = problems.overlapping(2003, 3, 9).X
+    labels, centers = labels_of(X, 9, 0)
+    scaled = labels_of(scale * X, 9, 0)
+    np.testing.assert_array_equal(scaled[0], labels)
+    np.testing.assert_array_equal(scaled[1], scale * centers)
+
+
 def test_heavy_rows_leave_nothing_behind_in_the_cluster_they_leave(monkeypatch, assert_close):
     """Plain sums would keep roundings of 1e12: here 1e-6 of the spread of the rows that stay."""
     light = 0.1 * np.random.default_rng(0).standard_normal(1000)
