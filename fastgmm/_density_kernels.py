@@ -12,7 +12,7 @@ exponentials weigh more than the triangle.
 
 import numpy as np
 
-from fastgmm._jit import inline, jit, jit_sum
+from fastgmm._jit import jit, jit_sum
 from fastgmm._simd import (
     STRIP_VECTORS,
     distances_block,
@@ -24,9 +24,7 @@ from fastgmm._simd import (
     row_norms_block,
 )
 from fastgmm._tile_kernels import (
-    DIAG,
-    FULL,
-    TIED,
+    DEAD,
     fill_strip,
     gather_doubles,
     scatter_doubles,
@@ -98,13 +96,14 @@ def log_positive(x):
 
 
 @jit
-def mahalanobis_full(operands, tile, points, places, counts, maha):
+def mahalanobis_full(operands, work):
     """Write the squared distances of the points that each component lists, in place.
 
-    Side by side into the rows of `maha` (n_components, tile), strip by strip: a strip and its
-    differences from the mean, which go into `points`, stay in the first-level cache. All in one
-    function, because a call with its 20 array fields costs as much as a strip of two features.
+    Side by side into the rows of `work.resp`, strip by strip: a strip and its differences from
+    the mean, which go into `work.points`, stay in the first-level cache. All in one function,
+    because a call with its 20 array fields costs as much as a strip of two features.
     """
+    tile, points, places, counts, maha = work.tile, work.points, work.places, work.counts, work.resp
     n_features, size = tile.shape
     factors, means, lows = operands.factors, operands.means, operands.means_low
     lanes, ldp, ldm = lanes_of(tile), places.shape[1], means.shape[1]
@@ -152,7 +151,7 @@ def whiten_tile(operands, tile, points):
                 points[j, p] += u * points[l, p]
 
 
-@inline
+@jit
 def in_step(counts, k, n_components, n_vectors):
     """Say whether the next four components list all vectors and can be computed together."""
     together = k + 4 <= n_components
@@ -162,13 +161,13 @@ def in_step(counts, k, n_components, n_vectors):
 
 
 @jit
-def squared_distances(points, n_features, places, counts, means, lows, out):
-    """Write squared distances of `points` (>= n_features, size) to all means, in place.
+def squared_distances(points, means, lows, work):
+    """Write squared distances of `points` (>= n_features, size) to all means into `work.resp`.
 
-    Of those points that each mean lists, side by side in the rows of `out` (n_means, size); the
-    means may have padded rows.
+    Of those points that each mean lists, side by side; the means may have padded rows.
     """
-    size = points.shape[1]
+    places, counts, out = work.places, work.counts, work.resp
+    n_features, size = work.tile.shape
     n_means, ldm, ldp = out.shape[0], means.shape[1], places.shape[1]
     lanes = lanes_of(points)
     k = 0
@@ -188,21 +187,20 @@ def squared_distances(points, n_features, places, counts, means, lows, out):
         k += 4 if four else 1
 
 
-@inline
-def mahalanobis_tied(operands, tile, points, places, counts, maha):
+@jit
+def mahalanobis_tied(operands, work):
     """As `mahalanobis_full`; the tile is whitened once, then distances are Euclidean.
 
-    The whitened tile stays in `points`.
+    The whitened tile stays in `work.points`.
     """
-    whiten_tile(operands, tile, points)
-    squared_distances(
-        points, tile.shape[0], places, counts, operands.centers, operands.centers_low, maha
-    )
+    whiten_tile(operands, work.tile, work.points)
+    squared_distances(work.points, operands.centers, operands.centers_low, work)
 
 
 @jit
-def mahalanobis_diag(operands, tile, places, counts, maha):
+def mahalanobis_diag(operands, work):
     """As `mahalanobis_full`, with one factor a feature."""
+    tile, places, counts, maha = work.tile, work.places, work.counts, work.resp
     n_features, size = tile.shape
     means, lows, factors = operands.means, operands.means_low, operands.factors
     n_components, ldm, ldp = maha.shape[0], means.shape[1], places.shape[1]
@@ -225,29 +223,16 @@ def mahalanobis_diag(operands, tile, places, counts, maha):
 
 
 @jit
-def mahalanobis_spherical(operands, tile, places, counts, maha):
+def mahalanobis_spherical(operands, work):
     """As `mahalanobis_full`, with one factor a component."""
     prefer_wide_vectors()
-    squared_distances(tile, tile.shape[0], places, counts, operands.means, operands.means_low, maha)
-    lanes = lanes_of(tile)
+    maha = work.resp
+    squared_distances(work.tile, operands.means, operands.means_low, work)
+    lanes = lanes_of(work.tile)
     for k in range(maha.shape[0]):
         precision = np.float64(operands.factors[k, 0]) ** 2
-        for p in range(counts[k] * lanes):
+        for p in range(work.counts[k] * lanes):
             maha[k, p] *= precision
-
-
-@inline
-def mahalanobis(operands, work):
-    """Write the squared distances of the listed points into `work.resp`, side by side."""
-    tile, points, places, counts = work.tile, work.points, work.places, work.counts
-    if operands.kind == FULL:
-        mahalanobis_full(operands, tile, points, places, counts, work.resp)
-    elif operands.kind == TIED:
-        mahalanobis_tied(operands, tile, points, places, counts, work.resp)
-    elif operands.kind == DIAG:
-        mahalanobis_diag(operands, tile, places, counts, work.resp)
-    else:
-        mahalanobis_spherical(operands, tile, places, counts, work.resp)
 
 
 @jit
@@ -279,7 +264,19 @@ def scale_row(resp, k, n, factor):
         resp[k, p] *= factor[p]
 
 
-@inline
+@jit
+def scale_and_count(resp, k, factor, weight, dead):
+    """Multiply a whole row by `factor`, in place; return how many then exceed ``dead * weight``."""
+    prefer_wide_vectors()
+    live = 0
+    for p in range(factor.size):
+        value = resp[k, p] * factor[p]
+        resp[k, p] = value
+        live += value > dead * weight[p]
+    return live
+
+
+@jit
 def log_densities(offsets, work):
     """Turn squared distances into log-densities with weight, in place; `peak` is their maximum.
 
@@ -298,7 +295,7 @@ def log_densities(offsets, work):
             scatter_doubles(near, 0, places, k, n, work.peak, tile)
 
 
-@inline
+@jit
 def densities(work):
     """Turn log-densities into densities relative to `peak`, in place; `total` is their sum."""
     places, near, tile = work.places, work.near, work.tile
@@ -331,17 +328,23 @@ def divide(numerator, total):
         total[p] = numerator[p] / total[p]
 
 
-@inline
-def scale_densities(work):
-    """Turn densities into responsibilities times weights, in place; `total` is overwritten."""
+@jit
+def scale_densities(weights, work):
+    """Turn densities into responsibilities times weights, in place; `total` is overwritten.
+
+    `work.live` becomes the number of points that matter to each component that lists all;
+    `weights` (n_components,) are the components'.
+    """
     places, near, tile = work.places, work.near, work.tile
     lanes = lanes_of(tile)
     divide(work.weight, work.total)
     for k in range(work.resp.shape[0]):
         n = work.counts[k]
         if n == places.shape[1]:
-            scale_row(work.resp, k, n * lanes, work.total)
+            dead = DEAD * weights[k]
+            work.live[k] = scale_and_count(work.resp, k, work.total, work.weight, dead)
         else:
+            work.live[k] = -1
             gather_doubles(work.total, places, k, n, near, 0, tile)
             scale_row(work.resp, k, n * lanes, near[0])
 
@@ -355,7 +358,7 @@ def dot(a, b):
     return result
 
 
-@inline
+@jit
 def responsibilities(offsets, work):
     """Turn squared distances into densities relative to `peak`, in place.
 

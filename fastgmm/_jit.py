@@ -45,6 +45,8 @@ import numba
 from numba.core import caching
 from numba.np.ufunc import parallel
 
+from fastgmm._compiler import EntryCompiler, HelperCompiler
+
 FAST = {"contract", "nsz"}
 FAST_SUM = FAST | {"reassoc"}
 
@@ -52,7 +54,8 @@ FAST_SUM = FAST | {"reassoc"}
 def kernel_digest(folder=Path(__file__).parent):
     """Return the SHA-256 of every source file that machine code is made from."""
     digest = hashlib.sha256()
-    for path in sorted([folder / "_jit.py", folder / "_simd.py", *folder.glob("*_kernels.py")]):
+    others = [folder / f"{name}.py" for name in ("_compiler", "_jit", "_simd")]
+    for path in sorted([*others, *folder.glob("*_kernels.py")]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -93,6 +96,11 @@ class _Cache(caching.FunctionCache):
             source_stamp=SOURCE_STAMP,
         )
 
+    def _index_key(self, sig, codegen):
+        """Without what a closure captures: functions, which the sources and a name stand for."""
+        code = hashlib.sha256(self._py_func.__code__.co_code).hexdigest()
+        return sig, codegen.magic_tuple(), code
+
     def save_overload(self, sig, data):
         with suppress(OSError):  # a full disk, say: the code is there all the same
             super().save_overload(sig, data)
@@ -111,8 +119,9 @@ _OPTIONS = {
     "fastmath": FAST,
     "error_model": "numpy",
     "_nrt": False,  # nothing is allocated, so nothing need be counted: see above
+    "no_cfunc_wrapper": True,
 }
-_HELPER = {**_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_HELPER = {**_OPTIONS, "no_cpython_wrapper": True, "pipeline_class": HelperCompiler}
 
 
 def jit(function):
@@ -125,14 +134,22 @@ def jit_sum(function):
     return numba.njit(**{**_HELPER, "fastmath": FAST_SUM})(function)
 
 
-def inline(function):
-    """Write a helper out in its callers: each level of calls would be optimised once more."""
-    return numba.njit(inline="always", **_OPTIONS)(function)
-
-
 def entry(function):
     """Compile and cache a kernel that Python calls."""
-    return _cached(numba.njit(**_OPTIONS)(function))
+    return _cached(numba.njit(**_OPTIONS, pipeline_class=EntryCompiler)(function))
+
+
+def entry_named(name):
+    """Compile and cache one of several kernels that are written once, for different helpers.
+
+    The name tells their machine code apart.
+    """
+
+    def decorate(function):
+        function.__qualname__ = name
+        return entry(function)
+
+    return decorate
 
 
 PARALLEL_WORK = 2_000_000  # arithmetic operations that are worth waking other threads for

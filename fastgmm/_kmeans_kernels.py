@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._jit import entry, inline, jit
+from fastgmm._jit import entry, jit
 from fastgmm._row_kernels import (
     CANDIDATES,
     GROUP_ROWS,
@@ -89,7 +89,7 @@ class RowWorkspace(NamedTuple):
     group: np.ndarray
 
 
-@inline
+@jit
 def weight_of(data, i):
     """Return the weight of a row."""
     return data.sample_weight[i] if data.sample_weight.size else 1.0
@@ -232,7 +232,7 @@ def relabel(data, origin, drift, count, work, known, chunk, sums):
                 size[old] -= weight > 0.0
 
 
-@inline
+@jit
 def lloyd_chunk(chunk, n_chunks, work, data, centers, drift, slack, origin, known, sums):
     """Assign the rows of one chunk to the nearest centers and sum them, in place."""
     n_samples = data.X.shape[0]

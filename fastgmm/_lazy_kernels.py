@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._jit import inline, jit
+from fastgmm._jit import jit
 from fastgmm._simd import greatest, lanes_of, least
 
 NATS = 60.0  # a density so far below that of the point's best component changes no bit of a sum
@@ -73,7 +73,7 @@ def stored(distance, part, shift, steps):
     return np.uint16(value if value > 0.0 else 0.0)  # NaN, too: nothing is known
 
 
-@inline
+@jit
 def list_some(operands, bounds, drift, t, work):
     """List for every component the vectors of tile t that may matter to it, in place."""
     lanes, n_vectors = lanes_of(work.tile), work.places.shape[1]
@@ -94,7 +94,7 @@ def list_some(operands, bounds, drift, t, work):
         work.counts[k] = n
 
 
-@inline
+@jit
 def remember(operands, bounds, drift, t, work):
     """Keep the bounds of what was computed of tile t; `work.resp` holds squared distances."""
     lanes, size = lanes_of(work.tile), work.peak.size
@@ -121,7 +121,7 @@ def remember(operands, bounds, drift, t, work):
                 bounds.farthest[t, v] = np.sqrt(far) * more
 
 
-@inline
+@jit
 def note_distances(bounds, drift, t, first, work):
     """Write the squared distances of a tile's points, from place `first` of the block on, in place.
 

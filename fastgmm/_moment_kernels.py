@@ -10,15 +10,15 @@ Responsibilities that cannot matter
 Three forms
     `moments_of_tile` has lanes over points: the vectors of a tile with any live point, side by
     side. `moments_of_live` gathers live points as rows and has lanes over features; `in_lanes`
-    chooses. `accumulate_common` takes the moments of all components about one point they share,
-    as products of blocks of components and features: 3.9 cycles a pair against 27 for 16 tied
-    components that overlap. It is used only where shifting the moments to the means afterwards
-    costs less than 2e-13 (see `fastgmm._passes`).
+    chooses. `accumulate_tied` and `accumulate_diag` take the moments of all components about one
+    point they share, as products of blocks of components and features: 3.9 cycles a pair against
+    27 for 16 tied components that overlap. That is done only where shifting the moments to the
+    means afterwards costs less than 2e-13 (see `fastgmm._passes`).
 """
 
 import numpy as np
 
-from fastgmm._jit import inline, jit, jit_sum
+from fastgmm._jit import jit, jit_sum
 from fastgmm._simd import (
     GRAM_ROWS,
     SQUARE,
@@ -37,9 +37,8 @@ from fastgmm._simd import (
     weighted_corner_block,
     weighted_gram_block,
 )
-from fastgmm._tile_kernels import FULL, PANEL, TIED, subtract_mean
+from fastgmm._tile_kernels import DEAD, PANEL, subtract_mean
 
-DEAD = np.exp(-60.0)  # responsibilities below this share of the component's weight are left out
 FEW = 0.2  # share of live pairs up to which each component is summed by itself
 
 # Blocks by the number of their rows or columns: what is left over takes the lower ones.
@@ -51,16 +50,6 @@ _product_column, _product = product_block(SQUARE, 1), product_block(1, 1)
 _corner_1, _corner_2, _corner_3, _corner_4 = (weighted_corner_block(r) for r in (1, 2, 3, 4))
 
 
-@jit_sum
-def count_live(resp, k, weight, dead):
-    """Return how many of a component's weighted responsibilities matter, if it lists all points."""
-    prefer_wide_vectors()
-    live = 0
-    for p in range(weight.size):
-        live += resp[k, p] > dead * weight[p]
-    return live
-
-
 @jit
 def choose_live(work, k, dead):
     """List the vectors in which component k has live points, by their place in its row of `resp`.
@@ -68,13 +57,14 @@ def choose_live(work, k, dead):
     Write them into `work.chosen`; return how many they are, and how many points are live.
     """
     lanes, size = lanes_of(work.tile), work.peak.size
-    n = work.counts[k]
-    if n * lanes == size:
-        live = count_live(work.resp, k, work.weight, dead)
-        if 2 * live > size:  # nearly all vectors have some: take them all
-            for m in range(n):
-                work.chosen[m] = m
-            return n, live
+    live = work.live[k]
+    if 2 * live > size:  # nearly all vectors have some: take them all
+        n = work.counts[k]
+        for m in range(n):
+            work.chosen[m] = m
+        return n, live
+    if live == 0:
+        return 0, 0
     n = live = 0
     for m in range(work.counts[k]):
         i = k * size + m * lanes
@@ -107,42 +97,34 @@ def list_live(work, k, dead, n):
 
 
 @jit_sum
-def total_of(resp, k, n):
-    """Return the sum of the first n numbers of a row."""
+def share_row(values, k, weight, dead, shares, row, n):
+    """Write n of one component's responsibilities in the precision of the tile, in place.
+
+    Dead ones become zero: arithmetic on subnormal numbers is slow. Return the sum of all.
+    """
     prefer_wide_vectors()
     total = 0.0
     for p in range(n):
-        total += resp[k, p]
+        value = values[k, p]
+        shares[row, p] = value if value > dead * weight[p] else 0.0
+        total += value
     return total
 
 
 @jit
-def share_row(values, k, weight, dead, shares, row, n):
-    """Write n of one component's responsibilities in the precision of the tile, in place.
-
-    Dead ones become zero: arithmetic on subnormal numbers is slow.
-    """
-    prefer_wide_vectors()
-    for p in range(n):
-        value = values[k, p]
-        shares[row, p] = value if value > dead * weight[p] else 0.0
-
-
-@jit
 def gather_shares(work, k, dead, n):
-    """Write component k's responsibilities in the n chosen vectors side by side.
+    """Write component k's responsibilities in the n chosen vectors side by side; return their sum.
 
     Into the first row of `work.shares`.
     """
     lanes, size = lanes_of(work.tile), work.peak.size
     if n * lanes == size:  # all vectors, in the order of the tile
-        share_row(work.resp, k, work.weight, dead, work.shares, 0, size)
-        return
+        return share_row(work.resp, k, work.weight, dead, work.shares, 0, size)
     for c in range(n):
         m = work.chosen[c]
         copy_doubles(work.resp, k * size + m * lanes, work.near, c * lanes, work.tile)
         copy_doubles(work.weight, work.places[k, m], work.near, size + c * lanes, work.tile)
-    share_row(work.near, 0, work.near[1], dead, work.shares, 0, n * lanes)
+    return share_row(work.near, 0, work.near[1], dead, work.shares, 0, n * lanes)
 
 
 @jit
@@ -293,7 +275,7 @@ def square_roots(values, count):
         values[m] = np.sqrt(values[m])
 
 
-@inline
+@jit
 def moments_of_live(operands, X, live, k, work, first, second, o):
     """As `moments_of_tile`, over the `live` points in `work.index`, with lanes over features."""
     n_features = X.shape[1]
@@ -308,7 +290,7 @@ def moments_of_live(operands, X, live, k, work, first, second, o):
         gram_of_panel(panel, n, n_features, second, o)
 
 
-@inline
+@jit
 def in_lanes(n, live, n_features, lanes):
     """Say whether n vectors of points cost less than their live points one by one.
 
@@ -336,12 +318,11 @@ def accumulate_matrices(operands, X, work, first, second):
             list_live(work, k, dead, n)
             moments_of_live(operands, X, live, k, work, first, second, k * matrix)
             continue
-        gather_shares(work, k, dead, n)
+        first[k, n_features] += gather_shares(work, k, dead, n)
         gather_gaps(work, operands.means, operands.means_low, k, k, n)
         moments_of_tile(
             work.shares, work.points, n_features, n, second, k * matrix, first, k * first.shape[1]
         )
-        first[k, n_features] += total_of(work.resp, k, work.counts[k] * lanes)
     return pairs
 
 
@@ -355,7 +336,7 @@ def square_rows(points, n):
             points[n_features + j, p] = points[j, p] * points[j, p]
 
 
-@inline
+@jit
 def squares_of_tile(work, n_shares, n, k, first, second):
     """Add ``sum w x`` and ``sum w x^2`` of n vectors from row k on, in place.
 
@@ -378,73 +359,89 @@ def accumulate_squares(operands, work, means, lows, shift, first, second):
     Component k's about the mean in row k of `means` and `lows`, or the first where `shift` is 0.
     """
     n_features = work.tile.shape[0]
-    lanes = lanes_of(work.tile)
     pairs = 0
     for k in range(work.resp.shape[0]):
         dead = DEAD * operands.weights[k]
         n, live = choose_live(work, k, dead)
         pairs += live
         if live:
-            gather_shares(work, k, dead, n)
+            first[k, n_features] += gather_shares(work, k, dead, n)
             gather_gaps(work, means, lows, shift * k, k, n)
             squares_of_tile(work, 1, n, k, first, second)
-            first[k, n_features] += total_of(work.resp, k, work.counts[k] * lanes)
     return pairs
 
 
 @jit
 def spread_shares(work, k, dead):
-    """Write component k's responsibilities into its row of `work.shares`, each in its place."""
+    """Write component k's responsibilities into its row of `work.shares`, each in its place.
+
+    Return their sum.
+    """
     lanes, size = lanes_of(work.tile), work.peak.size
     n = work.counts[k]
     if n * lanes == size:
-        share_row(work.resp, k, work.weight, dead, work.shares, k, size)
-        return
+        return share_row(work.resp, k, work.weight, dead, work.shares, k, size)
     work.near.fill(0.0)
     for m in range(n):
         copy_doubles(work.resp, k * size + m * lanes, work.near, work.places[k, m], work.tile)
-    share_row(work.near, 0, work.weight, dead, work.shares, k, size)
+    return share_row(work.near, 0, work.weight, dead, work.shares, k, size)
 
 
 @jit
-def accumulate_common(operands, work, first, second):
-    """Add the moments of a tile about the center that all components share, in place.
-
-    Products of all responsibilities with the points (and their squares, unless tied) in blocks
-    of components and features; for tied the second moments of all components are one matrix.
-    Return live pairs.
-    """
-    n_features, size = work.tile.shape
-    n_components = work.resp.shape[0]
-    lanes = lanes_of(work.tile)
-    n = size // lanes
+def live_pairs(operands, work):
+    """Return how many pairs of the tile matter."""
     pairs = 0
-    for k in range(n_components):
-        pairs += choose_live(work, k, DEAD * operands.weights[k])[1]
-    if operands.kind != TIED and pairs < FEW * n_components * size:
-        center, low = operands.center, operands.center_low
-        return accumulate_squares(operands, work, center, low, 0, first, second)
-    for k in range(n_components):
-        spread_shares(work, k, DEAD * operands.weights[k])
-        first[k, n_features] += total_of(work.resp, k, work.counts[k] * lanes)
-    if operands.kind == TIED:  # whose whitened points the E-step left in place
-        ldo = first.shape[1]
-        products_of_tile(work.shares, n_components, work.points, 0, n_features, n, first, 0, ldo)
-        for p in range(size):
-            work.shares[0, p] = work.weight[p]
-        moments_of_tile(work.shares, work.points, n_features, n, second, 0, work.surplus, 0)
-    else:
-        subtract_mean(work.tile, operands.center, operands.center_low, 0, work.points)
-        squares_of_tile(work, n_components, n, 0, first, second)
+    for k in range(work.resp.shape[0]):
+        live = work.live[k]
+        pairs += live if live >= 0 else choose_live(work, k, DEAD * operands.weights[k])[1]
     return pairs
 
 
-@inline
-def accumulate(operands, X, work, first, second):
-    """Add the moments of a tile for any covariance type, in place; return live pairs."""
-    if operands.common:
-        return accumulate_common(operands, work, first, second)
-    if operands.kind in (FULL, TIED):
+@jit
+def spread_all_shares(operands, work, first):
+    """Write all responsibilities into `work.shares`, each in its place, and add up N in `first`."""
+    n_features = work.tile.shape[0]
+    for k in range(work.resp.shape[0]):
+        first[k, n_features] += spread_shares(work, k, DEAD * operands.weights[k])
+
+
+@jit
+def accumulate_tied(operands, X, work, first, second):
+    """As `accumulate_matrices`, about the center if that is common: of the whitened points.
+
+    Products of all responsibilities with the points, in blocks of components and features; the
+    second moments of all components are one matrix.
+    """
+    if not operands.common:
         return accumulate_matrices(operands, X, work, first, second)
-    means, lows = operands.means, operands.means_low
-    return accumulate_squares(operands, work, means, lows, 1, first, second)
+    n_features, size = work.tile.shape
+    n_components, n = work.resp.shape[0], size // lanes_of(work.tile)
+    pairs = live_pairs(operands, work)
+    spread_all_shares(operands, work, first)
+    ldo = first.shape[1]
+    products_of_tile(work.shares, n_components, work.points, 0, n_features, n, first, 0, ldo)
+    for p in range(size):
+        work.shares[0, p] = work.weight[p]
+    moments_of_tile(work.shares, work.points, n_features, n, second, 0, work.surplus, 0)
+    return pairs
+
+
+@jit
+def accumulate_diag(operands, X, work, first, second):
+    """Add the moments of a tile for diag and spherical covariances, in place; return live pairs.
+
+    About the center if that is common: then, unless few pairs matter, as products of all
+    responsibilities with the points and their squares, in blocks of components and features.
+    """
+    if not operands.common:
+        means, lows = operands.means, operands.means_low
+        return accumulate_squares(operands, work, means, lows, 1, first, second)
+    n_components, size = work.resp.shape
+    center, low = operands.center, operands.center_low
+    pairs = live_pairs(operands, work)
+    if pairs < FEW * n_components * size:
+        return accumulate_squares(operands, work, center, low, 0, first, second)
+    spread_all_shares(operands, work, first)
+    subtract_mean(work.tile, center, low, 0, work.points)
+    squares_of_tile(work, n_components, size // lanes_of(work.tile), 0, first, second)
+    return pairs

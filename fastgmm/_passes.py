@@ -147,7 +147,7 @@ class Pass:
             array.fill(0)
         n_chunks = len(self._moments.log_likelihood)
         launch(
-            _kernels.em_pass,
+            _kernels.EM_PASSES[operands.kind],
             self.n_threads,
             n_chunks,
             self._workspaces,
@@ -229,7 +229,7 @@ class Pass:
 def infer(X, operands, n_threads, log_prob=None, proba=None, labels=None):
     """Fill the given outputs in place: log-likelihoods, responsibilities, labels."""
     launch(
-        _kernels.infer_pass,
+        _kernels.INFER_PASSES[operands.kind],
         threads_for(X.size * len(operands.weights) * _WORK, n_threads),
         chunk_count(X),
         Workspaces(lambda: make_workspace(X, len(operands.weights))),

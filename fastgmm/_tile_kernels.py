@@ -31,6 +31,7 @@ from fastgmm._simd import (
 
 FULL, TIED, DIAG, SPHERICAL = 0, 1, 2, 3
 
+DEAD = np.exp(-60.0)  # responsibilities below this share of the component's weight are left out
 STRIP_BYTES = 256  # of one feature: the points a block of row norms works on
 PANEL = 64  # live points gathered at a time: a panel of them stays in the first-level cache
 BLOCK = 4096  # points at most, in whole tiles, within which points may be put in order
@@ -111,7 +112,8 @@ class Workspace(NamedTuple):
 
     `tile` (n_features, size), `rows` (size,) of X that its points come from, and their
     `weight`; `places` (n_components, vectors) where the vectors that a component lists begin,
-    and `counts` (n_components,) how many they are; `resp` (n_components, size) what is computed
+    and `counts` (n_components,) how many they are; `live` (n_components,) how many of their
+    points matter, -1 where that is not known; `resp` (n_components, size) what is computed
     of them, side by side; `peak` and `total` (size,); `near` (2, size) for what is gathered of
     those or of the weights. `points` (2 n_features, size) holds what is made of the tile:
     differences from a mean, whitened points, squares. For the M-step `chosen` (vectors,) lists
@@ -131,6 +133,7 @@ class Workspace(NamedTuple):
     rows: np.ndarray
     places: np.ndarray
     counts: np.ndarray
+    live: np.ndarray
     chosen: np.ndarray
     index: np.ndarray
     shares: np.ndarray
@@ -214,6 +217,7 @@ def make_workspace(X, n_components, ordered=False):
         rows=np.empty(size, np.intp),
         places=np.empty((n_components, n_vectors), np.intp),
         counts=np.empty(n_components, np.intp),
+        live=np.empty(n_components, np.intp),
         chosen=np.empty(n_vectors, np.intp),
         index=np.empty(size, np.intp),
         shares=own[3 * n_features :],
