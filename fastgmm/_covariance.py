@@ -80,9 +80,9 @@ class _Full:
     def n_parameters(self, n_components, n_features):
         return n_components * n_features * (n_features + 1) // 2
 
-    def moment_rows(self, n_components, n_features):
-        """Shape of the second moments in the kernels, without their padded columns."""
-        return n_components, matrix_rows(n_features)
+    def moment_shape(self, n_components, n_features, width):
+        """Return the shape of the second moments in the kernels; rows are padded to `width`."""
+        return n_components, matrix_rows(n_features), width
 
     def second_moments(self, raw, n_features):
         """Return the second moments (one a component) cut from the kernels' padded array."""
@@ -197,8 +197,8 @@ class _Tied(_Full):
     def n_parameters(self, n_components, n_features):
         return n_features * (n_features + 1) // 2
 
-    def moment_rows(self, n_components, n_features):
-        return 1, matrix_rows(n_features)
+    def moment_shape(self, n_components, n_features, width):
+        return 1, matrix_rows(n_features), width
 
     def second_moments(self, raw, n_features):
         return raw[0, :n_features, :n_features]
@@ -277,8 +277,8 @@ class _Diag(_Full):
     def n_parameters(self, n_components, n_features):
         return n_components * n_features
 
-    def moment_rows(self, n_components, n_features):
-        return 1, n_components
+    def moment_shape(self, n_components, n_features, width):
+        return 1, n_components, width
 
     def second_moments(self, raw, n_features):
         return raw[0, :, :n_features]
@@ -354,13 +354,17 @@ class _Diag(_Full):
         shift = statistics.nk[:, None] * gaps
         moved = statistics._replace(
             first=statistics.first - shift,
-            second=statistics.second - gaps * (2.0 * statistics.first - shift),
+            second=statistics.second - self._summed(gaps * (2.0 * statistics.first - shift)),
         )
         return moved, _ratio(statistics.second, moved.second).max()
 
     def _columns(self, factors):
         """Return the factors with a column a feature, or one for all."""
         return factors
+
+    def _summed(self, squares):
+        """Return squares (n_components, n_features) as the second moments sum them."""
+        return squares
 
 
 class _Spherical(_Diag):
@@ -372,8 +376,14 @@ class _Spherical(_Diag):
     def n_parameters(self, n_components, n_features):
         return n_components
 
+    def moment_shape(self, n_components, n_features, width):
+        return 1, n_components, 1  # of squared distances: one sum for all features
+
+    def second_moments(self, raw, n_features):
+        return raw[0, :, 0]
+
     def center(self, second, nk, delta, share):
-        return super().center(second, nk, delta, share).mean(axis=1)
+        return (second / share - (delta * delta).sum(axis=1)) / delta.shape[1]
 
     def add_to_diagonal(self, covariances, values):
         covariances += values
@@ -405,6 +415,9 @@ class _Spherical(_Diag):
 
     def _columns(self, factors):
         return factors[:, None]
+
+    def _summed(self, squares):
+        return squares.sum(axis=1)
 
     def square_roots(self, covariances, n_features):
         return np.sqrt(covariances)[:, None, None] * np.eye(n_features)

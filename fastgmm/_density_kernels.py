@@ -16,6 +16,7 @@ from fastgmm._jit import jit, jit_sum
 from fastgmm._simd import (
     STRIP_VECTORS,
     distances_block,
+    first_norms_block,
     float_bits,
     float_from_bits,
     gaps_of_strip,
@@ -33,10 +34,11 @@ from fastgmm._tile_kernels import (
 
 LOWEST = -1e300  # log-densities are clamped here, so that no point has only infinite ones
 
-# Blocks by the number of their rows: the last rows take the lower ones.
-_row_norms_1, _row_norms_2, _row_norms_3, _row_norms_4, _row_norms_5, _row_norms_6 = (
-    row_norms_block(r) for r in (1, 2, 3, 4, 5, 6)
+# Blocks by the number of their rows: six, but for the first.
+_first_1, _first_2, _first_3, _first_4, _first_5, _first_6 = (
+    first_norms_block(r) for r in (1, 2, 3, 4, 5, 6)
 )
+_norms_6 = row_norms_block(6)
 _near_1, _near_4 = (distances_block(r, False) for r in (1, 4))
 _scaled_1, _scaled_4 = (distances_block(r, True) for r in (1, 4))
 
@@ -99,37 +101,38 @@ def log_positive(x):
 def mahalanobis_full(operands, work):
     """Write the squared distances of the points that each component lists, in place.
 
-    Side by side into the rows of `work.resp`, strip by strip: a strip and its differences from
-    the mean, which go into `work.points`, stay in the first-level cache. All in one function,
-    because a call with its 20 array fields costs as much as a strip of two features.
+    Side by side into the rows of `work.resp`, strip by strip. The first block of rows, of one to
+    six, makes its differences from the mean by itself; for those below, all differences of a
+    strip are kept in `work.points`, in the first-level cache. All in one function, because a call
+    with its 20 array fields costs as much as a strip of two features.
     """
     tile, points, places, counts, maha = work.tile, work.points, work.places, work.counts, work.resp
-    n_features, size = tile.shape
-    factors, means, lows = operands.factors, operands.means, operands.means_low
-    lanes, ldp, ldm = lanes_of(tile), places.shape[1], means.shape[1]
+    n, size = tile.shape
+    U, M, L = operands.factors, operands.means, operands.means_low
+    lanes, ldp = lanes_of(tile), places.shape[1]
     strip = STRIP_VECTORS * lanes
-    rest = n_features % 6
-    last = n_features - rest
+    first = (n - 1) % 6 + 1
     for k in range(maha.shape[0]):
         fill_strip(places, k, counts[k])
-        u = k * n_features * n_features
-        for m in range(0, counts[k], STRIP_VECTORS):
-            i, o = k * ldp + m, k * size + m * lanes
-            gaps_of_strip(tile, size, n_features, places, i, means, lows, k * ldm, points, 0, strip)
-            for q in range(m * lanes, m * lanes + strip):
-                maha[k, q] = 0.0
-            for j in range(0, last, 6):
-                _row_norms_6(factors, u, n_features, j, points, strip, 0, maha, o)
-            if rest == 5:
-                _row_norms_5(factors, u, n_features, last, points, strip, 0, maha, o)
-            elif rest == 4:
-                _row_norms_4(factors, u, n_features, last, points, strip, 0, maha, o)
-            elif rest == 3:
-                _row_norms_3(factors, u, n_features, last, points, strip, 0, maha, o)
-            elif rest == 2:
-                _row_norms_2(factors, u, n_features, last, points, strip, 0, maha, o)
-            elif rest == 1:
-                _row_norms_1(factors, u, n_features, last, points, strip, 0, maha, o)
+        u, m = k * n * n, k * M.shape[1]
+        for v in range(0, counts[k], STRIP_VECTORS):
+            i, o = k * ldp + v, k * size + v * lanes
+            if first == 1:
+                _first_1(U, u, n, tile, size, places, i, M, L, m, maha, o)
+            elif first == 2:
+                _first_2(U, u, n, tile, size, places, i, M, L, m, maha, o)
+            elif first == 3:
+                _first_3(U, u, n, tile, size, places, i, M, L, m, maha, o)
+            elif first == 4:
+                _first_4(U, u, n, tile, size, places, i, M, L, m, maha, o)
+            elif first == 5:
+                _first_5(U, u, n, tile, size, places, i, M, L, m, maha, o)
+            else:
+                _first_6(U, u, n, tile, size, places, i, M, L, m, maha, o)
+            if first < n:
+                gaps_of_strip(tile, size, n, places, i, M, L, m, points, 0, strip)
+            for j in range(first, n, 6):
+                _norms_6(U, u, n, j, points, strip, maha, o)
 
 
 @jit
@@ -320,6 +323,21 @@ def log_totals(peak, total):
         peak[p] += log_positive(total[p])
 
 
+@jit_sum
+def sum_of_logs(total):
+    """Return the sum of the logarithms of numbers from 1 to the number of components.
+
+    Of the products of four: a logarithm is a third of the work for a point of two components.
+    """
+    prefer_wide_vectors()
+    quarter = total.size // 4  # a whole number of vectors: see `tile_size`
+    result = 0.0
+    for p in range(quarter):
+        half = total[p] * total[p + quarter]
+        result += log_positive(half * (total[p + 2 * quarter] * total[p + 3 * quarter]))
+    return result
+
+
 @jit
 def divide(numerator, total):
     """Write ``numerator / total`` into `total`."""
@@ -356,14 +374,3 @@ def dot(a, b):
     for p in range(a.size):
         result += a[p] * b[p]
     return result
-
-
-@jit
-def responsibilities(offsets, work):
-    """Turn squared distances into densities relative to `peak`, in place.
-
-    `peak` becomes the log-likelihood of each point, `total` the sum of its densities.
-    """
-    log_densities(offsets, work)
-    densities(work)
-    log_totals(work.peak, work.total)

@@ -6,13 +6,16 @@ compiles no other's.
 """
 
 from fastgmm._density_kernels import (
+    densities,
     dot,
+    log_densities,
+    log_totals,
     mahalanobis_diag,
     mahalanobis_full,
     mahalanobis_spherical,
     mahalanobis_tied,
-    responsibilities,
     scale_densities,
+    sum_of_logs,
 )
 from fastgmm._jit import entry_named, jit
 from fastgmm._lazy_kernels import list_some, note_distances, put_in_order, remember
@@ -77,10 +80,11 @@ def em_pass_of(name, mahalanobis, accumulate):
     """
 
     @jit
-    def expectation(t, first, work, operands, bounds, drift):
+    def expectation(t, first, count, weighted, work, operands, bounds, drift):
         """Turn tile t into responsibilities times weights; return its log-likelihood.
 
-        `first` is the place of its first point in its block. With bounds, where there is drift.
+        `first` is the place of its first point in its block, `count` the number of its points;
+        `weighted` says that they have weights. With bounds, where there is drift.
         """
         lazy = drift.scale.size > 0
         if lazy:
@@ -90,8 +94,15 @@ def em_pass_of(name, mahalanobis, accumulate):
             remember(operands, bounds, drift, t, work)
             if drift.reorder:
                 note_distances(bounds, drift, t, first, work)
-        responsibilities(operands.offsets, work)
+        log_densities(operands.offsets, work)
+        densities(work)
+        if weighted:
+            log_totals(work.peak, work.total)
         log_likelihood = dot(work.peak, work.weight)
+        if not weighted:
+            for p in range(count, work.total.size):
+                work.total[p] = 1.0
+            log_likelihood += sum_of_logs(work.total)
         scale_densities(operands.weights, work)
         return log_likelihood
 
@@ -114,8 +125,10 @@ def em_pass_of(name, mahalanobis, accumulate):
             load_weights(data.sample_weight, work.rows, count, work.weight)
             list_all(work.places, work.counts, lanes)
             if operands.offsets.size:
-                place = start - block * size
-                log_likelihood = expectation(t, place, work, operands, bounds, drift)
+                place, weighted = start - block * size, data.sample_weight.size > 0
+                log_likelihood = expectation(
+                    t, place, count, weighted, work, operands, bounds, drift
+                )
                 moments.log_likelihood[chunk] += log_likelihood
             else:
                 given_responsibilities(given.labels, given.resp, work)
@@ -159,7 +172,9 @@ def infer_pass_of(name, mahalanobis):
             find_rows(work.block.order, 0, start, count, work.rows)
             load_tile(X, work.rows, work.tile)
             mahalanobis(operands, work)
-            responsibilities(operands.offsets, work)
+            log_densities(operands.offsets, work)
+            densities(work)
+            log_totals(work.peak, work.total)
             if log_prob.size:
                 for p in range(count):
                     log_prob[start + p] = work.peak[p]

@@ -31,6 +31,7 @@ from fastgmm._simd import (
     lanes_of,
     live_bits,
     lowest_bit,
+    only_corner_block,
     prefer_wide_vectors,
     product_block,
     store_scaled_difference,
@@ -48,6 +49,7 @@ _square_1, _square_2, _square_3, _square_4 = (weighted_gram_block(r, SQUARE) for
 _product_block, _product_row = product_block(SQUARE, 4), product_block(1, 4)
 _product_column, _product = product_block(SQUARE, 1), product_block(1, 1)
 _corner_1, _corner_2, _corner_3, _corner_4 = (weighted_corner_block(r) for r in (1, 2, 3, 4))
+_only_1, _only_2, _only_3, _only_4 = (only_corner_block(r) for r in (1, 2, 3, 4))
 
 
 @jit
@@ -128,20 +130,24 @@ def gather_shares(work, k, dead, n):
 
 
 @jit
-def gather_gaps(work, means, lows, row, k, n):
-    """Write the differences of component k's n chosen vectors from a mean side by side.
-
-    From the mean in `row` of `means` and `lows`, into `work.points`; `work.chosen` becomes the
-    places of the vectors in the tile.
-    """
-    n_features, size = work.tile.shape
-    lanes = lanes_of(work.tile)
+def place_chosen(work, k, n):
+    """Turn component k's n chosen vectors into their places in the tile, whole strips of them."""
     for c in range(n):
         work.chosen[c] = work.places[k, work.chosen[c]]
     c = n
     while c % STRIP_VECTORS:
         work.chosen[c] = work.chosen[0]
         c += 1
+
+
+@jit
+def gather_gaps(work, means, lows, row, n):
+    """Write the differences of n vectors from a mean side by side into `work.points`.
+
+    Of the vectors at the places in `work.chosen` from the mean in `row` of `means` and `lows`.
+    """
+    n_features, size = work.tile.shape
+    lanes = lanes_of(work.tile)
     at = row * means.shape[1]
     for c in range(0, n, STRIP_VECTORS):
         gaps_of_strip(
@@ -206,6 +212,25 @@ def moments_of_tile(weight, gaps, n_features, n, second, o, first, f):
             _corner_2(weight, gaps, size, n, row, second, at + row, ld, first, f + row)
         else:
             _corner_1(weight, gaps, size, n, row, second, at + row, ld, first, f + row)
+
+
+@jit
+def moments_of_few(work, M, L, m, n, second, o, first, f):
+    """As `moments_of_tile`, for up to four features and the n vectors of `work.chosen`.
+
+    Differences from the mean that begins at offset m of `M` and `L` are made on the way: keeping
+    them, as pays where each is read by several blocks, takes a quarter to a half longer.
+    """
+    n_features, size = work.tile.shape
+    w, tile, chosen, ld = work.shares, work.tile, work.chosen, second.shape[2]
+    if n_features == 4:
+        _only_4(w, tile, size, chosen, n, M, L, m, second, o, ld, first, f)
+    elif n_features == 3:
+        _only_3(w, tile, size, chosen, n, M, L, m, second, o, ld, first, f)
+    elif n_features == 2:
+        _only_2(w, tile, size, chosen, n, M, L, m, second, o, ld, first, f)
+    else:
+        _only_1(w, tile, size, chosen, n, M, L, m, second, o, ld, first, f)
 
 
 @jit
@@ -305,6 +330,7 @@ def in_lanes(n, live, n_features, lanes):
 def accumulate_matrices(operands, X, work, first, second):
     """Add the moments of a tile for full and tied covariances, in place; return live pairs."""
     n_features = work.tile.shape[0]
+    means, lows = operands.means, operands.means_low
     matrix = second.shape[1] * second.shape[2] if second.shape[0] > 1 else 0  # one for all: tied
     lanes = lanes_of(X)
     pairs = 0
@@ -319,37 +345,44 @@ def accumulate_matrices(operands, X, work, first, second):
             moments_of_live(operands, X, live, k, work, first, second, k * matrix)
             continue
         first[k, n_features] += gather_shares(work, k, dead, n)
-        gather_gaps(work, operands.means, operands.means_low, k, k, n)
-        moments_of_tile(
-            work.shares, work.points, n_features, n, second, k * matrix, first, k * first.shape[1]
-        )
+        place_chosen(work, k, n)
+        m, o, f = k * means.shape[1], k * matrix, k * first.shape[1]
+        if n_features <= SQUARE:
+            moments_of_few(work, means, lows, m, n, second, o, first, f)
+        else:
+            gather_gaps(work, means, lows, k, n)
+            moments_of_tile(work.shares, work.points, n_features, n, second, o, first, f)
     return pairs
 
 
 @jit
-def square_rows(points, n):
-    """Write the squares of n points of the first half of the rows into the second, in place."""
+def square_rows(points, n_features, n_squares, n):
+    """Write the squares of n points of each row below all rows, or their sum, in place.
+
+    As many rows as there are features, or one.
+    """
     prefer_wide_vectors()
-    n_features = points.shape[0] // 2
     for j in range(n_features):
+        at = n_features + j * (n_squares > 1)
         for p in range(n):
-            points[n_features + j, p] = points[j, p] * points[j, p]
+            square = points[j, p] * points[j, p]
+            points[at, p] = square if n_squares > 1 or j == 0 else points[at, p] + square
 
 
 @jit
 def squares_of_tile(work, n_shares, n, k, first, second):
     """Add ``sum w x`` and ``sum w x^2`` of n vectors from row k on, in place.
 
-    x are the differences in `work.points`, w the first `n_shares` rows of `work.shares`.
+    x are the differences in `work.points`, w the first `n_shares` rows of `work.shares`. A row of
+    `second` has a column a feature, or one for the sum over features.
     """
     n_features = work.tile.shape[0]
-    square_rows(work.points, n * lanes_of(work.tile))
-    ldo = first.shape[1]
-    products_of_tile(work.shares, n_shares, work.points, 0, n_features, n, first, k * ldo, ldo)
-    ldo = second.shape[2]
-    products_of_tile(
-        work.shares, n_shares, work.points, n_features, n_features, n, second, k * ldo, ldo
-    )
+    shares, points = work.shares, work.points
+    ldo, ldq = first.shape[1], second.shape[2]
+    n_squares = min(n_features, ldq)
+    square_rows(points, n_features, n_squares, n * lanes_of(work.tile))
+    products_of_tile(shares, n_shares, points, 0, n_features, n, first, k * ldo, ldo)
+    products_of_tile(shares, n_shares, points, n_features, n_squares, n, second, k * ldq, ldq)
 
 
 @jit
@@ -366,7 +399,8 @@ def accumulate_squares(operands, work, means, lows, shift, first, second):
         pairs += live
         if live:
             first[k, n_features] += gather_shares(work, k, dead, n)
-            gather_gaps(work, means, lows, shift * k, k, n)
+            place_chosen(work, k, n)
+            gather_gaps(work, means, lows, shift * k, n)
             squares_of_tile(work, 1, n, k, first, second)
     return pairs
 

@@ -5,6 +5,7 @@ parameters, is the statistics of both data sets. Chunks are added in a fixed ord
 number depends on shapes alone, so the same bits come out for every number of threads.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -28,8 +29,8 @@ class Statistics(NamedTuple):
     """Weighted sums over rows under given parameters.
 
     `log_likelihood` is the sum of w log p(x); `nk` (n_components,) of w r; `first`
-    (n_components, n_features) of w r (x - mean); `second`, shaped by the covariance type, of
-    w r (x - mean)(x - mean)^T.
+    (n_components, n_features) of w r (x - mean); `second`, shaped as covariances of the type, of
+    w r (x - mean)(x - mean)^T, for "spherical" of w r |x - mean|^2.
     """
 
     log_likelihood: float
@@ -126,14 +127,14 @@ class Pass:
         self.n_threads = threads_for(data.X.size * n_components * _WORK, n_threads)
         self.total_weight = data.sample_weight.sum() if data.sample_weight.size else n_samples
         width = row_width(n_features, data.X.itemsize)
-        matrices, rows = covariance_type.moment_rows(n_components, n_features)
-        size = 8 * width * (n_components + matrices * rows)
+        second = covariance_type.moment_shape(n_components, n_features, width)
+        size = 8 * (n_components * width + math.prod(second))
         n_chunks = chunk_count(data.X, size)
         self._lazy = Lazy(covariance_type, data.X, n_components, self.n_threads)
         self._workspaces = self._make_workspaces(n_components)
         self._moments = Moments(
             np.empty((n_chunks, n_components, width)),
-            np.empty((n_chunks, matrices, rows, width)),
+            np.empty((n_chunks, *second)),
             np.empty(n_chunks),
             np.empty((n_chunks, 2), np.int64),
         )

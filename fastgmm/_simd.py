@@ -36,6 +36,7 @@ GRAM_ROWS = 8 if WIDE else 4
 SQUARE = 4 if WIDE else 3  # side of the register block of the Gram matrix over points
 
 _INDEX = ir.IntType(64)
+_FOUR_DOUBLES = ir.VectorType(ir.DoubleType(), 4)
 
 
 def _index(value):
@@ -114,20 +115,52 @@ class _Vectors:
         return self.builder.shuffle_vector(a, b, mask)
 
     def add_sums_to_doubles(self, registers, base, offset):
-        """Add the sums of the lanes of some vectors to as many doubles in memory.
+        """Add the sums of the lanes of four vectors to as many doubles in a row."""
+        builder = self.builder
+        if self.lanes < 4:
+            places = [builder.add(offset, _index(c)) for c in range(len(registers))]
+            self.add_sums_apart(registers, [(base, place) for place in places])
+            return
+        total = self._four_sums(registers)
+        pointer = builder.bitcast(builder.gep(base, [offset]), total.type.as_pointer())
+        builder.store(builder.fadd(builder.load(pointer, align=8), total), pointer, align=8)
+
+    def add_sums_apart(self, registers, places):
+        """Add the sums of the lanes of vectors to doubles, each at a base and offset of its own.
 
         Four at a time are added crosswise, which takes a third of the instructions.
         """
         builder = self.builder
-        for begin in range(0, len(registers), 4):
-            group = registers[begin : begin + 4]
-            if len(group) < 4 or self.lanes < 4:
-                for c, register in enumerate(group):
-                    self.add_sum_to_double(register, base, builder.add(offset, _index(begin + c)))
+        size = 4 if self.lanes >= 4 else 1
+        for begin in range(0, len(registers), size):
+            group, wanted = registers[begin : begin + size], places[begin : begin + size]
+            if len(group) < 3:
+                for register, (base, offset) in zip(group, wanted, strict=True):
+                    self.add_sum_to_double(register, base, offset)
                 continue
-            self._add_four_sums(group, base, builder.add(offset, _index(begin)))
+            total = self._four_sums(group + [self.zero] * (4 - len(group)))
+            for c, (base, offset) in enumerate(wanted):
+                pointer = builder.gep(base, [offset])
+                lane_sum = builder.extract_element(total, ir.Constant(ir.IntType(32), c))
+                builder.store(builder.fadd(builder.load(pointer), lane_sum), pointer)
 
-    def _add_four_sums(self, group, base, offset):
+    def add_sums_of_block(self, block, base, offset, ld):
+        """Add the sums of the lanes of rows of vectors to doubles whose rows lie `ld` apart."""
+        builder = self.builder
+        rows = [builder.add(offset, builder.mul(_index(r), ld)) for r in range(len(block))]
+        if all(len(registers) == 4 for registers in block):
+            for first, registers in zip(rows, block, strict=True):
+                self.add_sums_to_doubles(registers, base, first)
+            return
+        places = [
+            (base, builder.add(first, _index(c)))
+            for first, registers in zip(rows, block, strict=True)
+            for c in range(len(registers))
+        ]
+        self.add_sums_apart([register for row in block for register in row], places)
+
+    def _four_sums(self, group):
+        """Return the sums of the lanes of four vectors, as a vector of doubles."""
         builder, lanes = self.builder, self.lanes
         pairs = []
         for a, b in (group[:2], group[2:]):  # even lanes hold sums of a, odd lanes of b
@@ -144,11 +177,7 @@ class _Vectors:
                 self.shuffle(total, total, list(range(lanes))),
                 self.shuffle(total, total, list(range(lanes, 2 * lanes))),
             )
-        four = ir.VectorType(ir.DoubleType(), 4)
-        pointer = builder.bitcast(builder.gep(base, [offset]), four.as_pointer())
-        if self.itemsize == 4:
-            total = builder.fpext(total, four)
-        builder.store(builder.fadd(builder.load(pointer, align=8), total), pointer, align=8)
+        return total if self.itemsize == 8 else builder.fpext(total, _FOUR_DOUBLES)
 
     def add_sum_to_double(self, value, base, offset):
         """Add the sum of a vector's lanes to one double in memory."""
@@ -166,12 +195,18 @@ class _Vectors:
 
 
 class _Points(_Vectors):
-    """Vectors of points of an array (n_features, ld), for loops over those vectors."""
+    """Vectors of points of an array (n_features, ld), for loops over those vectors.
 
-    def __init__(self, builder, data, ld):
+    The first of them; or, with `places`, those that begin there, minus a mean: `mean` is its high
+    part, its low part and the offset of both.
+    """
+
+    def __init__(self, builder, data, ld, places=None, mean=None):
         super().__init__(builder, data.type.pointee)
         self.data = data
         self.ld = ld
+        self.places = places
+        self.mean = mean
 
     def at(self, t):
         return self.builder.mul(t, _index(self.lanes))
@@ -181,10 +216,21 @@ class _Points(_Vectors):
         builder = self.builder
 
         def points(t, r):
-            feature = builder.mul(builder.add(row, _index(r)), self.ld)
-            return self.load(self.data, builder.add(feature, self.at(t)))
+            feature = builder.add(row, _index(r))
+            first = self.at(t) if self.places is None else self._element(self.places, t)
+            x = self.load(self.data, builder.add(builder.mul(feature, self.ld), first))
+            return x if self.mean is None else self._minus_mean(x, feature)
 
         return points
+
+    def _element(self, base, offset):
+        return self.builder.load(self.builder.gep(base, [offset]))
+
+    def _minus_mean(self, x, feature):
+        high, low, offset = self.mean
+        at = self.builder.add(offset, feature)
+        gap = self.builder.fsub(x, self.broadcast(high, at))
+        return self.builder.fsub(gap, self.broadcast(low, at)) if self.itemsize == 4 else gap
 
     def weighted(self, w, row):
         """As `row_from`, times the points' weights `w`."""
@@ -234,19 +280,81 @@ def _strip_places(builder, places, i):
     ]
 
 
-def row_norms_block(rows, columns=STRIP_VECTORS):
-    """Make ``f(U, u, ldu, j, D, ldd, p, out, o)``: add the squares of rows of ``U @ D``.
+def _add_triangle(vectors, acc, factor, points):
+    """Add the part of rows that lies on the diagonal of a triangular matrix to accumulators."""
+    for t in range(len(acc)):
+        strip = [points(t, c) for c in range(STRIP_VECTORS)]
+        for r in range(t, len(acc)):
+            coefficient = factor(t, r)
+            acc[r] = [vectors.fma(coefficient, x, a) for x, a in zip(strip, acc[r], strict=True)]
 
-    Rows j ... j + rows - 1 of the lower-triangular matrix that begins at offset u of `U`, for
-    the `columns` vectors of points that begin at point p of `D` (n_features, ldd); `out`
-    float64 is modified in place from offset o.
+
+def _sums_of_squares(vectors, acc):
+    """Return the sum over rows of squared accumulators, a vector a column."""
+    squares = [vectors.zero] * STRIP_VECTORS
+    for row in acc:
+        squares = [vectors.fma(a, a, square) for a, square in zip(row, squares, strict=True)]
+    return squares
+
+
+def first_norms_block(rows):
+    """Make ``f(U, u, ldu, D, ldd, places, i, M, L, m, out, o)``: squares of ``U (x - mean)``.
+
+    Of the first rows of the lower-triangular matrix that begins at offset u of `U`, for the strip
+    of points of `D` (n_features, ldd) that begin at the places from offset i of `places`; the
+    mean begins at offset m of `M` and `L`, its high and low part. The sums of squares are written
+    to `out` float64 from offset o.
     """
 
     @intrinsic
-    def add_row_norms(typingctx, U, u, ldu, j, D, ldd, p, out, o):
+    def write_first_norms(typingctx, U, u, ldu, D, ldd, places, i, M, L, m, out, o):
         def generate(context, builder, signature, args):
-            _, u0, ldu, j, _, ldd, p, _, o = args
-            u, d, total = (_data(context, builder, signature, args, i) for i in (0, 4, 7))
+            _, u0, ldu, _, ldd, _, i, _, _, m, _, o = args
+            u, d, places, high, low, total = (
+                _data(context, builder, signature, args, a) for a in (0, 3, 5, 7, 8, 10)
+            )
+            vectors = _Vectors(builder, d.type.pointee)
+            begins = _strip_places(builder, places, i)
+
+            def factor(column, r):
+                at = builder.add(u0, builder.mul(_index(r), ldu))
+                return vectors.broadcast(u, builder.add(at, _index(column)))
+
+            def points(column, c):
+                row = builder.mul(_index(column), ldd)
+                x = vectors.load(d, builder.add(row, begins[c]))
+                at = builder.add(m, _index(column))
+                gap = builder.fsub(x, vectors.broadcast(high, at))
+                if vectors.itemsize == 4:
+                    gap = builder.fsub(gap, vectors.broadcast(low, at))
+                return gap
+
+            acc = [[vectors.zero] * STRIP_VECTORS for _ in range(rows)]
+            _add_triangle(vectors, acc, factor, points)
+            for c, square in enumerate(_sums_of_squares(vectors, acc)):
+                at = builder.add(o, _index(c * vectors.lanes))
+                vectors.store_as_doubles(square, total, at)
+            return context.get_dummy_value()
+
+        i8 = types.intp
+        return types.void(U, i8, i8, D, i8, places, i8, M, L, i8, out, i8), generate
+
+    return write_first_norms
+
+
+def row_norms_block(rows):
+    """Make ``f(U, u, ldu, j, D, ldd, out, o)``: add the squares of rows of ``U @ D``.
+
+    Rows j ... j + rows - 1 of the lower-triangular matrix that begins at offset u of `U`, for the
+    strip of points with which `D` (n_features, ldd) begins; `out` float64 is modified in place
+    from offset o.
+    """
+
+    @intrinsic
+    def add_row_norms(typingctx, U, u, ldu, j, D, ldd, out, o):
+        def generate(context, builder, signature, args):
+            _, u0, ldu, j, _, ldd, _, o = args
+            u, d, total = (_data(context, builder, signature, args, i) for i in (0, 4, 6))
             vectors = _Vectors(builder, d.type.pointee)
             row = [
                 builder.add(u0, builder.mul(builder.add(j, _index(r)), ldu)) for r in range(rows)
@@ -256,27 +364,22 @@ def row_norms_block(rows, columns=STRIP_VECTORS):
                 return vectors.broadcast(u, builder.add(row[r], column))
 
             def points(column, c):
-                first = builder.add(builder.mul(column, ldd), p)
+                first = builder.mul(column, ldd)
                 return vectors.load(d, builder.add(first, _index(c * vectors.lanes)))
 
-            acc = _accumulate(vectors, [columns] * rows, j, factor, points)
-            for t in range(rows):  # the triangle at the end of the rows
-                column = builder.add(j, _index(t))
-                strip = [points(column, c) for c in range(columns)]
-                for r in range(t, rows):
-                    coefficient = factor(column, r)
-                    acc[r] = [
-                        vectors.fma(coefficient, x, a) for x, a in zip(strip, acc[r], strict=True)
-                    ]
-            for c in range(columns):
-                square = vectors.zero
-                for r in range(rows):
-                    square = vectors.fma(acc[r][c], acc[r][c], square)
+            acc = _accumulate(vectors, [STRIP_VECTORS] * rows, j, factor, points)
+            _add_triangle(
+                vectors,
+                acc,
+                lambda t, r: factor(builder.add(j, _index(t)), r),
+                lambda t, c: points(builder.add(j, _index(t)), c),
+            )
+            for c, square in enumerate(_sums_of_squares(vectors, acc)):
                 vectors.add_to_doubles(square, total, builder.add(o, _index(c * vectors.lanes)))
             return context.get_dummy_value()
 
         i8 = types.intp
-        return types.void(U, i8, i8, i8, D, i8, i8, out, i8), generate
+        return types.void(U, i8, i8, i8, D, i8, out, i8), generate
 
     return add_row_norms
 
@@ -387,15 +490,30 @@ def weighted_gram_block(rows, columns):
             points = _Points(builder, d, ldd)
             left = points.weighted(w, row)
             acc = _accumulate(points, [columns] * rows, n, left, points.row_from(col))
-            for r, registers in enumerate(acc):
-                first = builder.add(o, builder.mul(_index(r), ldo))
-                points.add_sums_to_doubles(registers, total, first)
+            points.add_sums_of_block(acc, total, o, ldo)
             return context.get_dummy_value()
 
         i8 = types.intp
         return types.void(w, D, i8, i8, i8, i8, out, i8, i8), generate
 
     return add_weighted_gram
+
+
+def _add_weighted_corner(points, rows, n, row, w, total, o, ldo, sums, s):
+    """Emit what `weighted_corner_block` and `only_corner_block` have in common."""
+    builder = points.builder
+    one = ir.Constant(points.scalar, 1.0)
+    ones = ir.Constant(points.type, [one] * points.lanes)
+    column = points.row_from(row)
+
+    def right(t, c):
+        return column(t, c - 1) if c else ones
+
+    widths = [r + 2 for r in range(rows)]
+    acc = _accumulate(points, widths, n, points.weighted(w, row), right)
+    moments = [(sums, builder.add(s, _index(r))) for r in range(rows)]
+    points.add_sums_apart([row[0] for row in acc], moments)
+    points.add_sums_of_block([row[1:] for row in acc], total, o, ldo)
 
 
 def weighted_corner_block(rows):
@@ -412,25 +530,37 @@ def weighted_corner_block(rows):
             _, _, ldd, n, row, _, o, ldo, _, s = args
             w, d, total, sums = (_data(context, builder, signature, args, i) for i in (0, 1, 5, 8))
             points = _Points(builder, d, ldd)
-            one = ir.Constant(points.scalar, 1.0)
-            ones = ir.Constant(points.type, [one] * points.lanes)
-            column = points.row_from(row)
-
-            def right(t, c):
-                return column(t, c - 1) if c else ones
-
-            widths = [r + 2 for r in range(rows)]
-            acc = _accumulate(points, widths, n, points.weighted(w, row), right)
-            for r, (moment, *registers) in enumerate(acc):
-                points.add_sum_to_double(moment, sums, builder.add(s, _index(r)))
-                first = builder.add(o, builder.mul(_index(r), ldo))
-                points.add_sums_to_doubles(registers, total, first)
+            _add_weighted_corner(points, rows, n, row, w, total, o, ldo, sums, s)
             return context.get_dummy_value()
 
         i8 = types.intp
         return types.void(w, D, i8, i8, i8, out, i8, i8, sums, i8), generate
 
     return add_weighted_corner
+
+
+def only_corner_block(rows):
+    """Make ``f(w, D, ldd, places, n, M, L, m, out, o, ldo, sums, s)``: a whole small matrix.
+
+    As `weighted_corner_block` for the first rows, of the n vectors of points that begin at
+    `places`, minus the mean from offset m of `M` and `L`, its high and low part.
+    """
+
+    @intrinsic
+    def add_only_corner(typingctx, w, D, ldd, places, n, M, L, m, out, o, ldo, sums, s):
+        def generate(context, builder, signature, args):
+            _, _, ldd, _, n, _, _, m, _, o, ldo, _, s = args
+            w, d, places, high, low, total, sums = (
+                _data(context, builder, signature, args, i) for i in (0, 1, 3, 5, 6, 8, 11)
+            )
+            points = _Points(builder, d, ldd, places, (high, low, m))
+            _add_weighted_corner(points, rows, n, _index(0), w, total, o, ldo, sums, s)
+            return context.get_dummy_value()
+
+        i8 = types.intp
+        return types.void(w, D, i8, places, i8, M, L, i8, out, i8, i8, sums, i8), generate
+
+    return add_only_corner
 
 
 def product_block(rows, columns):
@@ -463,9 +593,7 @@ def product_block(rows, columns):
                 lambda t, r: points(left_data, a0, t, r),
                 lambda t, c: points(right_data, d0, t, c),
             )
-            for r, registers in enumerate(acc):
-                first = builder.add(o, builder.mul(_index(r), ldo))
-                vectors.add_sums_to_doubles(registers, total, first)
+            vectors.add_sums_of_block(acc, total, o, ldo)
             return context.get_dummy_value()
 
         i8 = types.intp

@@ -81,8 +81,8 @@ class Moments(NamedTuple):
 
     `first` (n_chunks, n_components, width) has N in column n_features; `second` is (n_chunks,
     n_matrices, rows, width), lower triangles for full (a matrix a component) and tied (one),
-    a row a component for diag and spherical; `log_likelihood` is (n_chunks,). `pairs`
-    (n_chunks, 2) counts points times components: those computed and those that mattered.
+    a row a component for diag and one number for spherical; `log_likelihood` is (n_chunks,).
+    `pairs` (n_chunks, 2) counts points times components: those computed and those that mattered.
     """
 
     first: np.ndarray

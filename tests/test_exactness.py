@@ -158,6 +158,8 @@ def long_statistics(X, parameters, covariance_type):
         second = np.array([(resp[:, k] * g.T) @ g for k, g in enumerate(gaps)])
     if covariance_type == "tied":
         second = second.sum(axis=0)
+    if covariance_type == "spherical":
+        second = second.sum(axis=1)
     return norm.sum(), resp.sum(axis=0), first, second, squares
 
 
@@ -321,14 +323,15 @@ def test_a_component_of_next_to_no_weight(shape, dtype, covariance_type):
     """Dead is what is small beside the component's own weight, not what is small.
 
     The component falls onto the few rows that suit it best, far out and some 1e-4 of a standard
-    deviation apart, where single precision has but three digits of variances.
+    deviation apart, where single precision has but three digits of variances and double twelve:
+    between orders of addition the worst case moves by up to 1.5e-12.
     """
     problem = problems.overlapping(*shape, covariance_type)
     weights = problem.weights.copy()
     weights[-1] = 1e-12
     problem = problem._replace(weights=weights / weights.sum())
     if dtype is np.float64:
-        assert_same_fit(problem, dtype)
+        assert_same_fit(problem, dtype, rtol=3e-12)
     else:
         assert_same_fit(problem, dtype, max_iter=1, rtol=1e-3)
 

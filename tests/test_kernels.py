@@ -131,7 +131,7 @@ def test_sums_of_a_pass(covariance_type, dtype, shape, assert_close):
         "full": np.tril(second),
         "tied": np.tril(second.sum(axis=0)),
         "diag": diagonals,
-        "spherical": diagonals,
+        "spherical": diagonals.sum(axis=1),
     }[covariance_type]
     rtol = 1e-12 if dtype is np.float64 else 1e-5
     assert_close(ours.log_likelihood, w @ reference.score_samples(X, *p), rtol)
