@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm._jit import Workspaces, launch, threads_for
+from fastgmm._jit import Workspaces, launch_if_long
 from fastgmm._linalg_kernels import factorize_pass, stretch_pass
 from fastgmm._tile_kernels import DIAG, FULL, SPHERICAL, TIED, matrix_rows
 
@@ -34,19 +34,19 @@ class Parameters(NamedTuple):
 def _factorize_matrices(covariances, n_threads):
     n_matrices, n, _ = covariances.shape
     factors, log_det = np.zeros((n_matrices, n, n)), np.empty(n_matrices)
-    n_threads = threads_for(n_matrices * n**3, n_threads)
-    covariances = np.ascontiguousarray(covariances)
+    work, covariances = n_matrices * n**3, np.ascontiguousarray(covariances)
     lower = Workspaces(lambda: np.empty((n, n)))
-    launch(factorize_pass, n_threads, n_matrices, lower, covariances, factors, log_det)
+    arrays = covariances, factors, log_det
+    launch_if_long(factorize_pass, work, n_threads, n_matrices, lower, *arrays)
     return factors, log_det
 
 
 def _stretch_matrices(old, new, n_threads):
     n_matrices, n, _ = old.shape
     least, greatest = np.empty(n_matrices), np.empty(n_matrices)
-    n_threads = threads_for(n_matrices * n**3, n_threads)
-    work = Workspaces(lambda: (np.empty((n, n)), np.empty((n, n)), np.empty((2, n))))
-    launch(stretch_pass, n_threads, n_matrices, work, old, new, least, greatest)
+    buffers = Workspaces(lambda: (np.empty((n, n)), np.empty((n, n)), np.empty((2, n))))
+    arrays = old, new, least, greatest
+    launch_if_long(stretch_pass, n_matrices * n**3, n_threads, n_matrices, buffers, *arrays)
     return least, greatest
 
 

@@ -38,7 +38,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import numba
@@ -210,13 +210,13 @@ class Workspaces:
         self._make = make
         self._spare = deque()
 
-    @contextmanager
-    def lend(self):
+    def take(self):
         try:
-            workspace = self._spare.pop()
+            return self._spare.pop()
         except IndexError:
-            workspace = self._make()
-        yield workspace
+            return self._make()
+
+    def give_back(self, workspace):
         self._spare.append(workspace)
 
 
@@ -248,6 +248,21 @@ class _Chunks:
             size = max(1, min(self._most, int(GROUP_SECONDS / max(seconds, 1e-9))))
 
 
+def call_at_once(kernel, n_chunks, workspaces, *args):
+    """Call ``kernel(0, n_chunks, n_chunks, workspace, *args)`` on this thread."""
+    workspace = workspaces.take()
+    kernel(0, n_chunks, n_chunks, workspace, *args)
+    workspaces.give_back(workspace)
+
+
+def launch_if_long(kernel, work, n_threads, n_chunks, workspaces, *args):
+    """Call a kernel at once where there is little `work`, and else `launch` it."""
+    if work < PARALLEL_WORK:
+        call_at_once(kernel, n_chunks, workspaces, *args)
+    else:
+        launch(kernel, threads_for(work, n_threads), n_chunks, workspaces, *args)
+
+
 def launch(kernel, n_threads, n_chunks, workspaces, *args):
     """Call ``kernel(begin, end, n_chunks, workspace, *args)`` until every chunk is done.
 
@@ -257,16 +272,16 @@ def launch(kernel, n_threads, n_chunks, workspaces, *args):
     calling thread does all.
     """
     if n_chunks == 1:
-        with workspaces.lend() as workspace:
-            kernel(0, 1, 1, workspace, *args)
+        call_at_once(kernel, 1, workspaces, *args)
         return
     n_threads = min(n_threads, n_chunks)
     chunks = _Chunks(n_chunks, n_threads)
 
     def work():
-        with workspaces.lend() as workspace:
-            for begin, end in chunks.groups():
-                kernel(begin, end, n_chunks, workspace, *args)
+        workspace = workspaces.take()
+        for begin, end in chunks.groups():
+            kernel(begin, end, n_chunks, workspace, *args)
+        workspaces.give_back(workspace)
 
     if n_threads == 1:
         work()

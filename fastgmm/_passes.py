@@ -82,12 +82,14 @@ def make_operands(covariance_type, parameters, dtype):
         centers = split(np.clip(whitened, -largest, largest), dtype)
     common = whitened is not None and not _loses_digits((whitened**2).max(), dtype)
     kind, flat = covariance_type.kernel_factors(factors, len(weights), common)
+    if dtype != np.float64:
+        flat = np.clip(flat, -largest, largest).astype(dtype)
     return Operands(
         kind,
         common,
         high,
         low,
-        np.clip(flat, -largest, largest).astype(dtype, copy=False),
+        flat,
         offsets,
         weights,
         *centers,
