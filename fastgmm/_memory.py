@@ -12,6 +12,7 @@ from fastgmm._covariance import CovarianceType
 from fastgmm._tile_kernels import tile_size
 
 _COPIES = 8  # of the covariances, at least: old and new ones, their factors and their moments
+_LITTLE = 2**20  # bytes that every machine has
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -39,6 +40,8 @@ def fit_bytes(
 
 def refuse_beyond_memory(n_bytes: float, what: str, advice: str) -> None:
     """Raise MemoryError if `what` needs more memory than the machine has."""
+    if n_bytes < _LITTLE:  # asking the system takes half as long as a prediction for one row
+        return
     limit = memory_of_machine()
     if n_bytes > limit:
         raise MemoryError(
