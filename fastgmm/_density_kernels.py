@@ -327,7 +327,8 @@ def log_totals(peak, total):
 def sum_of_logs(total):
     """Return the sum of the logarithms of numbers from 1 to the number of components.
 
-    Of the products of four: a logarithm is a third of the work for a point of two components.
+    Of the products of four: a logarithm a point took a tenth of the time at two features and
+    three components.
     """
     prefer_wide_vectors()
     quarter = total.size // 4  # a whole number of vectors: see `tile_size`

@@ -90,6 +90,11 @@ class _Vectors:
     def splat(self, scalar):
         return _splat(self.builder, scalar, self.lanes)
 
+    def minus_mean(self, x, high, low, offset):
+        """Return ``x - high - low`` with the mean's parts at an offset; float64 has no low part."""
+        gap = self.builder.fsub(x, self.broadcast(high, offset))
+        return self.builder.fsub(gap, self.broadcast(low, offset)) if self.itemsize == 4 else gap
+
     def doubles(self, base, offset):
         """Return a pointer to as many doubles as the vectors have lanes."""
         wide = ir.VectorType(ir.DoubleType(), self.lanes)
@@ -219,18 +224,15 @@ class _Points(_Vectors):
             feature = builder.add(row, _index(r))
             first = self.at(t) if self.places is None else self._element(self.places, t)
             x = self.load(self.data, builder.add(builder.mul(feature, self.ld), first))
-            return x if self.mean is None else self._minus_mean(x, feature)
+            if self.mean is None:
+                return x
+            high, low, offset = self.mean
+            return self.minus_mean(x, high, low, builder.add(offset, feature))
 
         return points
 
     def _element(self, base, offset):
         return self.builder.load(self.builder.gep(base, [offset]))
-
-    def _minus_mean(self, x, feature):
-        high, low, offset = self.mean
-        at = self.builder.add(offset, feature)
-        gap = self.builder.fsub(x, self.broadcast(high, at))
-        return self.builder.fsub(gap, self.broadcast(low, at)) if self.itemsize == 4 else gap
 
     def weighted(self, w, row):
         """As `row_from`, times the points' weights `w`."""
@@ -323,11 +325,7 @@ def first_norms_block(rows):
             def points(column, c):
                 row = builder.mul(_index(column), ldd)
                 x = vectors.load(d, builder.add(row, begins[c]))
-                at = builder.add(m, _index(column))
-                gap = builder.fsub(x, vectors.broadcast(high, at))
-                if vectors.itemsize == 4:
-                    gap = builder.fsub(gap, vectors.broadcast(low, at))
-                return gap
+                return vectors.minus_mean(x, high, low, builder.add(m, _index(column)))
 
             acc = [[vectors.zero] * STRIP_VECTORS for _ in range(rows)]
             _add_triangle(vectors, acc, factor, points)
