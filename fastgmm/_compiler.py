@@ -10,13 +10,22 @@ Where nothing is written out by hand (Numba's ``inline="always"`` copies and typ
 body anew in each caller), LLVM decides what to inline with everything in view: 1.2 s less, and a
 tenth faster at two features. A cheap round of optimisation before the real one, which Numba makes
 to find pairs of reference counts, has nothing to find: 0.4 s less. Collecting garbage, of which a
-compiler makes much and keeps it, took 1.4 s. Not kept: a pipeline without the passes that kernels
-do not need (0.1 s), helpers that are not even simplified (1 s more).
+compiler makes much and keeps it, took 1.4 s.
+
+What an entry point links is its own, unseen from outside. Numba counts functions from zero in each
+process and names machine code by that count, so two entry points cached by different processes may
+name different helpers alike, and a third process would call the first it loads for both. That they
+are its own is said last, because LLVM inlines more of what is called from one place only, which
+took 2 to 3 s longer for each type of covariance.
+
+Not kept: a pipeline without the passes that kernels do not need (0.1 s), helpers that are not even
+simplified (1 s more).
 """
 
 import gc
 from contextlib import contextmanager
 
+from llvmlite.binding import Linkage
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
@@ -64,6 +73,9 @@ class EntryLibrary(JITCodeLibrary):
     def _optimize_final_module(self):
         passes, builder = self._codegen._module_pass_manager()
         passes.run(self._final_module, builder)
+        for function in self._final_module.functions:
+            if function.linkage == Linkage.linkonce_odr:
+                function.linkage = Linkage.internal
 
 
 class HelperCompiler(Compiler):

@@ -21,6 +21,58 @@ import cached_function
 print(cached_function.double(21), sum(cached_function.double.stats.cache_hits.values()))
 """
 
+FAMILY = """
+import sys
+from numba import types
+from numba.extending import intrinsic
+from fastgmm._jit import entry_named, jit
+
+
+@intrinsic
+def not_inlined(typingctx):
+    def generate(context, builder, signature, args):
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+def pass_of(name, helper):
+    @jit
+    def chunk(x):
+        not_inlined()
+        return helper(x)
+
+    @entry_named(name)
+    def whole(x):
+        return chunk(x)
+
+    return whole
+
+
+passes = {
+    "double": pass_of("double", jit(lambda x: 2 * x)),
+    "negative": pass_of("negative", jit(lambda x: -x)),
+}
+if __name__ == "__main__":
+    print(*(passes[name](21) for name in sys.argv[1:]))
+"""
+
+
+def environment_with(folder):
+    return {
+        **os.environ,
+        "NUMBA_CACHE_DIR": str(folder / "cache"),
+        "PYTHONPATH": os.pathsep.join([str(folder), str(PACKAGE.parent)]),
+    }
+
+
+def output(environment, *arguments):
+    """The words that Python prints when run so."""
+    command = [sys.executable, "-W", "error", *map(str, arguments)]
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    return result.stdout.split()
+
 
 def test_the_digest_covers_every_file_that_is_compiled():
     decorated = re.compile(r"^ *@(jit|jit_sum|entry|entry_named|intrinsic)\b", re.MULTILINE)
@@ -47,25 +99,24 @@ def test_machine_code_of_other_sources_is_not_used(tmp_path):
     (tmp_path / "cached_function.py").write_text(
         "from fastgmm._jit import entry\n\n\n@entry\ndef double(x):\n    return 2 * x\n"
     )
-    environment = {
-        **os.environ,
-        "NUMBA_CACHE_DIR": str(tmp_path / "cache"),
-        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(PACKAGE.parent)]),
-    }
-
-    def run(stamp):
-        command = [sys.executable, "-W", "error", "-c", PROGRAM, stamp]
-        result = subprocess.run(
-            command, capture_output=True, text=True, env=environment, check=True
-        )
-        return result.stdout.split()
-
-    assert [run(stamp) for stamp in ("a", "a", "b", "b")] == [
+    environment = environment_with(tmp_path)
+    assert [output(environment, "-c", PROGRAM, stamp) for stamp in ("a", "a", "b", "b")] == [
         ["42", "0"],
         ["42", "1"],
         ["42", "0"],
         ["42", "1"],
     ]
+
+
+def test_machine_code_of_two_processes_does_not_mix(tmp_path):
+    """Numba counts functions from zero in each process, so helpers of both may be named alike."""
+    program = tmp_path / "family.py"
+    program.write_text(FAMILY)
+    environment = environment_with(tmp_path)
+    assert output(environment, program, "double") == ["42"]
+    assert output(environment, program, "negative") == ["-21"]
+    assert output(environment, program, "double", "negative") == ["42", "-21"]
+    assert len(list(tmp_path.rglob("*.nbc"))) == 2
 
 
 def test_files_of_a_cache_are_told_apart_and_checked(tmp_path):
