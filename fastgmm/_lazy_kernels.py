@@ -7,9 +7,10 @@ whose bound shows that it cannot matter to any point of a vector does not list t
 nothing of it is computed.
 
 A vector is as close to a component as the closest of its points. So that its points are alike,
-those of a block are put in order from time to time, by their nearest component and by the next
-one: where 19% of the pairs mattered one by one, vectors of unordered points had to compute 88%,
-of ordered ones 33%.
+those of a block are put in order from time to time: by their nearest component, then by which
+components matter to them at all, then by how far they are from the nearest. Where 30% of the pairs
+mattered one by one, vectors of unordered points had to compute 99%, of ordered ones 34%; of points
+ordered by their nearest and second nearest component, 46%.
 
 Bounds are kept as 16-bit numbers, 64 to a standard deviation at first, rounded down.
 """
@@ -23,6 +24,7 @@ from fastgmm._simd import greatest, lanes_of, least
 
 NATS = 60.0  # a density so far below that of the point's best component changes no bit of a sum
 MOST = 65535.0
+PATTERN_BITS = 8  # components by which points are put in order at a time
 _UP = 1.0 + 2.0**-22  # rounding to float32 loses less
 
 
@@ -144,27 +146,51 @@ def note_distances(bounds, drift, t, first, work):
 
 
 @jit
-def find_nearest(offsets, distances, n, first, second):
-    """Write the nearest and the second nearest component of each of n points, in place.
-
-    By density with weight.
-    """
+def find_nearest(offsets, distances, n, peak, first):
+    """Write the nearest component of each of n points and its log-density, in place."""
     for p in range(n):
-        best = next_best = -np.inf
-        place = next_place = 0
-        for k in range(offsets.size):
-            value = offsets[k] - 0.5 * abs(distances[k, p])
-            beats, follows = value > best, value > next_best
-            next_place = place if beats else k if follows else next_place
-            next_best = best if beats else value if follows else next_best
-            place = k if beats else place
-            best = value if beats else best
-        first[p], second[p] = place, next_place
+        peak[p] = -np.inf
+        first[p] = 0
+    for k in range(offsets.size):
+        for p in range(n):
+            value = np.float32(offsets[k] - 0.5 * abs(distances[k, p]))
+            first[p] = k if value > peak[p] else first[p]
+            peak[p] = value if value > peak[p] else peak[p]
 
 
 @jit
-def counting_sort(keys, n, ends, before, after):
-    """Sort the first n places in `before` by their keys into `after`, equal ones in order."""
+def write_farness(distances, first, n, n_features, keys):
+    """Write how far each of n points is from its nearest component, from 0 to 255, in place.
+
+    A typical point of a component is half-way.
+    """
+    for p in range(n):
+        far = 128.0 * np.sqrt(abs(distances[first[p], p]) / n_features)
+        keys[p] = np.uint16(far if far < 255.0 else 255.0)
+
+
+@jit
+def write_pattern(density, distances, begin, n, peak, keys):
+    """Write which of PATTERN_BITS components from `begin` on matter to each of n points, in place.
+
+    As bits of the keys, the first component's the highest.
+    """
+    for p in range(n):
+        keys[p] = 0
+    for k in range(begin, min(begin + PATTERN_BITS, density.size)):
+        bit = np.uint16(1 << (begin + PATTERN_BITS - 1 - k))
+        for p in range(n):
+            value = density[k] - 0.5 * distances[k, p]
+            matters = distances[k, p] >= 0.0 and value > peak[p] - NATS
+            keys[p] += bit if matters else np.uint16(0)
+
+
+@jit
+def counting_sort(keys, n, ends, turn, sorted_turn):
+    """Sort the first n places in `turn` by their keys, equal ones in order, in place.
+
+    `ends` (more than any key + 1,) and `sorted_turn` are overwritten.
+    """
     for k in range(ends.size):
         ends[k] = 0
     for p in range(n):
@@ -172,10 +198,12 @@ def counting_sort(keys, n, ends, before, after):
     for k in range(1, ends.size):
         ends[k] += ends[k - 1]
     for p in range(n):
-        place = before[p]
+        place = turn[p]
         key = keys[place]
-        after[ends[key]] = place
+        sorted_turn[ends[key]] = place
         ends[key] += 1
+    for p in range(n):
+        turn[p] = sorted_turn[p]
 
 
 @jit
@@ -211,14 +239,19 @@ def bound_tile(turn, bounds, drift, tile, lanes, block, closest):
 def put_in_order(offsets, bounds, drift, t, start, n, size, lanes, work):
     """Order the n points of the block that begins with tile t, and make their bounds anew.
 
-    Points after them, to the end of the tile, repeat the first one of their tile.
+    By the least important key first, as each sort keeps the order of equal ones. Points after
+    them, to the end of the tile, repeat the first one of their tile.
     """
     block, turn, order = work.block, work.block.turn, work.block.order
-    find_nearest(offsets, block.distances, n, block.first, block.second)
+    find_nearest(offsets, block.distances, n, block.peak, block.first)
     for p in range(n):
         turn[p] = p
-    counting_sort(block.second, n, block.ends, turn, order)
-    counting_sort(block.first, n, block.ends, order, turn)
+    write_farness(block.distances, block.first, n, work.tile.shape[0], block.keys)
+    counting_sort(block.keys, n, block.ends, turn, order)
+    for k in range((offsets.size - 1) // PATTERN_BITS * PATTERN_BITS, -1, -PATTERN_BITS):
+        write_pattern(drift.density, block.distances, k, n, block.peak, block.keys)
+        counting_sort(block.keys, n, block.ends, turn, order)
+    counting_sort(block.first, n, block.ends, turn, order)
     for p in range(n):
         order[p] = bounds.order[start + turn[p]]
     for p in range(n):

@@ -95,13 +95,15 @@ class Block(NamedTuple):
     """Buffers for the points of one block; empty where none are put in order.
 
     `distances` (n_components, points) float32: a point's squared distance where it was
-    computed, minus a lower bound of it where not.
-    `first`, `second`, `order` and `turn` (points,) uint16; `ends` (n_components + 1,).
+    computed, minus a lower bound of it where not. `peak` (points,) float32 is the log-density of
+    the nearest component with its weight, `first` which that is. `keys`, `order` and `turn` are
+    (points,) uint16, too; `ends` has a place more than there are keys.
     """
 
     distances: np.ndarray
+    peak: np.ndarray
     first: np.ndarray
-    second: np.ndarray
+    keys: np.ndarray
     order: np.ndarray
     turn: np.ndarray
     ends: np.ndarray
@@ -189,9 +191,10 @@ def block_tiles(n_samples, size):
 
 
 def _make_block(n_points, n_components):
+    distances = np.empty((n_components + 1, n_points), np.float32)
     short = np.empty((4, n_points), np.uint16)
-    distances = np.empty((n_components, n_points), np.float32)
-    return Block(distances, *short, np.empty(n_components + 1, np.intp))
+    ends = np.empty(max(n_components, 256) + 1, np.intp)
+    return Block(distances[1:], distances[0], *short, ends)
 
 
 def make_workspace(X, n_components, ordered=False):

@@ -362,7 +362,7 @@ def test_a_bound_of_zero_is_no_distance():
     short = np.zeros((4, size), np.uint16)
     turn = np.arange(size, dtype=np.uint16)
     lanes = size // work.places.shape[1]
-    block = Block(distances, *short, np.empty(3, np.intp))
+    block = Block(distances, np.zeros(size, np.float32), *short, np.empty(257, np.intp))
     bound_one_tile(turn, bounds, drift, lanes, block, work.near[0])
     vector = 3 // lanes
     assert bounds.farthest[0, vector] == np.inf
