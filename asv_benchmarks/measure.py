@@ -1,6 +1,6 @@
 """Print a table of fastgmm's times and of their ratios over scikit-learn's, as Markdown.
 
-    python asv_benchmarks/measure.py            some quarter of an hour
+    python asv_benchmarks/measure.py            some ten minutes
     python asv_benchmarks/measure.py --quick    few rows, one round: only to see that it runs
 
 All sides start from the same parameters and run a fixed number of EM iterations (``tol=0``); an

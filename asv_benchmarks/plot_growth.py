@@ -1,6 +1,6 @@
 """Draw how the time of an EM iteration grows with rows and features, full covariances.
 
-    python asv_benchmarks/plot_growth.py --out docs/growth.png    some ten minutes, 2 GB
+    python asv_benchmarks/plot_growth.py --out docs/growth.png    some five minutes, 2 GB
     python asv_benchmarks/plot_growth.py --quick                  few sizes, one round
 
 Times are those a long fit takes over a short one, ``tol=0``, from the same start on both sides;

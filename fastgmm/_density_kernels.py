@@ -6,24 +6,22 @@ triangular, so a full covariance takes d^2 / 2 multiplications a point. For tied
 tile is whitened once and distances are Euclidean.
 
 Not kept: the full form specialised on the number of features at compile time. The blocks of
-`_simd` reach 80% of the machine's arithmetic rate from 8 features on, and below that loading and
-exponentials weigh more than the triangle.
+`_block_kernels` reach 80% of the machine's arithmetic rate from 8 features on, and below that
+loading and exponentials weigh more than the triangle.
 """
 
 import numpy as np
 
+from fastgmm._block_kernels import distances_block, first_norms_block, row_norms_block
 from fastgmm._jit import jit, jit_sum
-from fastgmm._simd import (
-    STRIP_VECTORS,
-    distances_block,
-    first_norms_block,
+from fastgmm._lane_kernels import (
     float_bits,
     float_from_bits,
     gaps_of_strip,
     lanes_of,
     prefer_wide_vectors,
-    row_norms_block,
 )
+from fastgmm._simd import STRIP_VECTORS
 from fastgmm._tile_kernels import (
     DEAD,
     fill_strip,

@@ -18,9 +18,9 @@ from fastgmm._density_kernels import (
     sum_of_logs,
 )
 from fastgmm._jit import entry_named, jit
+from fastgmm._lane_kernels import lanes_of, prefer_wide_vectors
 from fastgmm._lazy_kernels import list_some, note_distances, put_in_order, remember
 from fastgmm._moment_kernels import accumulate_diag, accumulate_matrices, accumulate_tied
-from fastgmm._simd import lanes_of, prefer_wide_vectors
 from fastgmm._tile_kernels import (
     ask_for_rows,
     chunk_tiles,

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._jit import entry, jit
+from fastgmm._lane_kernels import prefer_wide_vectors
 from fastgmm._row_kernels import (
     CANDIDATES,
     GROUP_ROWS,
@@ -36,7 +37,7 @@ from fastgmm._row_kernels import (
     try_candidates,
     two_nearest,
 )
-from fastgmm._simd import STRIP_VECTORS, prefer_wide_vectors
+from fastgmm._simd import STRIP_VECTORS
 from fastgmm._tile_kernels import chunk_tiles
 
 BLOCK = 256  # rows worked on at a time

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._jit import jit
-from fastgmm._simd import greatest, lanes_of, least
+from fastgmm._lane_kernels import greatest, lanes_of, least
 
 NATS = 60.0  # a density so far below that of the point's best component changes no bit of a sum
 MOST = 65535.0

@@ -18,26 +18,26 @@ Three forms
 
 import numpy as np
 
+from fastgmm._block_kernels import (
+    gram_block,
+    only_corner_block,
+    product_block,
+    weighted_corner_block,
+    weighted_gram_block,
+)
 from fastgmm._jit import jit, jit_sum
-from fastgmm._simd import (
-    GRAM_ROWS,
-    SQUARE,
-    STRIP_VECTORS,
+from fastgmm._lane_kernels import (
     copy_doubles,
     count_bits,
     difference,
     gaps_of_strip,
-    gram_block,
     lanes_of,
     live_bits,
     lowest_bit,
-    only_corner_block,
     prefer_wide_vectors,
-    product_block,
     store_scaled_difference,
-    weighted_corner_block,
-    weighted_gram_block,
 )
+from fastgmm._simd import GRAM_ROWS, SQUARE, STRIP_VECTORS
 from fastgmm._tile_kernels import DEAD, PANEL, subtract_mean
 
 FEW = 0.2  # share of live pairs up to which each component is summed by itself

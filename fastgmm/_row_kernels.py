@@ -16,14 +16,16 @@ from numba import types
 from numba.extending import intrinsic
 
 from fastgmm._simd import (
-    _INDEX,
+    INDEX,
     STRIP_VECTORS,
     VECTOR_BYTES,
     WIDE,
-    _accumulate,
-    _data,
-    _index,
-    _Vectors,
+    Vectors,
+    accumulate,
+    data_of,
+    index,
+    splat,
+    transposed,
 )
 
 TILE = 32  # rows whose distances are taken at a time: four vectors of the widest
@@ -31,37 +33,28 @@ LANES = VECTOR_BYTES // 8
 GROUP_ROWS = 8 if WIDE else 4  # rows whose distances are taken at a time
 CANDIDATES = 8  # centers that a block of k-means++ compares, in as many vectors as that takes
 
-_INT = ir.IntType(32)
-
-
-def splat(builder, scalar, lanes):
-    """Return a vector of `lanes` equal integers."""
-    undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
-    first = builder.insert_element(undefined, scalar, ir.Constant(_INT, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_INT, lanes), None))
-
 
 def _group_distances(builder, columns, group, n, centers, width, first):
     """Emit squared distances of a group of rows from `columns` vectors of centers.
 
     Feature j of the first center is at offset ``first + j * width`` of `centers`.
     """
-    vectors = _Vectors(builder, ir.DoubleType())
-    starts = [builder.mul(_index(r), n) for r in range(GROUP_ROWS)]
+    vectors = Vectors(builder, ir.DoubleType())
+    starts = [builder.mul(index(r), n) for r in range(GROUP_ROWS)]
 
     def number(feature, r):
         return vectors.broadcast(group, builder.add(starts[r], feature))
 
     def center(feature, c):
         at = builder.add(first, builder.mul(feature, width))
-        return vectors.load(centers, builder.add(at, _index(c * vectors.lanes)))
+        return vectors.load(centers, builder.add(at, index(c * vectors.lanes)))
 
     def add_square(number, center, register):
         gap = builder.fsub(center, number)
         return vectors.fma(gap, gap, register)
 
     widths = [columns] * GROUP_ROWS
-    return vectors, _accumulate(vectors, widths, n, number, center, add_square)
+    return vectors, accumulate(vectors, widths, n, number, center, add_square)
 
 
 @intrinsic
@@ -69,7 +62,7 @@ def element(typingctx, X, i):
     """Return element i of `X` in memory's order."""
 
     def generate(context, builder, signature, args):
-        return builder.load(builder.gep(_data(context, builder, signature, args, 0), [args[1]]))
+        return builder.load(builder.gep(data_of(context, builder, signature, args, 0), [args[1]]))
 
     return X.dtype(X, types.intp), generate
 
@@ -85,13 +78,13 @@ def distances_block(rows):
     def write_distances(typingctx, tile, p, n, C, k, out):
         def generate(context, builder, signature, args):
             _, p, n, _, k, _ = args
-            tile, centers, out = (_data(context, builder, signature, args, i) for i in (0, 3, 5))
-            vectors = _Vectors(builder, ir.DoubleType())
-            starts = [builder.mul(builder.add(k, _index(r)), n) for r in range(rows)]
+            tile, centers, out = (data_of(context, builder, signature, args, i) for i in (0, 3, 5))
+            vectors = Vectors(builder, ir.DoubleType())
+            starts = [builder.mul(builder.add(k, index(r)), n) for r in range(rows)]
 
             def points(feature, c):
-                at = builder.add(builder.mul(feature, _index(TILE)), p)
-                return vectors.load(tile, builder.add(at, _index(c * vectors.lanes)))
+                at = builder.add(builder.mul(feature, index(TILE)), p)
+                return vectors.load(tile, builder.add(at, index(c * vectors.lanes)))
 
             def center(feature, r):
                 return vectors.broadcast(centers, builder.add(starts[r], feature))
@@ -101,11 +94,11 @@ def distances_block(rows):
                 return vectors.fma(gap, gap, register)
 
             widths = [STRIP_VECTORS] * rows
-            acc = _accumulate(vectors, widths, n, center, points, add_square)
+            acc = accumulate(vectors, widths, n, center, points, add_square)
             for r, registers in enumerate(acc):
-                row = builder.mul(builder.add(k, _index(r)), _index(TILE))
+                row = builder.mul(builder.add(k, index(r)), index(TILE))
                 for c, register in enumerate(registers):
-                    at = builder.add(builder.add(row, p), _index(c * vectors.lanes))
+                    at = builder.add(builder.add(row, p), index(c * vectors.lanes))
                     vectors.store(register, out, at)
             return context.get_dummy_value()
 
@@ -129,46 +122,29 @@ def try_candidates(typingctx, group, a, n, C, c, closest, i, weight, p, potentia
     def generate(context, builder, signature, args):
         _, a, n, _, c, _, i, _, p, _, o = args
         group, centers, closest, weight, potential = (
-            _data(context, builder, signature, args, i) for i in (0, 3, 5, 7, 9)
+            data_of(context, builder, signature, args, i) for i in (0, 3, 5, 7, 9)
         )
         group = builder.gep(group, [a])
-        width = _index(CANDIDATES)
+        width = index(CANDIDATES)
         vectors, acc = _group_distances(builder, columns, group, n, centers, width, c)
         sums = [vectors.zero] * columns
         for r, registers in enumerate(acc):
-            place = builder.gep(closest, [builder.add(i, _index(r))])
+            place = builder.gep(closest, [builder.add(i, index(r))])
             known = builder.load(place)
             near = builder.extract_element(registers[0], ir.Constant(ir.IntType(32), 0))
             near = builder.select(builder.fcmp_ordered("<", near, known), near, known)
             builder.store(near, place)
             near = vectors.splat(near)
-            share = vectors.broadcast(weight, builder.add(p, _index(r)))
+            share = vectors.broadcast(weight, builder.add(p, index(r)))
             for v, distance in enumerate(registers):
                 closer = builder.fcmp_ordered("<", distance, near)
                 sums[v] = vectors.fma(share, builder.select(closer, distance, near), sums[v])
         for v, total in enumerate(sums):
-            vectors.add_to_doubles(total, potential, builder.add(o, _index(v * vectors.lanes)))
+            vectors.add_to_doubles(total, potential, builder.add(o, index(v * vectors.lanes)))
         return context.get_dummy_value()
 
     i8 = types.intp
     return types.void(group, i8, i8, C, i8, closest, i8, weight, i8, potential, i8), generate
-
-
-def _transpose(vectors, columns):
-    """Emit the transpose of a square block, in as many rounds as its side has bits."""
-    builder, lanes = vectors.builder, vectors.lanes
-    step = 1
-    while step < lanes:
-        even = [l if not l & step else l - step + lanes for l in range(lanes)]
-        odd = [l + step if not l & step else l + lanes for l in range(lanes)]
-        for i in (i for i in range(lanes) if not i & step):
-            pair = columns[i], columns[i + step]
-            columns[i], columns[i + step] = (
-                builder.shuffle_vector(*pair, ir.Constant(ir.VectorType(_INT, lanes), mask))
-                for mask in (even, odd)
-            )
-        step *= 2
-    return columns
 
 
 @intrinsic
@@ -182,17 +158,17 @@ def transpose_block(typingctx, X, rows, q, n, j, tile, o, ldo):
 
     def generate(context, builder, signature, args):
         _, _, q, n, j, _, o, ldo = args
-        x, rows, tile = (_data(context, builder, signature, args, i) for i in (0, 1, 5))
-        vectors = _Vectors(builder, ir.DoubleType())
+        x, rows, tile = (data_of(context, builder, signature, args, i) for i in (0, 1, 5))
+        vectors = Vectors(builder, ir.DoubleType())
         part = ir.VectorType(x.type.pointee, LANES)
         columns = []
         for r in range(LANES):
-            row = builder.load(builder.gep(rows, [builder.add(q, _index(r))]))
+            row = builder.load(builder.gep(rows, [builder.add(q, index(r))]))
             at = builder.gep(x, [builder.add(builder.mul(row, n), j)])
             values = builder.load(builder.bitcast(at, part.as_pointer()), align=1)
             columns.append(values if part == vectors.type else builder.fpext(values, vectors.type))
-        for c, column in enumerate(_transpose(vectors, columns)):
-            vectors.store(column, tile, builder.add(o, builder.mul(_index(c), ldo)))
+        for c, column in enumerate(transposed(builder, columns)):
+            vectors.store(column, tile, builder.add(o, builder.mul(index(c), ldo)))
         return context.get_dummy_value()
 
     i8 = types.intp
@@ -212,10 +188,10 @@ def two_nearest(typingctx, distances, n, best, second, label, p):
     def generate(context, builder, signature, args):
         _, n, _, _, _, p = args
         data, best, second, label = (
-            _data(context, builder, signature, args, i) for i in (0, 2, 3, 4)
+            data_of(context, builder, signature, args, i) for i in (0, 2, 3, 4)
         )
-        vectors = _Vectors(builder, ir.DoubleType())
-        word = ir.VectorType(_INDEX, vectors.lanes)
+        vectors = Vectors(builder, ir.DoubleType())
+        word = ir.VectorType(INDEX, vectors.lanes)
         infinite = ir.Constant(vectors.type, [float("inf")] * vectors.lanes)
         starts = [infinite, infinite, ir.Constant(word, None)]
         for first in range(0, columns, STRIP_VECTORS):
@@ -225,15 +201,15 @@ def two_nearest(typingctx, distances, n, best, second, label, p):
             )
             builder.branch(head)
             builder.position_at_end(head)
-            step = builder.phi(_INDEX)
+            step = builder.phi(INDEX)
             found = [[builder.phi(start.type) for start in starts] for _ in range(STRIP_VECTORS)]
             builder.cbranch(builder.icmp_signed("<", step, n), body, done)
             builder.position_at_end(body)
-            row = builder.mul(step, _index(TILE))
+            row = builder.mul(step, index(TILE))
             place = splat(builder, step, vectors.lanes)
             for c, registers in enumerate(found):
                 least, runner_up, where = registers
-                offset = _index((first + c) * vectors.lanes)
+                offset = index((first + c) * vectors.lanes)
                 distance = vectors.load(data, builder.add(row, offset))
                 closer = builder.fcmp_ordered("<", distance, least)
                 other = builder.select(closer, least, distance)
@@ -246,12 +222,12 @@ def two_nearest(typingctx, distances, n, best, second, label, p):
                 for register, start, value in zip(registers, starts, values, strict=True):
                     register.add_incoming(start, before)
                     register.add_incoming(value, body)
-            step.add_incoming(_index(0), before)
-            step.add_incoming(builder.add(step, _index(1)), body)
+            step.add_incoming(index(0), before)
+            step.add_incoming(builder.add(step, index(1)), body)
             builder.branch(head)
             builder.position_at_end(done)
             for c, registers in enumerate(found):
-                at = builder.add(p, _index((first + c) * vectors.lanes))
+                at = builder.add(p, index((first + c) * vectors.lanes))
                 for register, output in zip(registers, (best, second, label), strict=True):
                     pointer = builder.bitcast(builder.gep(output, [at]), register.type.as_pointer())
                     builder.store(register, pointer, align=8)

@@ -17,10 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._jit import jit
-from fastgmm._simd import (
-    GRAM_ROWS,
-    STRIP_VECTORS,
-    VECTOR_BYTES,
+from fastgmm._lane_kernels import (
     copy_doubles,
     difference,
     lanes_of,
@@ -28,6 +25,7 @@ from fastgmm._simd import (
     prefetch,
     transpose_rows,
 )
+from fastgmm._simd import GRAM_ROWS, STRIP_VECTORS, VECTOR_BYTES
 
 FULL, TIED, DIAG, SPHERICAL = 0, 1, 2, 3
 

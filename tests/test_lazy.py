@@ -305,6 +305,48 @@ def bound_one_tile(turn, bounds, drift, lanes, block, closest):
     _lazy_kernels.bound_tile(turn, bounds, drift, 0, lanes, block, closest)
 
 
+@entry
+def order_block(offsets, bounds, drift, n, size, lanes, work):
+    _lazy_kernels.put_in_order(offsets, bounds, drift, 0, 0, n, size, lanes, work)
+
+
+def test_points_that_matter_to_the_same_components_lie_side_by_side():
+    """By the nearest component, then by which ones matter, then by the distance."""
+    rng = np.random.default_rng(0)
+    n, n_components, n_features = 300, 19, 3
+    work = make_workspace(np.zeros((n, n_features)), n_components, ordered=True)
+    size, n_vectors = work.peak.size, work.places.shape[1]
+    n_tiles = -(-n // size)
+    density = rng.normal(size=n_components)
+    offsets = density + np.log(rng.dirichlet(np.ones(n_components)))
+    distances = rng.choice([2.0, 20.0, 200.0], (n_components, n)) * rng.uniform(0.5, 1.5, n)
+    distances = np.float32(distances * rng.choice([1.0, -1.0], distances.shape, p=[0.8, 0.2]))
+    ones = np.ones(n_components)
+    drift = _lazy.NO_DRIFT._replace(
+        new_steps=64 * ones, new_shift=0 * ones, error=0 * ones, density=density
+    )
+    bounds = _lazy_kernels.Bounds(
+        n_tiles,
+        rng.permutation(n).astype(np.uint16),
+        np.zeros((n_tiles, n_components, n_vectors), np.uint16),
+        np.zeros((n_tiles, n_vectors), np.uint16),
+        np.zeros((n_tiles, n_vectors), np.float32),
+    )
+    before = bounds.order.copy()
+    short = np.zeros((4, n_tiles * size), np.uint16)
+    block = Block(distances, np.zeros(n, np.float32), *short, np.empty(257, np.intp))
+    order_block(offsets, bounds, drift, n, size, size // n_vectors, work._replace(block=block))
+
+    logs = np.float32(offsets[:, None] - 0.5 * np.abs(distances))
+    nearest = logs.argmax(axis=0)
+    matters = (distances >= 0) & (density[:, None] - 0.5 * distances > logs.max(axis=0) - 60.0)
+    far = np.sqrt(np.abs(distances[nearest, np.arange(n)]) / n_features)
+    far = np.minimum(128.0 * far, 255.0).astype(int)
+    expected = np.lexsort([far, *matters[::-1], nearest])
+    assert len(np.unique(matters, axis=1).T) > 20
+    np.testing.assert_array_equal(bounds.order, before[expected])
+
+
 def test_stored_numbers_are_rounded_down():
     distances = np.array([np.nan, -np.inf, np.inf, 1e9, 1.0, 1.0 - 1e-9, 0.0, -1.0])
     numbers = np.empty(8, np.uint16)
