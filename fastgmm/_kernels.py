@@ -39,18 +39,20 @@ def given_responsibilities(labels, given, work):
     shares; where both are empty every point belongs to the one component.
     """
     rows, weight, resp = work.rows, work.weight, work.resp
-    n_components, size = resp.shape
-    for k in range(n_components):
+    for k in range(resp.shape[0]):
         work.live[k] = -1
-        for p in range(size):
-            share = 1.0
-            if weight[p] == 0.0:
-                share = 0.0  # past the last point, too
-            elif labels.size:
-                share = 1.0 * (labels[rows[p]] == k)
-            elif given.size:
-                share = given[rows[p], k]
-            resp[k, p] = weight[p] * share
+        for p in range(weight.size):
+            resp[k, p] = 0.0
+    for p in range(weight.size):
+        if weight[p] == 0.0:  # past the last point, too
+            continue
+        if labels.size:
+            resp[labels[rows[p]], p] = weight[p]
+        elif given.size:
+            for k in range(resp.shape[0]):
+                resp[k, p] = weight[p] * given[rows[p], k]
+        else:
+            resp[0, p] = weight[p]
 
 
 @jit

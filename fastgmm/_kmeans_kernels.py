@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._jit import entry, jit
-from fastgmm._lane_kernels import prefer_wide_vectors
+from fastgmm._lane_kernels import prefer_wide_vectors, prefetch
 from fastgmm._row_kernels import (
     CANDIDATES,
     GROUP_ROWS,
@@ -154,6 +154,21 @@ def squared_distances(tile, centers, out):
 
 
 @jit
+def ask_for_picked(X, rows, begin, end):
+    """Have rows of X brought into the second-level cache: they lie apart, and come too late.
+
+    All assignments of the yardstick's clustered data took 1.05 (64 features) to 1.3 times (16)
+    as long without.
+    """
+    n_features = X.shape[1]
+    for q in range(begin, end):
+        i = rows[q] * n_features
+        for j in range(0, n_features, 64 // X.itemsize):
+            prefetch(X, i + j)
+        prefetch(X, i + n_features - 1)
+
+
+@jit
 def measure(X, count, centers, work):
     """Find the two nearest centers of `count` picked rows; the buffers of `work` receive them.
 
@@ -161,7 +176,9 @@ def measure(X, count, centers, work):
     """
     for p in range(count, (count + TILE - 1) // TILE * TILE):
         work.rows[p] = work.rows[count - 1]
+    ask_for_picked(X, work.rows, 0, min(TILE, count))
     for q in range(0, count, TILE):
+        ask_for_picked(X, work.rows, q + TILE, min(q + 2 * TILE, count))
         load_picked(X, work.rows, q, work.tile)
         squared_distances(work.tile, centers, work.distances)
         two_nearest(work.distances, centers.shape[0], work.best, work.second, work.label, q)
