@@ -26,6 +26,7 @@ import gc
 from contextlib import contextmanager
 
 from llvmlite.binding import Linkage
+from numba.core import config
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 
@@ -90,6 +91,19 @@ class HelperCompiler(Compiler):
 
 
 @contextmanager
+def jit_enabled():
+    """Let Numba compile even with ``NUMBA_DISABLE_JIT``: its intrinsics are nothing in Python.
+
+    Who sets that wants to step through code of their own.
+    """
+    disabled, config.DISABLE_JIT = config.DISABLE_JIT, 0
+    try:
+        yield
+    finally:
+        config.DISABLE_JIT = disabled
+
+
+@contextmanager
 def _without_garbage_collection():
     collecting = gc.isenabled()
     gc.disable()
@@ -107,5 +121,5 @@ class EntryCompiler(HelperCompiler):
 
     def compile_extra(self, func):
         """Compile a function."""
-        with _without_garbage_collection():
+        with _without_garbage_collection(), jit_enabled():
             return super().compile_extra(func)

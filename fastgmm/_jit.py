@@ -45,7 +45,7 @@ import numba
 from numba.core import caching
 from numba.np.ufunc import parallel
 
-from fastgmm._compiler import EntryCompiler, HelperCompiler
+from fastgmm._compiler import EntryCompiler, HelperCompiler, jit_enabled
 
 FAST = {"contract", "nsz"}
 FAST_SUM = FAST | {"reassoc"}
@@ -124,19 +124,24 @@ _OPTIONS = {
 _HELPER = {**_OPTIONS, "no_cpython_wrapper": True, "pipeline_class": HelperCompiler}
 
 
+def _njit(function, **options):
+    with jit_enabled():
+        return numba.njit(**options)(function)
+
+
 def jit(function):
     """Compile a helper that only other kernels call."""
-    return numba.njit(**_HELPER)(function)
+    return _njit(function, **_HELPER)
 
 
 def jit_sum(function):
     """Compile a helper made of plain sums, whose terms may be added in any order."""
-    return numba.njit(**{**_HELPER, "fastmath": FAST_SUM})(function)
+    return _njit(function, **{**_HELPER, "fastmath": FAST_SUM})
 
 
 def entry(function):
     """Compile and cache a kernel that Python calls."""
-    return _cached(numba.njit(**_OPTIONS, pipeline_class=EntryCompiler)(function))
+    return _cached(_njit(function, **_OPTIONS, pipeline_class=EntryCompiler))
 
 
 def entry_named(name):

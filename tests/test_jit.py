@@ -23,6 +23,7 @@ print(cached_function.double(21), sum(cached_function.double.stats.cache_hits.va
 
 FAMILY = """
 import sys
+import numba
 from numba import types
 from numba.extending import intrinsic
 from fastgmm._jit import entry_named, jit
@@ -117,6 +118,14 @@ def test_machine_code_of_two_processes_does_not_mix(tmp_path):
     assert output(environment, program, "negative") == ["-21"]
     assert output(environment, program, "double", "negative") == ["42", "-21"]
     assert len(list(tmp_path.rglob("*.nbc"))) == 2
+
+
+def test_kernels_are_compiled_where_numba_is_told_to_compile_nothing(tmp_path):
+    """Their intrinsics are nothing in Python; whoever sets this debugs other code."""
+    program = tmp_path / "family.py"
+    program.write_text(FAMILY + "    print(numba.njit(pass_of) is pass_of)\n")
+    environment = {**environment_with(tmp_path), "NUMBA_DISABLE_JIT": "1"}
+    assert output(environment, program, "double") == ["42", "True"]
 
 
 def test_files_of_a_cache_are_told_apart_and_checked(tmp_path):

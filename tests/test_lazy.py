@@ -230,7 +230,7 @@ def test_image_patches():
 
 
 def test_same_bits_for_every_number_of_threads():
-    problem = problems.separated(200_000, 12, 8)
+    problem = problems.separated(60_000, 12, 8)
     options = given_start(problem, max_iter=8)
     one, two = (run(problem.X, {**options, "n_threads": n}, "lazy")[0] for n in (1, 2))
     for name in ("weights", "means", "covariances", "log_likelihoods"):

@@ -27,25 +27,37 @@ print(_simd.VECTOR_BYTES)
 """
 
 
-@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 processors")
-@pytest.mark.parametrize(
-    ("name", "features", "vector_bytes"),
-    [("nehalem", "+sse4.2", 16), ("haswell", "+avx,+avx2,+fma", 32)],
-)
-def test_narrower_vectors(name, features, vector_bytes, tmp_path):
-    environment = {
-        **os.environ,
-        "NUMBA_CPU_NAME": name,
-        "NUMBA_CPU_FEATURES": features,
-        "NUMBA_CACHE_DIR": str(tmp_path),
-    }
+PROCESSORS = {"nehalem": ("+sse4.2", 16), "haswell": ("+avx,+avx2,+fma", 32)}
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """A program for each processor, all at work at the same time: most of it is compilation."""
     script = SCRIPT.replace("TESTS_FOLDER", repr(str(Path(__file__).parent)))
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert int(result.stdout) == vector_bytes
+    running = {}
+    for name, (features, _) in PROCESSORS.items():
+        environment = {
+            **os.environ,
+            "NUMBA_CPU_NAME": name,
+            "NUMBA_CPU_FEATURES": features,
+            "NUMBA_CACHE_DIR": str(tmp_path_factory.mktemp(name)),
+        }
+        running[name] = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", script],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+    yield running
+    for program in running.values():
+        program.kill()
+        program.communicate()
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names x86 processors")
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_narrower_vectors(name, programs):
+    output, errors = programs[name].communicate()
+    assert programs[name].returncode == 0, errors
+    assert int(output) == PROCESSORS[name][1]
