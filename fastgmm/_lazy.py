@@ -69,7 +69,7 @@ class Lazy:
         self._affordable = affordable(len(X), X.shape[1], n_components, X.itemsize)
         self._active = False
         self._most = self._worth = WORTH[covariance_type.name]
-        self._tiles = block_tiles(len(X), self._size)
+        self._tiles = block_tiles(len(X), self._size) if self._affordable else 1
         none = np.empty(0, np.uint16)
         self.bounds = Bounds(
             self._tiles,

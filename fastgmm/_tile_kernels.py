@@ -33,7 +33,7 @@ DEAD = np.exp(-60.0)  # responsibilities below this share of the component's wei
 STRIP_BYTES = 256  # of one feature: the points a block of row norms works on
 PANEL = 64  # live points gathered at a time: a panel of them stays in the first-level cache
 BLOCK = 4096  # points at most, in whole tiles, within which points may be put in order
-MIN_BLOCKS = 32  # where there are points enough: threads share blocks
+MIN_BLOCKS = 16  # where there are points enough: threads share blocks, longer ones skip more
 
 
 class Data(NamedTuple):
