@@ -253,10 +253,8 @@ def load_tile(X, rows, tile):
 def ask_for_rows(X, begin, end):
     """Have rows of X brought into the second-level cache: out of order they come too late."""
     n_features = X.shape[1]
-    last = min(end, X.shape[0]) * n_features
-    for i in range(begin * n_features, last, 64 // X.itemsize):
+    for i in range(begin * n_features, min(end, X.shape[0]) * n_features, 64 // X.itemsize):
         prefetch(X, i)
-    prefetch(X, last - 1)  # a cache line may begin within the last step
 
 
 @jit
