@@ -84,6 +84,27 @@ def first_norms_block(rows):
     return write_first_norms
 
 
+def _rows_of_product(vectors, rows, u, u0, ldu, j, points):
+    """Return rows j ... j + rows - 1 of a lower-triangular matrix times a strip of points.
+
+    The matrix begins at offset u0 of `u`; ``points(column, c)`` loads the points' vectors.
+    """
+    builder = vectors.builder
+    row = [builder.add(u0, builder.mul(builder.add(j, index(r)), ldu)) for r in range(rows)]
+
+    def factor(column, r):
+        return vectors.broadcast(u, builder.add(row[r], column))
+
+    acc = accumulate(vectors, [STRIP_VECTORS] * rows, j, factor, points)
+    _add_triangle(
+        vectors,
+        acc,
+        lambda t, r: factor(builder.add(j, index(t)), r),
+        lambda t, c: points(builder.add(j, index(t)), c),
+    )
+    return acc
+
+
 def row_norms_block(rows):
     """Make ``f(U, u, ldu, j, D, ldd, out, o)``: add the squares of rows of ``U @ D``.
 
@@ -98,22 +119,12 @@ def row_norms_block(rows):
             _, u0, ldu, j, _, ldd, _, o = args
             u, d, total = (data_of(context, builder, signature, args, i) for i in (0, 4, 6))
             vectors = Vectors(builder, d.type.pointee)
-            row = [builder.add(u0, builder.mul(builder.add(j, index(r)), ldu)) for r in range(rows)]
-
-            def factor(column, r):
-                return vectors.broadcast(u, builder.add(row[r], column))
 
             def points(column, c):
                 first = builder.mul(column, ldd)
                 return vectors.load(d, builder.add(first, index(c * vectors.lanes)))
 
-            acc = accumulate(vectors, [STRIP_VECTORS] * rows, j, factor, points)
-            _add_triangle(
-                vectors,
-                acc,
-                lambda t, r: factor(builder.add(j, index(t)), r),
-                lambda t, c: points(builder.add(j, index(t)), c),
-            )
+            acc = _rows_of_product(vectors, rows, u, u0, ldu, j, points)
             for c, square in enumerate(_sums_of_squares(vectors, acc)):
                 vectors.add_to_doubles(square, total, builder.add(o, index(c * vectors.lanes)))
             return context.get_dummy_value()
@@ -122,6 +133,39 @@ def row_norms_block(rows):
         return types.void(U, i8, i8, i8, D, i8, out, i8), generate
 
     return add_row_norms
+
+
+def product_rows_block(rows):
+    """Make ``f(U, ldu, j, D, ldd, p)``: replace rows of `D` by those of ``U @ D``.
+
+    Rows j ... j + rows - 1, for the strip of points of `D` (n_features, ldd) that begins at
+    place p; `U` is lower-triangular, so that only rows of `D` up to the last of these are read.
+    """
+
+    @intrinsic
+    def replace_rows(typingctx, U, ldu, j, D, ldd, p):
+        def generate(context, builder, signature, args):
+            _, ldu, j, _, ldd, p = args
+            u, d = (data_of(context, builder, signature, args, i) for i in (0, 3))
+            vectors = Vectors(builder, d.type.pointee)
+
+            def at(row, c):
+                first = builder.add(builder.mul(row, ldd), p)
+                return builder.add(first, index(c * vectors.lanes))
+
+            def points(row, c):
+                return vectors.load(d, at(row, c))
+
+            acc = _rows_of_product(vectors, rows, u, index(0), ldu, j, points)
+            for r, registers in enumerate(acc):
+                for c, register in enumerate(registers):
+                    vectors.store(register, d, at(builder.add(j, index(r)), c))
+            return context.get_dummy_value()
+
+        i8 = types.intp
+        return types.void(U, i8, i8, D, i8, i8), generate
+
+    return replace_rows
 
 
 def distances_block(rows, scaled):

@@ -71,8 +71,31 @@ def _positive_logs(variances, axis):
     return factors, np.log(factors).sum(axis=axis)
 
 
+def center_of(weights, means):
+    """Return the mean (n_features,) of a whole mixture, without the threads of BLAS."""
+    return np.einsum("k,kj->j", weights, means)
+
+
+def _products(a, b):
+    """Return ``a.T @ b``, without the threads of BLAS: they would go on to wait on our cores."""
+    return np.einsum("ki,kj->ij", a, b)
+
+
+def shifted(statistics, gaps):
+    """Return S1 and S2, summed over components, about points that lie `gaps` off.
+
+    One gap (n_features,) for all components, or one each. With v the gaps, sum r (x - v) = S1 - N v and sum r (x - v)(x - v)^T = S2 - S1 v^T - v S1^T
+    + N v v^T. Of `second` (n_features, n_features) the lower triangle counts.
+    """
+    _, nk, first, second = statistics
+    shift = nk[:, None] * gaps
+    half = _products(first - 0.5 * shift, np.broadcast_to(gaps, first.shape))
+    return first - shift, second - half - half.T
+
+
 class _Full:
     name, kind, dense = "full", FULL, True
+    scatter_is_constant = False  # S2 about one point, whatever the responsibilities
 
     def shape(self, n_components, n_features):
         return (n_components, n_features, n_features)
@@ -190,6 +213,7 @@ class _Full:
 
 class _Tied(_Full):
     name, kind, dense = "tied", TIED, True
+    scatter_is_constant = True
 
     def shape(self, n_components, n_features):
         return (n_features, n_features)
@@ -204,7 +228,7 @@ class _Tied(_Full):
         return raw[0, :n_features, :n_features]
 
     def center(self, second, nk, delta, share):
-        return (second - (nk[:, None] * delta).T @ delta) / nk.sum()
+        return (second - _products(nk[:, None] * delta, delta)) / nk.sum()
 
     def add_to_diagonal(self, covariances, values):
         diagonal = np.einsum("jj->j", covariances)
@@ -246,26 +270,17 @@ class _Tied(_Full):
         return np.linalg.cholesky(covariances)[None]
 
     def about_center(self, weights, means, factors):
-        center = weights @ means
-        return center, (means - center) @ factors.T
+        center = center_of(weights, means)
+        return center, np.einsum("kj,ij->ki", means - center, factors)
 
     def to_means(self, statistics, parameters):
-        """Return statistics about the means from those of whitened points about the center.
-
-        The kernels hand over S1 = sum r z and S2 = sum z z^T of z = U (x - center); with v the
-        whitened means, sum r (z - v)(z - v)^T = S2 - S1 v^T - v S1^T + N v v^T. Also return how
-        many times larger the terms of this sum are than the sum, at most.
-        """
-        weights, means, _, factors, _ = parameters
-        _, whitened = self.about_center(weights, means, factors)
-        shift = statistics.nk[:, None] * whitened
-        cross = statistics.first.T @ whitened
-        second = _symmetric(statistics.second) - cross - cross.T + whitened.T @ shift
-        back = np.linalg.inv(factors)
-        moved = statistics._replace(
-            first=(statistics.first - shift) @ back.T, second=back @ second @ back.T
-        )
-        return moved, _ratio(np.diag(statistics.second).max(), np.linalg.eigvalsh(second)[0])
+        """As for diagonal covariances, with `shifted` moments."""
+        if not np.isfinite(statistics.second).all():
+            return statistics, np.inf
+        gaps = parameters.means - center_of(parameters.weights, parameters.means)
+        first, second = shifted(statistics, gaps)
+        moved = statistics._replace(first=first, second=second)
+        return moved, _ratio(np.diag(statistics.second), np.diag(second)).max()
 
 
 class _Diag(_Full):
@@ -339,7 +354,7 @@ class _Diag(_Full):
         return np.sqrt(covariances)[:, :, None] * np.eye(n_features)
 
     def about_center(self, weights, means, factors):
-        center = weights @ means
+        center = center_of(weights, means)
         return center, (means - center) * self._columns(factors)
 
     def to_means(self, statistics, parameters):
@@ -350,7 +365,7 @@ class _Diag(_Full):
         """
         if not np.isfinite(statistics.second).all():
             return statistics, np.inf
-        gaps = parameters.means - parameters.weights @ parameters.means
+        gaps = parameters.means - center_of(parameters.weights, parameters.means)
         shift = statistics.nk[:, None] * gaps
         moved = statistics._replace(
             first=statistics.first - shift,
@@ -478,5 +493,5 @@ def marginal_variance(
     """Return the variance (n_features,) of each feature under the whole mixture, without floor."""
     weights, means, covariances, _, _ = parameters
     within = covariance_type.variances(covariances, *means.shape) - reg_covar
-    gaps = means - weights @ means
-    return weights @ (np.maximum(within, 0.0) + gaps * gaps)
+    gaps = means - center_of(weights, means)
+    return center_of(weights, np.maximum(within, 0.0) + gaps * gaps)

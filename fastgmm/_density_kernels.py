@@ -12,7 +12,12 @@ loading and exponentials weigh more than the triangle.
 
 import numpy as np
 
-from fastgmm._block_kernels import distances_block, first_norms_block, row_norms_block
+from fastgmm._block_kernels import (
+    distances_block,
+    first_norms_block,
+    product_rows_block,
+    row_norms_block,
+)
 from fastgmm._jit import jit, jit_sum
 from fastgmm._lane_kernels import (
     float_bits,
@@ -37,6 +42,7 @@ _first_1, _first_2, _first_3, _first_4, _first_5, _first_6 = (
     first_norms_block(r) for r in (1, 2, 3, 4, 5, 6)
 )
 _norms_6 = row_norms_block(6)
+_rows_1, _rows_6 = product_rows_block(1), product_rows_block(6)
 _near_1, _near_4 = (distances_block(r, False) for r in (1, 4))
 _scaled_1, _scaled_4 = (distances_block(r, True) for r in (1, 4))
 
@@ -137,19 +143,16 @@ def mahalanobis_full(operands, work):
 def whiten_tile(operands, tile, points):
     """Write ``U (x - center)`` for every point of a tile; `points` is modified in place.
 
-    From the last feature to the first, so that each row replaces a difference no longer needed.
+    From the last features to the first, so that rows replace differences no longer needed.
     """
-    prefer_wide_vectors()
-    n_features, size = tile.shape
+    n, size = tile.shape
+    U = operands.factors
     subtract_mean(tile, operands.center, operands.center_low, 0, points)
-    for j in range(n_features - 1, -1, -1):
-        diagonal = operands.factors[0, j * n_features + j]
-        for p in range(size):
-            points[j, p] *= diagonal
-        for l in range(j):
-            u = operands.factors[0, j * n_features + l]
-            for p in range(size):
-                points[j, p] += u * points[l, p]
+    for p in range(0, size, STRIP_VECTORS * lanes_of(tile)):
+        for j in range(n - 6, -1, -6):
+            _rows_6(U, n, j, points, size, p)
+        for j in range(n % 6 - 1, -1, -1):
+            _rows_1(U, n, j, points, size, p)
 
 
 @jit

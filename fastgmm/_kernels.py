@@ -36,7 +36,7 @@ def given_responsibilities(labels, given, work):
     """Write the weighted shares of a tile's points that the caller gave, in place.
 
     `labels` (n_samples,) names each point's component, `given` (n_samples, n_components) its
-    shares; where both are empty every point belongs to the one component.
+    shares; where both are empty every point belongs to the first component.
     """
     rows, weight, resp = work.rows, work.weight, work.resp
     for k in range(resp.shape[0]):

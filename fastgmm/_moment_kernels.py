@@ -10,10 +10,11 @@ Responsibilities that cannot matter
 Three forms
     `moments_of_tile` has lanes over points: the vectors of a tile with any live point, side by
     side. `moments_of_live` gathers live points as rows and has lanes over features; `in_lanes`
-    chooses. `accumulate_tied` and `accumulate_diag` take the moments of all components about one
-    point they share, as products of blocks of components and features: 3.9 cycles a pair against
-    27 for 16 tied components that overlap. That is done only where shifting the moments to the
-    means afterwards costs less than 2e-13 (see `fastgmm._passes`).
+    chooses. `accumulate_common` takes the moments of all components about one point they share,
+    as products of blocks of components and features: 3.9 cycles a pair against 27 for 16 tied
+    components that overlap. That is done only where shifting the moments to the means afterwards
+    costs less than 2e-13 (see `fastgmm._passes`). Of tied components it leaves out S2: about one
+    point, that is the same whatever the responsibilities.
 """
 
 import numpy as np
@@ -370,8 +371,8 @@ def square_rows(points, n_features, n_squares, n):
 
 
 @jit
-def squares_of_tile(work, n_shares, n, k, first, second):
-    """Add ``sum w x`` and ``sum w x^2`` of n vectors from row k on, in place.
+def add_products(work, n_shares, n, k, squared, first, second):
+    """Add ``sum w x`` and, if `squared`, ``sum w x^2`` of n vectors from row k on, in place.
 
     x are the differences in `work.points`, w the first `n_shares` rows of `work.shares`. A row of
     `second` has a column a feature, or one for the sum over features.
@@ -379,17 +380,19 @@ def squares_of_tile(work, n_shares, n, k, first, second):
     n_features = work.tile.shape[0]
     shares, points = work.shares, work.points
     ldo, ldq = first.shape[1], second.shape[2]
-    n_squares = min(n_features, ldq)
-    square_rows(points, n_features, n_squares, n * lanes_of(work.tile))
     products_of_tile(shares, n_shares, points, 0, n_features, n, first, k * ldo, ldo)
-    products_of_tile(shares, n_shares, points, n_features, n_squares, n, second, k * ldq, ldq)
+    if squared:
+        n_squares = min(n_features, ldq)
+        square_rows(points, n_features, n_squares, n * lanes_of(work.tile))
+        products_of_tile(shares, n_shares, points, n_features, n_squares, n, second, k * ldq, ldq)
 
 
 @jit
-def accumulate_squares(operands, work, means, lows, shift, first, second):
-    """Add the moments of a tile for diag and spherical covariances, in place; return live pairs.
+def accumulate_each(operands, work, means, lows, shift, squared, first, second):
+    """Add the moments of a tile one component after the other, in place; return live pairs.
 
-    Component k's about the mean in row k of `means` and `lows`, or the first where `shift` is 0.
+    Component k's about the mean in row k of `means` and `lows`, or the first where `shift` is 0;
+    see `add_products`.
     """
     n_features = work.tile.shape[0]
     pairs = 0
@@ -401,7 +404,7 @@ def accumulate_squares(operands, work, means, lows, shift, first, second):
             first[k, n_features] += gather_shares(work, k, dead, n)
             place_chosen(work, k, n)
             gather_gaps(work, means, lows, shift * k, n)
-            squares_of_tile(work, 1, n, k, first, second)
+            add_products(work, 1, n, k, squared, first, second)
     return pairs
 
 
@@ -440,42 +443,39 @@ def spread_all_shares(operands, work, first):
 
 
 @jit
-def accumulate_tied(operands, X, work, first, second):
-    """As `accumulate_matrices`, about the center if that is common: of the whitened points.
+def accumulate_common(operands, work, squared, first, second):
+    """Add the moments of a tile about the center, in place; return live pairs.
 
-    Products of all responsibilities with the points, in blocks of components and features; the
-    second moments of all components are one matrix.
+    Unless few pairs matter, as products of all responsibilities with the points, and with their
+    squares if `squared`, in blocks of components and features.
     """
-    if not operands.common:
-        return accumulate_matrices(operands, X, work, first, second)
-    n_features, size = work.tile.shape
-    n_components, n = work.resp.shape[0], size // lanes_of(work.tile)
+    n_components, size = work.resp.shape
+    center, low = operands.center, operands.center_low
     pairs = live_pairs(operands, work)
+    if pairs < FEW * n_components * size:
+        return accumulate_each(operands, work, center, low, 0, squared, first, second)
     spread_all_shares(operands, work, first)
-    ldo = first.shape[1]
-    products_of_tile(work.shares, n_components, work.points, 0, n_features, n, first, 0, ldo)
-    for p in range(size):
-        work.shares[0, p] = work.weight[p]
-    moments_of_tile(work.shares, work.points, n_features, n, second, 0, work.surplus, 0)
+    subtract_mean(work.tile, center, low, 0, work.points)
+    n = size // lanes_of(work.tile)
+    add_products(work, n_components, n, 0, squared, first, second)
     return pairs
+
+
+@jit
+def accumulate_tied(operands, X, work, first, second):
+    """As `accumulate_matrices`; about the center if that is common, and then without S2."""
+    if operands.common:
+        return accumulate_common(operands, work, False, first, second)
+    return accumulate_matrices(operands, X, work, first, second)
 
 
 @jit
 def accumulate_diag(operands, X, work, first, second):
     """Add the moments of a tile for diag and spherical covariances, in place; return live pairs.
 
-    About the center if that is common: then, unless few pairs matter, as products of all
-    responsibilities with the points and their squares, in blocks of components and features.
+    About the center if that is common.
     """
-    if not operands.common:
-        means, lows = operands.means, operands.means_low
-        return accumulate_squares(operands, work, means, lows, 1, first, second)
-    n_components, size = work.resp.shape
-    center, low = operands.center, operands.center_low
-    pairs = live_pairs(operands, work)
-    if pairs < FEW * n_components * size:
-        return accumulate_squares(operands, work, center, low, 0, first, second)
-    spread_all_shares(operands, work, first)
-    subtract_mean(work.tile, center, low, 0, work.points)
-    squares_of_tile(work, n_components, size // lanes_of(work.tile), 0, first, second)
-    return pairs
+    if operands.common:
+        return accumulate_common(operands, work, True, first, second)
+    means, lows = operands.means, operands.means_low
+    return accumulate_each(operands, work, means, lows, 1, True, first, second)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm import _kernels
+from fastgmm._covariance import center_of, shifted
 from fastgmm._jit import Workspaces, launch, threads_for
 from fastgmm._lazy import NO_DRIFT, Lazy
 from fastgmm._lazy_check import CHECKED, check_skipped
@@ -134,6 +135,7 @@ class Pass:
         n_chunks = chunk_count(data.X, size)
         self._lazy = Lazy(covariance_type, data.X, n_components, self.n_threads)
         self._workspaces = self._make_workspaces(n_components)
+        self._whole = None
         self._moments = Moments(
             np.empty((n_chunks, n_components, width)),
             np.empty((n_chunks, *second)),
@@ -191,10 +193,33 @@ class Pass:
             statistics = self._launch(operands, _NOTHING_GIVEN)
         if not operands.common:
             return statistics
+        if self.covariance_type.scatter_is_constant:
+            center = center_of(parameters.weights, parameters.means)
+            statistics = statistics._replace(second=self._scatter(center))
         statistics, times = self.covariance_type.to_means(statistics, parameters)
         if _loses_digits(times, self.data.X.dtype):  # the components have become far narrower
             return self._launch(operands._replace(common=False), _NOTHING_GIVEN)
         return statistics
+
+    def _scatter(self, center):
+        """Return the second moments of all rows about a point.
+
+        Rows are read for it once for all times, or twice: moments about a point more than a
+        standard deviation from the rows' mean are not kept.
+        """
+        if self._whole is None:
+            origin, statistics = center, self._about(center)
+            move = statistics.first[0] / statistics.nk[0]
+            if (2.0 * move**2 > np.diag(statistics.second) / statistics.nk[0]).any():
+                origin = center + move
+                statistics = self._about(origin)
+            self._whole = origin, statistics
+        origin, statistics = self._whole
+        return shifted(statistics, center - origin)[1]
+
+    def _about(self, point):
+        """Return the statistics of all rows about a point, as those of the first component."""
+        return self.given(np.tile(point, (self._moments.first.shape[1], 1)))
 
     def _learn(self, n_components):
         """Let the last launch decide whether the next ones are lazy."""
@@ -208,7 +233,7 @@ class Pass:
         """Return statistics about `means` under given labels or responsibilities.
 
         `labels` (n_samples,) names each row's component, `resp` (n_samples, n_components) its
-        shares; where neither is given every row belongs to the one component.
+        shares; where neither is given every row belongs to the first component.
         """
         dtype = self.data.X.dtype
         width = row_width(means.shape[1], dtype.itemsize)

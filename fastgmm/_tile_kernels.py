@@ -118,9 +118,8 @@ class Workspace(NamedTuple):
     those or of the weights. `points` (2 n_features, size) holds what is made of the tile:
     differences from a mean, whitened points, squares. For the M-step `chosen` (vectors,) lists
     the vectors with live points, `index` (size,) live points; `shares` (n_components, size) is
-    in the precision of the tile, as `root` (PANEL,) and `panel` (PANEL, row width); `surplus`
-    (n_features,) is for sums that nobody asked for. `block` is what putting points in order
-    takes: see `Block`.
+    in the precision of the tile, as `root` (PANEL,) and `panel` (PANEL, row width). `block` is
+    what putting points in order takes: see `Block`.
     """
 
     tile: np.ndarray
@@ -139,7 +138,6 @@ class Workspace(NamedTuple):
     shares: np.ndarray
     root: np.ndarray
     panel: np.ndarray
-    surplus: np.ndarray
     block: Block
 
 
@@ -224,7 +222,6 @@ def make_workspace(X, n_components, ordered=False):
         shares=own[3 * n_features :],
         root=np.empty(PANEL, dtype),
         panel=panel,
-        surplus=np.zeros(n_features),
         block=_make_block(block_tiles(len(X), size) * size if ordered else 0, n_components),
     )
 
