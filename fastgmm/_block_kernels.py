@@ -221,28 +221,30 @@ def distances_block(rows, scaled):
     return write_distances
 
 
-def gram_block(rows, columns):
-    """Make ``f(P, ld, n, row, col, out, o)``: add a block of ``P.T @ P`` to `out`.
+def cross_block(rows, columns):
+    """Make ``f(P, p, Q, q, ld, n, out, o)``: add a block of ``P.T @ Q`` to `out`.
 
-    `P` (n, ld) holds one point a row; the block is `rows` rows by `columns` vectors from
-    (row, col); its first row is added to `out` float64 from offset o, the others follow at
-    distance ld. `out` is modified in place.
+    `P` and `Q` (n, ld) hold one point a row; the block is `rows` columns of `P` from offset p by
+    `columns` vectors of `Q` from offset q. Its first row is added to `out` float64 from offset
+    o, the others follow at distance ld. `out` is modified in place.
     """
 
     @intrinsic
-    def add_gram(typingctx, P, ld, n, row, col, out, o):
+    def add_cross(typingctx, P, p, Q, q, ld, n, out, o):
         def generate(context, builder, signature, args):
-            _, ld, n, row, col, _, o = args
-            p, total = (data_of(context, builder, signature, args, i) for i in (0, 5))
-            vectors = Vectors(builder, p.type.pointee)
+            _, p0, _, q0, ld, n, _, o = args
+            left_data, right_data, total = (
+                data_of(context, builder, signature, args, i) for i in (0, 2, 6)
+            )
+            vectors = Vectors(builder, right_data.type.pointee)
 
             def left(t, r):
-                offset = builder.add(builder.mul(t, ld), builder.add(row, index(r)))
-                return vectors.broadcast(p, offset)
+                offset = builder.add(builder.mul(t, ld), builder.add(p0, index(r)))
+                return vectors.broadcast(left_data, offset)
 
             def right(t, c):
-                offset = builder.add(builder.mul(t, ld), col)
-                return vectors.load(p, builder.add(offset, index(c * vectors.lanes)))
+                offset = builder.add(builder.mul(t, ld), q0)
+                return vectors.load(right_data, builder.add(offset, index(c * vectors.lanes)))
 
             acc = accumulate(vectors, [columns] * rows, n, left, right)
             for r in range(rows):
@@ -253,9 +255,9 @@ def gram_block(rows, columns):
             return context.get_dummy_value()
 
         i8 = types.intp
-        return types.void(P, i8, i8, i8, i8, out, i8), generate
+        return types.void(P, i8, Q, i8, i8, i8, out, i8), generate
 
-    return add_gram
+    return add_cross
 
 
 def weighted_gram_block(rows, columns):

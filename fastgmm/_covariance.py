@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm._jit import Workspaces, launch_if_long
-from fastgmm._linalg_kernels import factorize_pass, stretch_pass
+from fastgmm._linalg_kernels import buffer_width, factorize_pass, stretch_pass
 from fastgmm._tile_kernels import DIAG, FULL, SPHERICAL, TIED, matrix_rows
 
 
@@ -35,16 +35,18 @@ def _factorize_matrices(covariances, n_threads):
     n_matrices, n, _ = covariances.shape
     factors, log_det = np.zeros((n_matrices, n, n)), np.empty(n_matrices)
     work, covariances = n_matrices * n**3, np.ascontiguousarray(covariances)
-    lower = Workspaces(lambda: np.empty((n, n)))
+    width = buffer_width(n)
+    buffers = Workspaces(lambda: (np.empty((width, width)), np.empty((width, width))))
     arrays = covariances, factors, log_det
-    launch_if_long(factorize_pass, work, n_threads, n_matrices, lower, *arrays)
+    launch_if_long(factorize_pass, work, n_threads, n_matrices, buffers, *arrays)
     return factors, log_det
 
 
 def _stretch_matrices(old, new, n_threads):
     n_matrices, n, _ = old.shape
     least, greatest = np.empty(n_matrices), np.empty(n_matrices)
-    buffers = Workspaces(lambda: (np.empty((n, n)), np.empty((n, n)), np.empty((2, n))))
+    shape = 3, buffer_width(n), buffer_width(n)
+    buffers = Workspaces(lambda: (*np.empty(shape), np.empty((2, n))))
     arrays = old, new, least, greatest
     launch_if_long(stretch_pass, n_matrices * n**3, n_threads, n_matrices, buffers, *arrays)
     return least, greatest
@@ -84,8 +86,9 @@ def _products(a, b):
 def shifted(statistics, gaps):
     """Return S1 and S2, summed over components, about points that lie `gaps` off.
 
-    One gap (n_features,) for all components, or one each. With v the gaps, sum r (x - v) = S1 - N v and sum r (x - v)(x - v)^T = S2 - S1 v^T - v S1^T
-    + N v v^T. Of `second` (n_features, n_features) the lower triangle counts.
+    One gap (n_features,) for all components, or one each. With v the gaps, sum r (x - v) = S1 -
+    N v and sum r (x - v)(x - v)^T = S2 - S1 v^T - v S1^T + N v v^T. Of `second` (n_features,
+    n_features) the lower triangle counts.
     """
     _, nk, first, second = statistics
     shift = nk[:, None] * gaps

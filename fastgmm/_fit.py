@@ -116,7 +116,8 @@ def fit(
     max_iter : int, default=100
         Iterations at most; 0 returns the start.
     n_init : int, default=1
-        Starts; the one with the greatest log-likelihood is returned.
+        Starts; the one with the greatest log-likelihood is returned, of those that differ by
+        rounding alone the first.
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
         How a start is found: from the clusters of k-means, on rows chosen by k-means++, from
         random responsibilities, or on rows chosen at random. The same seed gives the start

@@ -1,57 +1,120 @@
-"""Cholesky factors of many small matrices and their inverses.
+"""Cholesky factors of many small matrices, their inverses, and bounds of singular values.
 
-LAPACK is called once a matrix and its threads would fight with ours; these loops run over
-contiguous rows, vectorise, and share the matrices among the library's own threads.
+LAPACK is called once a matrix and its threads would fight with ours; the library's own share
+the matrices among them.
+
+All that takes n^3 multiplications are sums of products of rows, which `add_products` makes for
+`PANEL_ROWS` rows of the result at a time. Sums along rows, whose lanes have to be added up for
+each element, took 3.4 times as long for factors of 64 features, 2.5 times for those of 300 and
+0.7 times for those of 2. Buffers are square, n filled up to whole panels wide.
 """
 
 import numpy as np
 
+from fastgmm._block_kernels import cross_block
 from fastgmm._jit import entry, jit, jit_sum
+from fastgmm._lane_kernels import lanes_of
+
+PANEL_ROWS = 8
+
+_panel, _row = cross_block(PANEL_ROWS, 1), cross_block(1, 1)
 
 
-@jit_sum
-def factorize_one(covariances, m, lower, factors, log_det):
-    """Write the inverse Cholesky factor of one matrix and its log-determinant, in place.
+def buffer_width(n):
+    """Return the rows and columns of a buffer for matrices (n, n)."""
+    return -(-n // PANEL_ROWS) * PANEL_ROWS
 
-    Reads the lower triangle. Where the matrix is not positive definite, `log_det` becomes NaN
-    and the factor is left unfinished. Cholesky-Banachiewicz into `lower`
-    (n, n), then forward substitution.
+
+@jit
+def add_products(left, right, first, last, lower, out, row, n_rows, begin, end):
+    """Add ``sum_t left[t, row + r] right[t, j]`` over t from `first` to `last`, in place.
+
+    To columns `begin` to `end` of `out`, whole vectors of them, of `n_rows` rows from `row` on:
+    one or `PANEL_ROWS`. `right` is triangular, `lower` or upper, and zeros are left out.
     """
-    n = covariances.shape[1]
-    log_det[m] = 0.0
+    ld, lanes = out.shape[1], lanes_of(out)
+    for j in range(begin, end, lanes):
+        start = j if lower and j > first else first
+        n = (j + lanes if not lower and j + lanes < last else last) - start
+        p, q, o = start * ld + row, start * ld + j, row * ld + j
+        if n_rows == 1:
+            _row(left, p, right, q, ld, n, out, o)
+        else:
+            _panel(left, p, right, q, ld, n, out, o)
+
+
+@jit
+def scale_row(matrix, i, begin, end, factor):
+    """Multiply some columns of a row by a factor, in place."""
+    for j in range(begin, end):
+        matrix[i, j] *= factor
+
+
+@jit
+def take_root(root, n):
+    """Turn ``-A`` into the upper-triangular R with ``R^T R = A``, in place.
+
+    Say whether A (n, n) is positive definite; where not, R is left unfinished. Only upper
+    triangles are read, and what is below is overwritten.
+    """
+    width = root.shape[1]
+    for b in range(0, n, PANEL_ROWS):
+        add_products(root, root, 0, b, False, root, b, PANEL_ROWS, b, width)
+        for i in range(b, min(b + PANEL_ROWS, n)):
+            add_products(root, root, b, i, False, root, i, 1, b, width)
+            pivot = -root[i, i]
+            if not (pivot > 0.0 and np.isfinite(pivot)):
+                return False
+            scale_row(root, i, b, width, -1.0 / np.sqrt(pivot))
+    return True
+
+
+@jit
+def invert(root, n, inverse):
+    """Write the inverse, lower-triangular, of the transposed root, in place."""
+    for b in range(0, n, PANEL_ROWS):
+        for i in range(b, b + PANEL_ROWS):
+            for j in range(inverse.shape[1]):
+                inverse[i, j] = 0.0
+        end = b + PANEL_ROWS
+        add_products(root, inverse, 0, b, True, inverse, b, PANEL_ROWS, 0, b)
+        for i in range(b, min(end, n)):
+            add_products(root, inverse, b, i, True, inverse, i, 1, 0, end)
+            scale_row(inverse, i, 0, end, -1.0 / root[i, i])
+            inverse[i, i] = 1.0 / root[i, i]
+
+
+@jit
+def factorize_one(covariance, root, inverse, factor):
+    """Write the inverse Cholesky factor of a matrix and return its log-determinant.
+
+    Reads the lower triangle. NaN where the matrix is not positive definite; the factor is then
+    left as it is. `root` and `inverse` are overwritten.
+    """
+    n = factor.shape[0]
     for i in range(n):
-        for j in range(i + 1):
-            total = 0.0
-            for l in range(j):
-                total += lower[i, l] * lower[j, l]
-            rest = covariances[m, i, j] - total
-            if i > j:
-                lower[i, j] = rest / lower[j, j]
-            elif rest > 0.0 and np.isfinite(rest):
-                lower[i, i] = np.sqrt(rest)
-                log_det[m] -= np.log(lower[i, i])
-            else:
-                log_det[m] = np.nan
-                return
+        for j in range(root.shape[1]):
+            root[i, j] = -covariance[j, i] if i <= j < n else 0.0
+    if not take_root(root, n):
+        return np.nan
+    invert(root, n, inverse)
+    log_det = 0.0
     for i in range(n):
         for j in range(n):
-            factors[m, i, j] = 0.0
-        for l in range(i):
-            for j in range(l + 1):
-                factors[m, i, j] -= lower[i, l] * factors[m, l, j]
-        for j in range(i):
-            factors[m, i, j] /= lower[i, i]
-        factors[m, i, i] = 1.0 / lower[i, i]
+            factor[i, j] = inverse[i, j]
+        log_det += np.log(inverse[i, i])
+    return log_det
 
 
 @entry
-def factorize_pass(begin, end, n_matrices, lower, covariances, factors, log_det):
+def factorize_pass(begin, end, n_matrices, buffers, covariances, factors, log_det):
     """Factorize some of the matrices (n_matrices, n, n); `factors` and `log_det` modified in place.
 
     `log_det` receives the log-determinants of the factors: half of minus the matrices' own.
     """
+    root, inverse = buffers
     for m in range(begin, end):
-        factorize_one(covariances, m, lower, factors, log_det)
+        log_det[m] = factorize_one(covariances[m], root, inverse, factors[m])
 
 
 @jit_sum
@@ -90,59 +153,66 @@ def end_of_spectrum(matrix, shift, vector, out):
     return value
 
 
-@jit_sum
-def is_positive(matrix, shift, sign, lower):
-    """Say whether ``sign (matrix - shift I)`` is positive definite, by Cholesky in `lower`."""
-    n = matrix.shape[0]
+@jit
+def is_positive(matrix, n, shift, sign, root):
+    """Say whether ``sign (matrix - shift I)`` is positive definite; `root` is overwritten."""
     for i in range(n):
-        for j in range(i + 1):
-            total = 0.0
-            for l in range(j):
-                total += lower[i, l] * lower[j, l]
-            rest = sign * (matrix[i, j] - (shift if i == j else 0.0)) - total
-            if i > j:
-                lower[i, j] = rest / lower[j, j]
-            elif rest > 0.0 and np.isfinite(rest):
-                lower[i, i] = np.sqrt(rest)
-            else:
-                return False
-    return True
+        for j in range(i, matrix.shape[1]):
+            root[i, j] = -sign * matrix[i, j]
+        root[i, i] = -sign * (matrix[i, i] - shift)
+    return take_root(root, n)
 
 
-@jit_sum
-def square_of_quotient(old, new, m, quotient, square):
-    """Write ``A = old[m] @ inv(new[m])``, lower-triangular, and ``A @ A.T``; return its trace."""
-    n = square.shape[0]
+@jit
+def divide(old, new, turned, spare):
+    """Write ``A^T``, upper-triangular, of ``A = old inv(new)``, in place.
+
+    From the last row to the first, by ``new^T A^T = old^T``; `spare` is overwritten.
+    """
+    n, width = old.shape[0], turned.shape[1]
+    for i in range(width):
+        for j in range(width):
+            turned[i, j] = -old[j, i] if i <= j < n else 0.0
+            spare[i, j] = new[i, j] if j <= i < n else 0.0
+    for b in range(width - PANEL_ROWS, -1, -PANEL_ROWS):
+        end = min(b + PANEL_ROWS, n)
+        add_products(spare, turned, end, n, False, turned, b, PANEL_ROWS, b, width)
+        for i in range(end - 1, b - 1, -1):
+            add_products(spare, turned, i + 1, end, False, turned, i, 1, b, width)
+            scale_row(turned, i, b, width, -1.0 / new[i, i])
+
+
+@jit
+def square_of(turned, n, square):
+    """Write ``A A^T`` of the upper-triangular ``A^T``, in place, and return its trace."""
+    width = square.shape[1]
     trace = 0.0
+    for i in range(width):
+        for j in range(width):
+            square[i, j] = 0.0
+    for b in range(0, n, PANEL_ROWS):
+        last = min(b + PANEL_ROWS, n)
+        add_products(turned, turned, 0, last, False, square, b, PANEL_ROWS, b, width)
     for i in range(n):
-        for j in range(i + 1):
-            quotient[i, j] = old[m, i, j]
-        for j in range(i, -1, -1):
-            quotient[i, j] /= new[m, j, j]
-            for l in range(j):
-                quotient[i, l] -= quotient[i, j] * new[m, j, l]
-        for j in range(i + 1):
-            total = 0.0
-            for l in range(j + 1):
-                total += quotient[i, l] * quotient[j, l]
-            square[i, j] = square[j, i] = total
+        for j in range(i):
+            square[i, j] = square[j, i]
         trace += square[i, i]
     return trace
 
 
 @jit_sum
-def distance_from_multiple(matrix, value):
+def distance_from_multiple(matrix, n, value):
     """Return the Frobenius norm of ``matrix - value I``."""
     norm2 = 0.0
-    for i in range(matrix.shape[0]):
-        for j in range(matrix.shape[0]):
+    for i in range(n):
+        for j in range(n):
             gap = matrix[i, j] - (value if i == j else 0.0)
             norm2 += gap * gap
     return np.sqrt(norm2)
 
 
 @jit
-def proved_end(matrix, estimate, bound, spare):
+def proved_end(matrix, n, estimate, bound, spare):
     """Return a number between an estimate and a bound that all eigenvalues lie on one side of.
 
     The nearest to the estimate of a few that Cholesky's method proves, or the bound.
@@ -150,40 +220,40 @@ def proved_end(matrix, estimate, bound, spare):
     sign = 1.0 if bound < estimate else -1.0
     for part in (1.0 / 64.0, 1.0 / 16.0, 1.0 / 4.0):
         value = estimate + part * (bound - estimate)
-        if is_positive(matrix, value, sign, spare):
+        if is_positive(matrix, n, value, sign, spare):
             return value
     return bound
 
 
 @jit
-def stretch_one(old, new, m, work, least, greatest):
-    """Bound the singular values of ``old[m] @ inv(new[m])``: see `stretch_pass`.
+def stretch_one(old, new, buffers):
+    """Return bounds of the singular values of ``old inv(new)``: see `stretch_pass`.
 
     No eigenvalue of a symmetric matrix lies farther from their mean than its distance from a
     multiple of the identity. Power iteration tells how much nearer they may be proved to lie.
     Rounding in the square and in Cholesky's method moves eigenvalues by less than `noise`.
     """
-    square, spare, vectors = work
-    n = square.shape[0]
-    middle = square_of_quotient(old, new, m, spare, square) / n
+    square, turned, spare, vectors = buffers
+    n = old.shape[0]
+    divide(old, new, turned, spare)
+    middle = square_of(turned, n, square) / n
     noise = 2e-15 * (n + 8) * n * middle
-    radius = distance_from_multiple(square, middle)
-    least[m], greatest[m] = 0.0, np.inf
+    radius = distance_from_multiple(square, n, middle)
     if not np.isfinite(radius):
-        return
+        return 0.0, np.inf
     one = end_of_spectrum(square, middle, vectors[0], vectors[1])
     other = end_of_spectrum(square, one, vectors[0], vectors[1])
-    high = proved_end(square, max(one, other), middle + radius, spare)
-    low = proved_end(square, min(one, other), middle - radius, spare)
-    greatest[m], least[m] = np.sqrt(high + noise), np.sqrt(max(low - noise, 0.0))
+    high = proved_end(square, n, max(one, other), middle + radius, spare)
+    low = proved_end(square, n, min(one, other), middle - radius, spare)
+    return np.sqrt(max(low - noise, 0.0)), np.sqrt(high + noise)
 
 
 @entry
-def stretch_pass(begin, end, n_matrices, work, old, new, least, greatest):
+def stretch_pass(begin, end, n_matrices, buffers, old, new, least, greatest):
     """Bound the ratio of ``|old[m] x|`` to ``|new[m] x|`` for all x, for some of the matrices.
 
     Lower-triangular `old` and `new` (n_matrices, n, n); `least` and `greatest` (n_matrices,)
-    are modified in place. `work` holds two buffers (n, n) and one (2, n).
+    are modified in place. `buffers` are three of matrices and one (2, n).
     """
     for m in range(begin, end):
-        stretch_one(old, new, m, work, least, greatest)
+        least[m], greatest[m] = stretch_one(old[m], new[m], buffers)

@@ -20,7 +20,7 @@ Three forms
 import numpy as np
 
 from fastgmm._block_kernels import (
-    gram_block,
+    cross_block,
     only_corner_block,
     product_block,
     weighted_corner_block,
@@ -44,8 +44,8 @@ from fastgmm._tile_kernels import DEAD, PANEL, subtract_mean
 FEW = 0.2  # share of live pairs up to which each component is summed by itself
 
 # Blocks by the number of their rows or columns: what is left over takes the lower ones.
-_gram_1, _gram_2, _gram_3 = (gram_block(GRAM_ROWS, c) for c in (1, 2, 3))
-_gram_row_1, _gram_row_2, _gram_row_3 = (gram_block(1, c) for c in (1, 2, 3))
+_gram_1, _gram_2, _gram_3 = (cross_block(GRAM_ROWS, c) for c in (1, 2, 3))
+_gram_row_1, _gram_row_2, _gram_row_3 = (cross_block(1, c) for c in (1, 2, 3))
 _square_1, _square_2, _square_3, _square_4 = (weighted_gram_block(r, SQUARE) for r in (1, 2, 3, 4))
 _product_block, _product_row = product_block(SQUARE, 4), product_block(1, 4)
 _product_column, _product = product_block(SQUARE, 1), product_block(1, 1)
@@ -270,11 +270,11 @@ def gram_of_panel(panel, n, n_features, second, o):
             col = c * lanes
             at = o + row * ld + col
             if n_vectors - c >= 3:
-                _gram_3(panel, ld, n, row, col, second, at)
+                _gram_3(panel, row, panel, col, ld, n, second, at)
             elif n_vectors - c == 2:
-                _gram_2(panel, ld, n, row, col, second, at)
+                _gram_2(panel, row, panel, col, ld, n, second, at)
             else:
-                _gram_1(panel, ld, n, row, col, second, at)
+                _gram_1(panel, row, panel, col, ld, n, second, at)
 
 
 @jit
@@ -286,11 +286,11 @@ def last_row_of_gram(panel, n, n_features, first, o):
     for c in range(0, n_vectors, 3):
         col = c * lanes
         if n_vectors - c >= 3:
-            _gram_row_3(panel, ld, n, n_features, col, first, o + col)
+            _gram_row_3(panel, n_features, panel, col, ld, n, first, o + col)
         elif n_vectors - c == 2:
-            _gram_row_2(panel, ld, n, n_features, col, first, o + col)
+            _gram_row_2(panel, n_features, panel, col, ld, n, first, o + col)
         else:
-            _gram_row_1(panel, ld, n, n_features, col, first, o + col)
+            _gram_row_1(panel, n_features, panel, col, ld, n, first, o + col)
 
 
 @jit
