@@ -22,12 +22,12 @@ from fastgmm._lane_kernels import lanes_of, prefer_wide_vectors
 from fastgmm._lazy_kernels import list_some, note_distances, put_in_order, remember
 from fastgmm._moment_kernels import accumulate_diag, accumulate_matrices, accumulate_tied
 from fastgmm._tile_kernels import (
-    ask_for_rows,
     chunk_tiles,
     find_rows,
     list_all,
     load_tile,
     load_weights,
+    rows_ahead,
 )
 
 
@@ -119,11 +119,9 @@ def em_pass_of(name, mahalanobis, accumulate):
             start = t * size
             count = min(size, X.shape[0] - start)
             block = t // bounds.tiles * bounds.tiles
-            later = start + bounds.tiles * size
-            if bounds.order.size:
-                ask_for_rows(X, later, later + size // 2)
+            ahead = bounds.tiles * size if bounds.order.size else rows_ahead(X)
             find_rows(bounds.order, block * size, start, count, work.rows)
-            load_tile(X, work.rows, work.tile)
+            load_tile(X, work.rows, work.tile, start + ahead)
             load_weights(data.sample_weight, work.rows, count, work.weight)
             list_all(work.places, work.counts, lanes)
             if operands.offsets.size:
@@ -134,8 +132,6 @@ def em_pass_of(name, mahalanobis, accumulate):
                 moments.log_likelihood[chunk] += log_likelihood
             else:
                 given_responsibilities(given.labels, given.resp, work)
-            if bounds.order.size:
-                ask_for_rows(X, later + size // 2, later + size)
             pairs[0] += work.counts.sum() * lanes
             pairs[1] += accumulate(operands, X, work, first, second)
             if drift.reorder and (t + 1 == end or (t + 1) % bounds.tiles == 0):
@@ -172,7 +168,7 @@ def infer_pass_of(name, mahalanobis):
             start = t * size
             count = min(size, X.shape[0] - start)
             find_rows(work.block.order, 0, start, count, work.rows)
-            load_tile(X, work.rows, work.tile)
+            load_tile(X, work.rows, work.tile, start + rows_ahead(X))
             mahalanobis(operands, work)
             log_densities(operands.offsets, work)
             densities(work)

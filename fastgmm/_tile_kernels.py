@@ -33,6 +33,8 @@ DEAD = np.exp(-60.0)  # responsibilities below this share of the component's wei
 STRIP_BYTES = 256  # of one feature: the points a block of row norms works on
 PANEL = 64  # live points gathered at a time: a panel of them stays in the first-level cache
 BLOCK = 4096  # points at most, in whole tiles, within which points may be put in order
+AHEAD_BYTES = 12288  # of rows that are asked for while others are loaded
+FEW_FEATURES = 4  # with less rows are fetched in time by themselves
 MIN_BLOCKS = 16  # where there are points enough: threads share blocks, longer ones skip more
 
 
@@ -239,19 +241,33 @@ def find_rows(order, block, start, count, rows):
 
 
 @jit
-def load_tile(X, rows, tile):
-    """Transpose rows of X into `tile` (n_features, size), in place."""
+def ask_for_rows(X, begin, end):
+    """Have rows of X brought into the second-level cache."""
+    n_features = X.shape[1]
+    for i in range(begin * n_features, min(end, X.shape[0]) * n_features, 64 // X.itemsize):
+        prefetch(X, i)
+
+
+@jit
+def load_tile(X, rows, tile, later):
+    """Transpose rows of X into `tile` (n_features, size), in place.
+
+    Ask for as many rows from `later` on meanwhile, which will be wanted by and by: a processor
+    does not see through rows that are read abreast, or in another order. Loading alone takes
+    1.5 (50 features) to 2.4 times (10) as long without.
+    """
     n_features, size = tile.shape
-    for p in range(0, size, lanes_of(X)):
+    lanes = lanes_of(X)
+    for p in range(0, size, lanes):
+        ask_for_rows(X, later + p, later + p + lanes)
         transpose_rows(X, n_features, rows, p, tile, p, size)
 
 
 @jit
-def ask_for_rows(X, begin, end):
-    """Have rows of X brought into the second-level cache: out of order they come too late."""
+def rows_ahead(X):
+    """Return how many rows further on to ask for rows that are read in order."""
     n_features = X.shape[1]
-    for i in range(begin * n_features, min(end, X.shape[0]) * n_features, 64 // X.itemsize):
-        prefetch(X, i)
+    return X.shape[0] if n_features < FEW_FEATURES else AHEAD_BYTES // (n_features * X.itemsize)
 
 
 @jit
