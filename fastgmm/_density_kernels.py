@@ -43,8 +43,8 @@ _first_1, _first_2, _first_3, _first_4, _first_5, _first_6 = (
 )
 _norms_6 = row_norms_block(6)
 _rows_1, _rows_6 = product_rows_block(1), product_rows_block(6)
-_near_1, _near_4 = (distances_block(r, False) for r in (1, 4))
-_scaled_1, _scaled_4 = (distances_block(r, True) for r in (1, 4))
+_near_1, _near_2, _near_4 = (distances_block(r, False) for r in (1, 2, 4))
+_scaled_1, _scaled_2, _scaled_4 = (distances_block(r, True) for r in (1, 2, 4))
 
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01  # 33 bits, so that k * _LN2_HIGH is exact
@@ -156,12 +156,15 @@ def whiten_tile(operands, tile, points):
 
 
 @jit
-def in_step(counts, k, n_components, n_vectors):
-    """Say whether the next four components list all vectors and can be computed together."""
-    together = k + 4 <= n_components
-    for c in range(k, min(k + 4, n_components)):
-        together = together and counts[c] == n_vectors
-    return together
+def in_step(counts, k, n_vectors):
+    """Return how many of the next components can be computed together: four, two or one.
+
+    Those that list all vectors can.
+    """
+    n = 0
+    while n < 4 and k + n < counts.size and counts[k + n] == n_vectors:
+        n += 1
+    return 4 if n == 4 else 2 if n >= 2 else 1
 
 
 @jit
@@ -176,19 +179,23 @@ def squared_distances(points, means, lows, work):
     lanes = lanes_of(points)
     k = 0
     while k < n_means:
-        four = in_step(counts, k, n_means, ldp)
+        together = in_step(counts, k, ldp)
         fill_strip(places, k, counts[k])
         for m in range(0, counts[k], STRIP_VECTORS):
             i, o = k * ldp + m, k * size + m * lanes
-            if four:
+            if together == 4:
                 _near_4(
+                    points, size, places, i, n_features, means, lows, means, k, ldm, out, o, size
+                )
+            elif together == 2:
+                _near_2(
                     points, size, places, i, n_features, means, lows, means, k, ldm, out, o, size
                 )
             else:
                 _near_1(
                     points, size, places, i, n_features, means, lows, means, k, ldm, out, o, size
                 )
-        k += 4 if four else 1
+        k += together
 
 
 @jit
@@ -211,19 +218,23 @@ def mahalanobis_diag(operands, work):
     lanes = lanes_of(tile)
     k = 0
     while k < n_components:
-        four = in_step(counts, k, n_components, ldp)
+        together = in_step(counts, k, ldp)
         fill_strip(places, k, counts[k])
         for m in range(0, counts[k], STRIP_VECTORS):
             i, o = k * ldp + m, k * size + m * lanes
-            if four:
+            if together == 4:
                 _scaled_4(
+                    tile, size, places, i, n_features, means, lows, factors, k, ldm, maha, o, size
+                )
+            elif together == 2:
+                _scaled_2(
                     tile, size, places, i, n_features, means, lows, factors, k, ldm, maha, o, size
                 )
             else:
                 _scaled_1(
                     tile, size, places, i, n_features, means, lows, factors, k, ldm, maha, o, size
                 )
-        k += 4 if four else 1
+        k += together
 
 
 @jit

@@ -49,6 +49,7 @@ _gram_row_1, _gram_row_2, _gram_row_3 = (cross_block(1, c) for c in (1, 2, 3))
 _square_1, _square_2, _square_3, _square_4 = (weighted_gram_block(r, SQUARE) for r in (1, 2, 3, 4))
 _product_block, _product_row = product_block(SQUARE, 4), product_block(1, 4)
 _product_column, _product = product_block(SQUARE, 1), product_block(1, 1)
+_product_two = product_block(2, 4)
 _corner_1, _corner_2, _corner_3, _corner_4 = (weighted_corner_block(r) for r in (1, 2, 3, 4))
 _only_1, _only_2, _only_3, _only_4 = (only_corner_block(r) for r in (1, 2, 3, 4))
 
@@ -171,7 +172,12 @@ def products_of_tile(shares, n_components, points, begin, n_features, n, out, o,
         for row in range(0, rows, SQUARE):
             a, at = row * size, o + row * ldo + col
             _product_block(shares, a, points, d, size, n, out, at, ldo)
-        for row in range(rows, n_components):
+        row = rows
+        if row + 2 <= n_components:
+            a, at = row * size, o + row * ldo + col
+            _product_two(shares, a, points, d, size, n, out, at, ldo)
+            row += 2
+        if row < n_components:
             a, at = row * size, o + row * ldo + col
             _product_row(shares, a, points, d, size, n, out, at, ldo)
     for col in range(columns, n_features):
