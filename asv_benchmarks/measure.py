@@ -79,9 +79,9 @@ def fit_onedal(X, *, max_iter, n_components, covariance_type, weights_init, mean
     return algorithm.compute(X, weights_init[None, :], means_init, covariances)
 
 
-# Fits, and iterations that a long one has more than a short one: always as many on one side,
-# because iterations differ in how many responsibilities are zero.
 THEIR_SECONDS = 0.5  # that scikit-learn's long fit takes, at least
+# Fits, and iterations that a long one has more than a short one: always as many of ours, which
+# differ in how many responsibilities are zero; of scikit-learn's, which do not, at least so many.
 SIDES = {OURS: (fit_ours, 10), THEIRS: (fit_sklearn, 2), ONEDAL: (fit_onedal, 10)}
 
 
@@ -89,7 +89,7 @@ def iteration_clock(side, X, **options):
     """Return a function that measures the seconds of one iteration on some side."""
     fit, iterations = SIDES[side]
     fit(X[:5000], max_iter=1, **options)  # compiles
-    if side == THEIRS:  # whose iterations all take the same: enough of them to tell from noise
+    if side == THEIRS:  # enough of them to tell from noise
         iterations = max(iterations, int(THEIR_SECONDS / seconds(fit, X, max_iter=1, **options)))
     return partial(iteration_seconds, fit, X, iterations, **options)
 

@@ -73,13 +73,16 @@ def _positive_logs(variances, axis):
     return factors, np.log(factors).sum(axis=axis)
 
 
-def center_of(weights, means):
-    """Return the mean (n_features,) of a whole mixture, without the threads of BLAS."""
-    return np.einsum("k,kj->j", weights, means)
+def weighted_mean(weights, values):
+    """Return ``weights @ values``, what components have on average.
+
+    Without the threads of BLAS, which would go on waiting on the cores of the next pass.
+    """
+    return np.einsum("k,kj->j", weights, values)
 
 
 def _products(a, b):
-    """Return ``a.T @ b``, without the threads of BLAS: they would go on to wait on our cores."""
+    """Return ``a.T @ b``, without BLAS, either."""
     return np.einsum("ki,kj->ij", a, b)
 
 
@@ -273,14 +276,14 @@ class _Tied(_Full):
         return np.linalg.cholesky(covariances)[None]
 
     def about_center(self, weights, means, factors):
-        center = center_of(weights, means)
-        return center, np.einsum("kj,ij->ki", means - center, factors)
+        center = weighted_mean(weights, means)
+        return center, _products((means - center).T, factors.T)
 
     def to_means(self, statistics, parameters):
         """As for diagonal covariances, with `shifted` moments."""
         if not np.isfinite(statistics.second).all():
             return statistics, np.inf
-        gaps = parameters.means - center_of(parameters.weights, parameters.means)
+        gaps = parameters.means - weighted_mean(parameters.weights, parameters.means)
         first, second = shifted(statistics, gaps)
         moved = statistics._replace(first=first, second=second)
         return moved, _ratio(np.diag(statistics.second), np.diag(second)).max()
@@ -357,7 +360,7 @@ class _Diag(_Full):
         return np.sqrt(covariances)[:, :, None] * np.eye(n_features)
 
     def about_center(self, weights, means, factors):
-        center = center_of(weights, means)
+        center = weighted_mean(weights, means)
         return center, (means - center) * self._columns(factors)
 
     def to_means(self, statistics, parameters):
@@ -368,7 +371,7 @@ class _Diag(_Full):
         """
         if not np.isfinite(statistics.second).all():
             return statistics, np.inf
-        gaps = parameters.means - center_of(parameters.weights, parameters.means)
+        gaps = parameters.means - weighted_mean(parameters.weights, parameters.means)
         shift = statistics.nk[:, None] * gaps
         moved = statistics._replace(
             first=statistics.first - shift,
@@ -496,5 +499,5 @@ def marginal_variance(
     """Return the variance (n_features,) of each feature under the whole mixture, without floor."""
     weights, means, covariances, _, _ = parameters
     within = covariance_type.variances(covariances, *means.shape) - reg_covar
-    gaps = means - center_of(weights, means)
-    return center_of(weights, np.maximum(within, 0.0) + gaps * gaps)
+    gaps = means - weighted_mean(weights, means)
+    return weighted_mean(weights, np.maximum(within, 0.0) + gaps * gaps)

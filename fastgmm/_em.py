@@ -1,5 +1,6 @@
 """The only EM loop: iterations, convergence, collapsed components and restarts."""
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
@@ -80,8 +81,10 @@ def run_em(
     return Run(parameters, converged, stop, tuple(trace), regularized)
 
 
-def _beyond_rounding(log_likelihood: float) -> float:
-    return log_likelihood + 1e-12 * abs(log_likelihood)
+def _is_better(log_likelihood: float, other: float) -> bool:
+    """Say whether one is greater than the other, and not by rounding alone."""
+    same = math.isclose(log_likelihood, other, rel_tol=1e-12, abs_tol=1e-12)
+    return log_likelihood > other and not same
 
 
 def best_of(
@@ -110,7 +113,7 @@ def best_of(
         except CollapseError as error:
             failure = error
             continue
-        if best is None or run.log_likelihood > _beyond_rounding(best.log_likelihood):
+        if best is None or _is_better(run.log_likelihood, best.log_likelihood):
             best = run
     if best is None:
         raise failure

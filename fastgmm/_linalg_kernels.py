@@ -30,7 +30,8 @@ def add_products(left, right, first, last, lower, out, row, n_rows, begin, end):
     """Add ``sum_t left[t, row + r] right[t, j]`` over t from `first` to `last`, in place.
 
     To columns `begin` to `end` of `out`, whole vectors of them, of `n_rows` rows from `row` on:
-    one or `PANEL_ROWS`. `right` is triangular, `lower` or upper, and zeros are left out.
+    one or `PANEL_ROWS`. `right` is triangular, `lower` or upper, and zeros are left out; where
+    only those are left, nothing is added.
     """
     ld, lanes = out.shape[1], lanes_of(out)
     for j in range(begin, end, lanes):

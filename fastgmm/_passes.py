@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm import _kernels
-from fastgmm._covariance import center_of, shifted
+from fastgmm._covariance import shifted, weighted_mean
 from fastgmm._jit import Workspaces, launch, threads_for
 from fastgmm._lazy import NO_DRIFT, Lazy
 from fastgmm._lazy_check import CHECKED, check_skipped
@@ -135,7 +135,7 @@ class Pass:
         n_chunks = chunk_count(data.X, size)
         self._lazy = Lazy(covariance_type, data.X, n_components, self.n_threads)
         self._workspaces = self._make_workspaces(n_components)
-        self._whole = None
+        self._whole = None  # a point and the statistics of all rows about it, once wanted
         self._moments = Moments(
             np.empty((n_chunks, n_components, width)),
             np.empty((n_chunks, *second)),
@@ -194,7 +194,7 @@ class Pass:
         if not operands.common:
             return statistics
         if self.covariance_type.scatter_is_constant:
-            center = center_of(parameters.weights, parameters.means)
+            center = weighted_mean(parameters.weights, parameters.means)
             statistics = statistics._replace(second=self._scatter(center))
         statistics, times = self.covariance_type.to_means(statistics, parameters)
         if _loses_digits(times, self.data.X.dtype):  # the components have become far narrower

@@ -34,7 +34,7 @@ STRIP_BYTES = 256  # of one feature: the points a block of row norms works on
 PANEL = 64  # live points gathered at a time: a panel of them stays in the first-level cache
 BLOCK = 4096  # points at most, in whole tiles, within which points may be put in order
 AHEAD_BYTES = 12288  # of rows that are asked for while others are loaded
-FEW_FEATURES = 4  # with less rows are fetched in time by themselves
+FEW_FEATURES = 4  # with fewer, rows are fetched in time by themselves
 MIN_BLOCKS = 16  # where there are points enough: threads share blocks, longer ones skip more
 
 

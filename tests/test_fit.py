@@ -9,6 +9,7 @@ import reference
 from reference import COVARIANCE_TYPES
 
 import fastgmm
+from fastgmm import _em
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 each_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -91,6 +92,23 @@ class TestConvergence:
             assert values == sorted(values)
             gains.append(values[-1] - values[0])
         assert max(gains) > 0.1
+
+    @pytest.mark.parametrize(("second", "kept"), [(-1.5 + 1e-14, 0), (-1.5 + 1e-9, 1), (-1.6, 0)])
+    def test_of_starts_as_good_the_first_is_kept(self, monkeypatch, second, kept):
+        """As good but for rounding."""
+        run_em, runs = _em.run_em, []
+
+        def run_to(*args):
+            run = run_em(*args)._replace(log_likelihoods=((-1.5, second)[len(runs)],))
+            runs.append(run)
+            return run
+
+        monkeypatch.setattr(_em, "run_em", run_to)
+        X, _ = problems.blobs(n_components=3)
+        options = {"init_params": "random_from_data", "random_state": 0}
+        model = fastgmm.fit(X, 3, **options, n_init=2)
+        assert not np.array_equal(runs[0].parameters.means, runs[1].parameters.means)
+        np.testing.assert_array_equal(model.means, runs[kept].parameters.means)
 
 
 class TestCallback:
