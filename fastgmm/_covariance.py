@@ -128,7 +128,7 @@ class _Full:
 
     def variances(self, covariances, n_components, n_features):
         """Return the variance of each feature in each component."""
-        return np.einsum("kjj->kj", covariances)
+        return covariances.diagonal(axis1=1, axis2=2)
 
     def pivots(self, factors, n_components, n_features):
         """Return what is left of each feature's variance given the features before it."""

@@ -7,10 +7,14 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from fastgmm._collapse import CollapsePolicy
-from fastgmm._covariance import Parameters, m_step
+from fastgmm._covariance import CovarianceType, Parameters, m_step
 from fastgmm._errors import CollapseError
-from fastgmm._passes import Pass
+from fastgmm._passes import Pass, Statistics
 from fastgmm._tile_kernels import Data
+
+# Of its weight, and of its weight times each variance: a component that keeps more loses at most
+# 2e-14 of its moments to what kernels leave out, and one that keeps most of them 2e-17.
+_RARE = 1e-3
 
 
 class Settings(NamedTuple):
@@ -48,6 +52,31 @@ class Run(NamedTuple):
         return self.log_likelihoods[-1] if self.log_likelihoods else -np.inf
 
 
+def _dwindled(covariance_type: CovarianceType, old: Parameters, new: Parameters) -> bool:
+    """Say whether any component has lost nearly all its weight or the spread of a feature."""
+    shape, few = old.means.shape, _RARE * old.weights
+    spread = few[:, None] * covariance_type.variances(old.covariances, *shape)
+    left = new.weights[:, None] * covariance_type.variances(new.covariances, *shape)
+    return bool((new.weights < few).any() or (left < spread).any())
+
+
+def em_step(
+    source: Pass, parameters: Parameters, reg_covar: float
+) -> tuple[Statistics, Parameters]:
+    """Return the statistics under `parameters`, and the parameters that the M-step makes of them.
+
+    ``source.expectation(parameters)`` leaves out responsibilities that are next to nothing
+    beside their component's weight. Where a component dwindles, they may be something beside
+    what is left of it: then the whole is taken.
+    """
+    for whole in (False, True):
+        statistics = source.expectation(parameters, whole)
+        new = m_step(source.covariance_type, parameters, statistics, reg_covar, source.n_threads)
+        if not _dwindled(source.covariance_type, parameters, new):
+            break
+    return statistics, new
+
+
 def run_em(
     source: Pass,
     parameters: Parameters,
@@ -57,18 +86,15 @@ def run_em(
 ) -> Run:
     """Iterate from `parameters` until the mean log-likelihood settles; return a `Run`.
 
-    `source` gives statistics: ``source.expectation(parameters)``. As in scikit-learn the
-    log-likelihood of an iteration is that of the parameters before its M-step, and two
-    consecutive ones closer than ``tol`` mean convergence. `previous` is the last one of a run
-    that this one continues.
+    `source` gives statistics: see `em_step`. As in scikit-learn the log-likelihood of an iteration
+    is that of the parameters before its M-step, and two consecutive ones closer than ``tol`` mean
+    convergence. `previous` is the last one of a run that this one continues.
     """
-    covariance_type, reg_covar = source.covariance_type, settings.reg_covar
     total_weight = source.total_weight
     parameters, _ = policy.repair(parameters, iterated=False)
     trace, converged, stop = [], False, False
     for iteration in range(1, settings.max_iter + 1):
-        statistics = source.expectation(parameters)
-        parameters = m_step(covariance_type, parameters, statistics, reg_covar, source.n_threads)
+        statistics, parameters = em_step(source, parameters, settings.reg_covar)
         parameters, moved = policy.repair(parameters)
         trace.append(statistics.log_likelihood / total_weight)
         stop = settings.callback is not None and settings.callback(iteration, trace[-1]) is True

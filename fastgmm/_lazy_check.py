@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 
-from fastgmm._lazy_kernels import NATS
 from fastgmm._simd import VECTOR_BYTES
+from fastgmm._tile_kernels import NATS
 
 CHECKED = bool(os.environ.get("FASTGMM_CHECK_LAZY"))
 _ROUNDING = 1e-6  # nats by which rounding may move the difference of two log-densities

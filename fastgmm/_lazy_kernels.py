@@ -21,8 +21,8 @@ import numpy as np
 
 from fastgmm._jit import jit
 from fastgmm._lane_kernels import greatest, lanes_of, least
+from fastgmm._tile_kernels import NATS
 
-NATS = 60.0  # a density so far below that of the point's best component changes no bit of a sum
 MOST = 65535.0
 PATTERN_BITS = 8  # components by which points are put in order at a time
 _UP = 1.0 + 2.0**-22  # rounding to float32 loses less

@@ -4,8 +4,8 @@ The points x are differences from the means under which r was computed, so nothi
 the covariance S2 / N - d d^T is made (d = S1 / N, which vanishes as EM settles).
 
 Responsibilities that cannot matter
-    One below exp(-60) of its component's weight changes no bit of any sum and is left out
-    (`fastgmm._passes` sees to components that lose nearly all their weight at once).
+    One below exp(-NATS) of its component's weight changes no bit of any sum and is left out
+    (`fastgmm._em` sees to components that lose nearly all their weight or spread at once).
 
 Three forms
     `moments_of_tile` has lanes over points: the vectors of a tile with any live point, side by

@@ -21,7 +21,6 @@ _MOMENT_BYTES = 16 * 2**20  # memory for the moments of all chunks together
 _MAX_CHUNKS = 64
 _TILES_PER_CHUNK = 4
 _WORK = 10  # operations a number and component, roughly: enough to tell little from much
-_RARE = 1e-10  # of its old weight: a component that keeps more loses 1e-16 to what is left out
 _EMPTY = np.empty(0)
 _NOTHING_GIVEN = Shares(np.empty(0, np.int32), np.empty((0, 0)))
 
@@ -174,23 +173,19 @@ class Pass:
             self.covariance_type.second_moments(second, n_features),
         )
 
-    def expectation(self, parameters):
+    def expectation(self, parameters, whole=False):
         """Return the statistics of the data under `parameters`.
 
-        Kernels leave out responsibilities below exp(-60) of their component's weight. Where a
-        component loses nearly all its weight at once these are all it has left, so the pass is
-        run again and leaves nothing out.
+        Kernels leave out responsibilities below exp(-NATS) of their component's weight, unless
+        the `whole` is asked for.
         """
         operands = make_operands(self.covariance_type, parameters, self.data.X.dtype)
-        drift = self._lazy.drift(parameters)
-        if CHECKED and drift.scale.size:
-            X, bounds = self.data.X, self._lazy.bounds
-            check_skipped(self.covariance_type, X, parameters, operands, bounds, drift)
-        statistics = self._launch(operands, _NOTHING_GIVEN, drift)
-        self._learn(len(parameters.weights))
-        if (statistics.nk < _RARE * parameters.weights * self.total_weight).any():
+        if whole:
             operands = operands._replace(weights=np.zeros_like(operands.weights))
             statistics = self._launch(operands, _NOTHING_GIVEN)
+        else:
+            statistics = self._launch(operands, _NOTHING_GIVEN, self._drift(parameters, operands))
+            self._learn(len(parameters.weights))
         if not operands.common:
             return statistics
         if self.covariance_type.scatter_is_constant:
@@ -200,6 +195,14 @@ class Pass:
         if _loses_digits(times, self.data.X.dtype):  # the components have become far narrower
             return self._launch(operands._replace(common=False), _NOTHING_GIVEN)
         return statistics
+
+    def _drift(self, parameters, operands):
+        """Return what became of remembered distances, for a lazy pass."""
+        drift = self._lazy.drift(parameters)
+        if CHECKED and drift.scale.size:
+            X, bounds = self.data.X, self._lazy.bounds
+            check_skipped(self.covariance_type, X, parameters, operands, bounds, drift)
+        return drift
 
     def _scatter(self, center):
         """Return the second moments of all rows about a point.

@@ -29,7 +29,8 @@ from fastgmm._simd import GRAM_ROWS, STRIP_VECTORS, VECTOR_BYTES
 
 FULL, TIED, DIAG, SPHERICAL = 0, 1, 2, 3
 
-DEAD = np.exp(-60.0)  # responsibilities below this share of the component's weight are left out
+NATS = 44.0  # a density so far below that of the point's best component changes no bit of a sum
+DEAD = np.exp(-NATS)  # responsibilities below this share of the component's weight are left out
 STRIP_BYTES = 256  # of one feature: the points a block of row norms works on
 PANEL = 64  # live points gathered at a time: a panel of them stays in the first-level cache
 BLOCK = 4096  # points at most, in whole tiles, within which points may be put in order
