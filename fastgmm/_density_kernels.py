@@ -28,7 +28,6 @@ from fastgmm._lane_kernels import (
 )
 from fastgmm._simd import STRIP_VECTORS
 from fastgmm._tile_kernels import (
-    DEAD,
     fill_strip,
     gather_doubles,
     scatter_doubles,
@@ -360,11 +359,11 @@ def divide(numerator, total):
 
 
 @jit
-def scale_densities(weights, work):
+def scale_densities(dead, work):
     """Turn densities into responsibilities times weights, in place; `total` is overwritten.
 
-    `work.live` becomes the number of points that matter to each component that lists all;
-    `weights` (n_components,) are the components'.
+    `work.live` becomes the number of points that matter to each component that lists all: those
+    with responsibilities above its number in `dead` (n_components,).
     """
     places, near, tile = work.places, work.near, work.tile
     lanes = lanes_of(tile)
@@ -372,8 +371,7 @@ def scale_densities(weights, work):
     for k in range(work.resp.shape[0]):
         n = work.counts[k]
         if n == places.shape[1]:
-            dead = DEAD * weights[k]
-            work.live[k] = scale_and_count(work.resp, k, work.total, work.weight, dead)
+            work.live[k] = scale_and_count(work.resp, k, work.total, work.weight, dead[k])
         else:
             work.live[k] = -1
             gather_doubles(work.total, places, k, n, near, 0, tile)

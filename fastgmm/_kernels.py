@@ -105,7 +105,7 @@ def em_pass_of(name, mahalanobis, accumulate):
             for p in range(count, work.total.size):
                 work.total[p] = 1.0
             log_likelihood += sum_of_logs(work.total)
-        scale_densities(operands.weights, work)
+        scale_densities(operands.dead, work)
         return log_likelihood
 
     @jit
@@ -177,7 +177,7 @@ def infer_pass_of(name, mahalanobis):
                 for p in range(count):
                     log_prob[start + p] = work.peak[p]
             if proba.size:
-                scale_densities(operands.weights, work)
+                scale_densities(operands.dead, work)
                 for p in range(count):
                     for k in range(work.resp.shape[0]):
                         proba[start + p, k] = work.resp[k, p]

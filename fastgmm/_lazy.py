@@ -15,7 +15,7 @@ import numpy as np
 
 from fastgmm._lazy_kernels import Bounds, Drift
 from fastgmm._simd import VECTOR_BYTES
-from fastgmm._tile_kernels import block_tiles, tile_count, tile_size
+from fastgmm._tile_kernels import NATS, block_tiles, tile_count, tile_size
 
 # Share of the pairs that may matter, at most, for the others to be worth skipping: the cheaper
 # a pair is, the less is saved. Tied components share most of their M-step.
@@ -26,7 +26,7 @@ _UNIT = 1.0 / 64.0  # standard deviations to a step of the stored numbers
 _FAR = 256.0  # a shift of so many standard deviations leaves little of the numbers' range
 _REORDER = frozenset(4**i for i in range(20))  # passes, counted from 1, that put points in order
 _NONE = np.empty(0)
-NO_DRIFT = Drift(*(_NONE,) * 8, np.empty(0, np.bool_), False)
+NO_DRIFT = Drift(*(_NONE,) * 8, np.empty(0, np.bool_), 0.0, False)
 
 
 def affordable(n_samples, n_features, n_components, itemsize):
@@ -136,6 +136,7 @@ class Lazy:
             error=error,
             density=log_det - 0.5 * n_features * np.log(2 * np.pi),
             rebased=~stays,
+            nats=NATS[self._X.itemsize],
             reorder=self._passes in _REORDER,
         )
 

@@ -5,7 +5,6 @@ import os
 import numpy as np
 
 from fastgmm._simd import VECTOR_BYTES
-from fastgmm._tile_kernels import NATS
 
 CHECKED = bool(os.environ.get("FASTGMM_CHECK_LAZY"))
 _ROUNDING = 1e-6  # nats by which rounding may move the difference of two log-densities
@@ -19,7 +18,7 @@ def skipped_vectors(operands, bounds, drift):
         least_peak = operands.offsets[home] - 0.5 * farthest**2
     bound = bounds.lower * drift.scale[:, None] - drift.shift[:, None]
     bound *= 1.0 - drift.error[:, None]
-    hopeless = drift.density[:, None] - 0.5 * bound**2 < least_peak[:, None, :] - NATS
+    hopeless = drift.density[:, None] - 0.5 * bound**2 < least_peak[:, None, :] - drift.nats
     return hopeless & (bound > 0.0)
 
 
@@ -36,7 +35,7 @@ def check_skipped(covariance_type, X, parameters, operands, bounds, drift):
         gaps = points[:, None, :] - parameters.means
         squares = covariance_type.distances(parameters.factors, gaps) ** 2
         peak = (operands.offsets - 0.5 * squares).max(axis=1, keepdims=True)
-        alive = drift.density - 0.5 * squares > peak - NATS + _ROUNDING
+        alive = drift.density - 0.5 * squares > peak - drift.nats + _ROUNDING
         wrong = alive & np.repeat(skipped[t].T, lanes, axis=0)[: len(points)]
         if wrong.any():
             place, k = np.argwhere(wrong)[0]

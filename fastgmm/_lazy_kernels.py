@@ -21,7 +21,6 @@ import numpy as np
 
 from fastgmm._jit import jit
 from fastgmm._lane_kernels import greatest, lanes_of, least
-from fastgmm._tile_kernels import NATS
 
 MOST = 65535.0
 PATTERN_BITS = 8  # components by which points are put in order at a time
@@ -51,8 +50,9 @@ class Drift(NamedTuple):
     is to be read with a scale of 1 / `new_steps` and `new_shift`; where `rebased` is set, all
     bounds are to be stored so. A distance to the nearest component that was s is now at most
     ``growth (s + move)``. Computed distances err by their `error`, relatively; where that is 1
-    they say nothing. `density` is the log-density at the mean, without the weight. `reorder`
-    says that the points are to be put in order after this pass.
+    they say nothing. `density` is the log-density at the mean, without the weight; one that is
+    `nats` below that of the best component does not matter. `reorder` says that the points are to
+    be put in order after this pass.
     """
 
     scale: np.ndarray
@@ -64,6 +64,7 @@ class Drift(NamedTuple):
     error: np.ndarray
     density: np.ndarray
     rebased: np.ndarray
+    nats: float
     reorder: bool
 
 
@@ -83,7 +84,7 @@ def list_some(operands, bounds, drift, t, work):
     for v in range(n_vectors):
         h = bounds.nearest[t, v]
         far = drift.growth[h] * (bounds.farthest[t, v] + drift.move[h])
-        limit[v] = NATS - (operands.offsets[h] - 0.5 * far * far)
+        limit[v] = drift.nats - (operands.offsets[h] - 0.5 * far * far)
     for k in range(operands.offsets.size):
         scale, shift, density = drift.scale[k], drift.shift[k], drift.density[k]
         least_part = 1.0 - drift.error[k]
@@ -170,7 +171,7 @@ def write_farness(distances, first, n, n_features, keys):
 
 
 @jit
-def write_pattern(density, distances, begin, n, peak, keys):
+def write_pattern(density, nats, distances, begin, n, peak, keys):
     """Write which of PATTERN_BITS components from `begin` on matter to each of n points, in place.
 
     As bits of the keys, the first component's the highest.
@@ -181,7 +182,7 @@ def write_pattern(density, distances, begin, n, peak, keys):
         bit = np.uint16(1 << (begin + PATTERN_BITS - 1 - k))
         for p in range(n):
             value = density[k] - 0.5 * distances[k, p]
-            matters = distances[k, p] >= 0.0 and value > peak[p] - NATS
+            matters = distances[k, p] >= 0.0 and value > peak[p] - nats
             keys[p] += bit if matters else np.uint16(0)
 
 
@@ -249,7 +250,7 @@ def put_in_order(offsets, bounds, drift, t, start, n, size, lanes, work):
     write_farness(block.distances, block.first, n, work.tile.shape[0], block.keys)
     counting_sort(block.keys, n, block.ends, turn, order)
     for k in range((offsets.size - 1) // PATTERN_BITS * PATTERN_BITS, -1, -PATTERN_BITS):
-        write_pattern(drift.density, block.distances, k, n, block.peak, block.keys)
+        write_pattern(drift.density, drift.nats, block.distances, k, n, block.peak, block.keys)
         counting_sort(block.keys, n, block.ends, turn, order)
     counting_sort(block.first, n, block.ends, turn, order)
     for p in range(n):

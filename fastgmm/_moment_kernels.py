@@ -4,8 +4,9 @@ The points x are differences from the means under which r was computed, so nothi
 the covariance S2 / N - d d^T is made (d = S1 / N, which vanishes as EM settles).
 
 Responsibilities that cannot matter
-    One below exp(-NATS) of its component's weight changes no bit of any sum and is left out
-    (`fastgmm._em` sees to components that lose nearly all their weight or spread at once).
+    One of at most `dead`, next to nothing beside its component's weight, changes no bit of any
+    sum and is left out (`fastgmm._em` sees to components that lose nearly all their weight or
+    spread at once).
 
 Three forms
     `moments_of_tile` has lanes over points: the vectors of a tile with any live point, side by
@@ -39,7 +40,7 @@ from fastgmm._lane_kernels import (
     store_scaled_difference,
 )
 from fastgmm._simd import GRAM_ROWS, SQUARE, STRIP_VECTORS
-from fastgmm._tile_kernels import DEAD, PANEL, subtract_mean
+from fastgmm._tile_kernels import PANEL, subtract_mean
 
 FEW = 0.2  # share of live pairs up to which each component is summed by itself
 
@@ -342,7 +343,7 @@ def accumulate_matrices(operands, X, work, first, second):
     lanes = lanes_of(X)
     pairs = 0
     for k in range(work.resp.shape[0]):
-        dead = DEAD * operands.weights[k]
+        dead = operands.dead[k]
         n, live = choose_live(work, k, dead)
         pairs += live
         if live == 0:
@@ -403,7 +404,7 @@ def accumulate_each(operands, work, means, lows, shift, squared, first, second):
     n_features = work.tile.shape[0]
     pairs = 0
     for k in range(work.resp.shape[0]):
-        dead = DEAD * operands.weights[k]
+        dead = operands.dead[k]
         n, live = choose_live(work, k, dead)
         pairs += live
         if live:
@@ -436,7 +437,7 @@ def live_pairs(operands, work):
     pairs = 0
     for k in range(work.resp.shape[0]):
         live = work.live[k]
-        pairs += live if live >= 0 else choose_live(work, k, DEAD * operands.weights[k])[1]
+        pairs += live if live >= 0 else choose_live(work, k, operands.dead[k])[1]
     return pairs
 
 
@@ -445,7 +446,7 @@ def spread_all_shares(operands, work, first):
     """Write all responsibilities into `work.shares`, each in its place, and add up N in `first`."""
     n_features = work.tile.shape[0]
     for k in range(work.resp.shape[0]):
-        first[k, n_features] += spread_shares(work, k, DEAD * operands.weights[k])
+        first[k, n_features] += spread_shares(work, k, operands.dead[k])
 
 
 @jit

@@ -15,7 +15,15 @@ from fastgmm._covariance import shifted, weighted_mean
 from fastgmm._jit import Workspaces, launch, threads_for
 from fastgmm._lazy import NO_DRIFT, Lazy
 from fastgmm._lazy_check import CHECKED, check_skipped
-from fastgmm._tile_kernels import Moments, Operands, Shares, make_workspace, row_width, tile_size
+from fastgmm._tile_kernels import (
+    NATS,
+    Moments,
+    Operands,
+    Shares,
+    make_workspace,
+    row_width,
+    tile_size,
+)
 
 _MOMENT_BYTES = 16 * 2**20  # memory for the moments of all chunks together
 _MAX_CHUNKS = 64
@@ -91,7 +99,7 @@ def make_operands(covariance_type, parameters, dtype):
         low,
         flat,
         offsets,
-        weights,
+        weights * np.exp(-NATS[dtype.itemsize]),
         *centers,
         *center,
     )
@@ -176,12 +184,12 @@ class Pass:
     def expectation(self, parameters, whole=False):
         """Return the statistics of the data under `parameters`.
 
-        Kernels leave out responsibilities below exp(-NATS) of their component's weight, unless
-        the `whole` is asked for.
+        Kernels leave out responsibilities that are next to nothing beside their component's
+        weight, unless the `whole` is asked for.
         """
         operands = make_operands(self.covariance_type, parameters, self.data.X.dtype)
         if whole:
-            operands = operands._replace(weights=np.zeros_like(operands.weights))
+            operands = operands._replace(dead=np.zeros_like(operands.dead))
             statistics = self._launch(operands, _NOTHING_GIVEN)
         else:
             statistics = self._launch(operands, _NOTHING_GIVEN, self._drift(parameters, operands))
@@ -247,7 +255,7 @@ class Pass:
             *split(means, dtype, width),
             none,
             _EMPTY,
-            np.ones(len(means)),
+            np.zeros(len(means)),
             *(none,) * 4,
         )
         shares = Shares(
@@ -261,9 +269,9 @@ def infer(X, operands, n_threads, log_prob=None, proba=None, labels=None):
     """Fill the given outputs in place: log-likelihoods, responsibilities, labels."""
     launch(
         _kernels.INFER_PASSES[operands.kind],
-        threads_for(X.size * len(operands.weights) * _WORK, n_threads),
+        threads_for(X.size * len(operands.offsets) * _WORK, n_threads),
         chunk_count(X),
-        Workspaces(lambda: make_workspace(X, len(operands.weights))),
+        Workspaces(lambda: make_workspace(X, len(operands.offsets))),
         X,
         operands,
         np.empty(0, X.dtype) if log_prob is None else log_prob,

@@ -29,8 +29,9 @@ from fastgmm._simd import GRAM_ROWS, STRIP_VECTORS, VECTOR_BYTES
 
 FULL, TIED, DIAG, SPHERICAL = 0, 1, 2, 3
 
-NATS = 44.0  # a density so far below that of the point's best component changes no bit of a sum
-DEAD = np.exp(-NATS)  # responsibilities below this share of the component's weight are left out
+# A density so far below that of the point's best component changes no bit of a sum, or none that
+# the data has: by the size of its numbers.
+NATS = {4: 24.0, 8: 44.0}
 STRIP_BYTES = 256  # of one feature: the points a block of row norms works on
 PANEL = 64  # live points gathered at a time: a panel of them stays in the first-level cache
 BLOCK = 4096  # points at most, in whole tiles, within which points may be put in order
@@ -59,9 +60,10 @@ class Operands(NamedTuple):
     `means` and `means_low` (n_components, width) add up to the means and are padded with zeros
     to `row_width`; `factors` holds the inverse Cholesky factors, flat, one component a row
     (one row in all for tied); `offsets` (n_components,) is the log-density at the mean plus
-    the log-weight; `centers`, `centers_low` (n_components, n_features) are the whitened means and
-    `center`, `center_low` (1, n_features) the point they are taken about, empty for full;
-    `common` says that moments are to be taken about that point, too.
+    the log-weight; responsibilities of at most `dead` (n_components,) are left out of moments;
+    `centers`, `centers_low` (n_components, n_features) are the whitened means and `center`,
+    `center_low` (1, n_features) the point they are taken about, empty for full; `common` says
+    that moments are to be taken about that point, too.
     """
 
     kind: int
@@ -70,7 +72,7 @@ class Operands(NamedTuple):
     means_low: np.ndarray
     factors: np.ndarray
     offsets: np.ndarray
-    weights: np.ndarray
+    dead: np.ndarray
     centers: np.ndarray
     centers_low: np.ndarray
     center: np.ndarray

@@ -1,10 +1,11 @@
 """What the kernels leave out, gather or take about another point changes no answer.
 
-The library drops responsibilities below exp(-44) of the component's weight from the M-step,
-gathers the rows that remain where they are few, and takes the moments of tied, diagonal and
-spherical components about one common point where these are close enough. Here it is held
-against dense EM, which knows nothing of all that: where nearly all responsibilities are zero,
-where none is, where they decay slowly, and where each of these decisions is closest.
+The library drops responsibilities below exp(-44) of the component's weight from the M-step, in
+single precision exp(-24), gathers the rows that remain where they are few, and takes the moments
+of tied, diagonal and spherical components about one common point where these are close enough.
+Here it is held against dense EM, which knows nothing of all that: where nearly all
+responsibilities are zero, where none is, where they decay slowly, and where each of these
+decisions is closest.
 
 Differences are measured against what they could matter to: that of a weight against the weight
 itself, however small; that of a mean against the component's standard deviation in that
@@ -25,7 +26,7 @@ from fastgmm import Mixture
 from fastgmm._covariance import COVARIANCE_TYPES as KINDS
 from fastgmm._em import em_step
 from fastgmm._passes import Pass, make_operands
-from fastgmm._tile_kernels import DEAD, NATS, Data
+from fastgmm._tile_kernels import NATS, Data
 
 RTOL = {np.float64: 1e-12, np.float32: 1e-5}
 
@@ -259,12 +260,12 @@ def unit_problem(X, means, covariance_type, weights=None, variance=1.0):
     return Problem(X, weights, means, covariances, covariance_type)
 
 
-def on_the_threshold(shape, covariance_type, weight, stride):
+def on_the_threshold(shape, covariance_type, weight, stride, dtype=np.float64):
     """Every `stride`-th row has exp(-44) of its weight from component 0, to a few ulp.
 
     The other components, all in one place, take a row from component 0 by log-odds that grow by
-    `distance` a unit of the first feature: the place where they are 44 is known, and the rows
-    step across it by an ulp of it.
+    `distance` a unit of the first feature: the place where they are 44 (24 in single precision)
+    is known, and the rows step across it by an ulp of it.
     """
     n_samples, n_features, n_components = shape
     rng = np.random.default_rng(0)
@@ -273,15 +274,16 @@ def on_the_threshold(shape, covariance_type, weight, stride):
     means[1:, 0] = distance
     X = rng.standard_normal((n_samples, n_features))
     X[1::3, 0] += distance
-    place = (NATS - np.log(1.0 - weight)) / distance + distance / 2.0
+    nats = NATS[np.dtype(dtype).itemsize]
+    place = dtype((nats - np.log(1.0 - weight)) / distance + distance / 2.0)
     steps = rng.permutation(len(X[::stride]))
     X[::stride, 0] = place + (steps - len(steps) // 2) * np.spacing(place)
     weights = np.full(n_components, (1.0 - weight) / (n_components - 1))
     weights[0] = weight
     problem = unit_problem(X, means, covariance_type, weights)
     resp = reference.responsibilities(X, *problem.parameters)
-    share = resp[::stride, 0] / (weight * DEAD)
-    assert np.abs(share - 1.0).max() < 1e-10  # ulps of 12, times 16, times half the rows
+    share = resp[::stride, 0] / (weight * np.exp(-nats))
+    assert np.abs(share - 1.0).max() < distance * len(steps) * np.spacing(place)
     assert share.min() < 1.0 < share.max()
     return problem
 
@@ -291,6 +293,13 @@ def on_the_threshold(shape, covariance_type, weight, stride):
 @pytest.mark.parametrize("weight", [0.5, 1e-12])
 def test_rows_on_the_threshold(weight, shape, covariance_type):
     assert_same_fit(on_the_threshold(shape, covariance_type, weight, stride=3), np.float64)
+
+
+@each_type
+@pytest.mark.parametrize("shape", FEW_SHAPES, ids=lambda s: "x".join(map(str, s)))
+def test_rows_on_the_threshold_in_single_precision(shape, covariance_type):
+    problem = on_the_threshold(shape, covariance_type, 0.5, 3, np.float32)
+    assert_same_fit(problem, np.float32)
 
 
 @long_double

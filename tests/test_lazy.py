@@ -166,7 +166,7 @@ def share_that_matters(mixture, X, k):
     """Say to what share of the rows component k matters, by the plainest formula."""
     every = mixture.means, mixture.covariances, mixture.covariance_type
     logs = log_densities(X, *every)
-    return np.mean(logs[:, k] > (logs + np.log(mixture.weights)).max(axis=1) - NATS)
+    return np.mean(logs[:, k] > (logs + np.log(mixture.weights)).max(axis=1) - NATS[8])
 
 
 def test_component_that_wakes_up_after_fifty_iterations():
@@ -214,7 +214,7 @@ def test_points_on_the_threshold():
     X = rng.standard_normal((6000, 10)) * 1e-3
     density = -10 * np.log(1e-3)  # log-densities at the means differ by nothing else
     assert density > 0
-    edge = (np.linspace(-1e-6, 1e-6, 3000) + NATS) / gap
+    edge = (np.linspace(-1e-6, 1e-6, 3000) + NATS[8]) / gap
     X[:3000, 0] += gap / 2 - edge
     X[3000:, 0] += 3 * gap
     means = np.zeros((3, 10))
@@ -337,7 +337,11 @@ def test_points_that_matter_to_the_same_components_lie_side_by_side():
     distances = np.float32(distances * rng.choice([1.0, -1.0], distances.shape, p=[0.8, 0.2]))
     ones = np.ones(n_components)
     drift = _lazy.NO_DRIFT._replace(
-        new_steps=64 * ones, new_shift=0 * ones, error=0 * ones, density=density
+        new_steps=64 * ones,
+        new_shift=0 * ones,
+        error=0 * ones,
+        density=density,
+        nats=NATS[8],
     )
     bounds = _lazy_kernels.Bounds(
         n_tiles,
@@ -353,7 +357,7 @@ def test_points_that_matter_to_the_same_components_lie_side_by_side():
 
     logs = np.float32(offsets[:, None] - 0.5 * np.abs(distances))
     nearest = logs.argmax(axis=0)
-    matters = (distances >= 0) & (density[:, None] - 0.5 * distances > logs.max(axis=0) - NATS)
+    matters = (distances >= 0) & (density[:, None] - 0.5 * distances > logs.max(axis=0) - NATS[8])
     far = np.sqrt(np.abs(distances[nearest, np.arange(n)]) / n_features)
     far = np.minimum(128.0 * far, 255.0).astype(int)
     expected = np.lexsort([far, *matters[::-1], nearest])
