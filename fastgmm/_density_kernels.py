@@ -42,8 +42,6 @@ _first_1, _first_2, _first_3, _first_4, _first_5, _first_6 = (
 )
 _norms_6 = row_norms_block(6)
 _rows_1, _rows_6 = product_rows_block(1), product_rows_block(6)
-_near_1, _near_2, _near_4 = (distances_block(r, False) for r in (1, 2, 4))
-_scaled_1, _scaled_2, _scaled_4 = (distances_block(r, True) for r in (1, 2, 4))
 
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01  # 33 bits, so that k * _LN2_HIGH is exact
@@ -166,35 +164,39 @@ def in_step(counts, k, n_vectors):
     return 4 if n == 4 else 2 if n >= 2 else 1
 
 
-@jit
-def squared_distances(points, means, lows, work):
-    """Write squared distances of `points` (>= n_features, size) to all means into `work.resp`.
+def distances_to_all(scaled):
+    """Return ``f(points, means, lows, factors, work)``: write squared distances to all means.
 
-    Of those points that each mean lists, side by side; the means may have padded rows.
+    Of those of the `points` (>= n_features, size) that each mean lists, side by side into its row
+    of `work.resp`; the means may have padded rows. Where `scaled`, differences are multiplied by
+    `factors`.
     """
-    places, counts, out = work.places, work.counts, work.resp
-    n_features, size = work.tile.shape
-    n_means, ldm, ldp = out.shape[0], means.shape[1], places.shape[1]
-    lanes = lanes_of(points)
-    k = 0
-    while k < n_means:
-        together = in_step(counts, k, ldp)
-        fill_strip(places, k, counts[k])
-        for m in range(0, counts[k], STRIP_VECTORS):
-            i, o = k * ldp + m, k * size + m * lanes
-            if together == 4:
-                _near_4(
-                    points, size, places, i, n_features, means, lows, means, k, ldm, out, o, size
-                )
-            elif together == 2:
-                _near_2(
-                    points, size, places, i, n_features, means, lows, means, k, ldm, out, o, size
-                )
-            else:
-                _near_1(
-                    points, size, places, i, n_features, means, lows, means, k, ldm, out, o, size
-                )
-        k += together
+    one, two, four = (distances_block(rows, scaled) for rows in (1, 2, 4))
+
+    @jit
+    def write_distances(points, means, lows, factors, work):
+        places, counts, out = work.places, work.counts, work.resp
+        n, size = work.tile.shape
+        n_means, ldm, ldp = out.shape[0], means.shape[1], places.shape[1]
+        lanes = lanes_of(points)
+        k = 0
+        while k < n_means:
+            together = in_step(counts, k, ldp)
+            fill_strip(places, k, counts[k])
+            for v in range(0, counts[k], STRIP_VECTORS):
+                i, o = k * ldp + v, k * size + v * lanes
+                if together == 4:
+                    four(points, size, places, i, n, means, lows, factors, k, ldm, out, o, size)
+                elif together == 2:
+                    two(points, size, places, i, n, means, lows, factors, k, ldm, out, o, size)
+                else:
+                    one(points, size, places, i, n, means, lows, factors, k, ldm, out, o, size)
+            k += together
+
+    return write_distances
+
+
+_distances, _scaled_distances = distances_to_all(False), distances_to_all(True)
 
 
 @jit
@@ -203,37 +205,16 @@ def mahalanobis_tied(operands, work):
 
     The whitened tile stays in `work.points`.
     """
+    centers, lows = operands.centers, operands.centers_low
     whiten_tile(operands, work.tile, work.points)
-    squared_distances(work.points, operands.centers, operands.centers_low, work)
+    _distances(work.points, centers, lows, operands.factors, work)
 
 
 @jit
 def mahalanobis_diag(operands, work):
     """As `mahalanobis_full`, with one factor a feature."""
-    tile, places, counts, maha = work.tile, work.places, work.counts, work.resp
-    n_features, size = tile.shape
-    means, lows, factors = operands.means, operands.means_low, operands.factors
-    n_components, ldm, ldp = maha.shape[0], means.shape[1], places.shape[1]
-    lanes = lanes_of(tile)
-    k = 0
-    while k < n_components:
-        together = in_step(counts, k, ldp)
-        fill_strip(places, k, counts[k])
-        for m in range(0, counts[k], STRIP_VECTORS):
-            i, o = k * ldp + m, k * size + m * lanes
-            if together == 4:
-                _scaled_4(
-                    tile, size, places, i, n_features, means, lows, factors, k, ldm, maha, o, size
-                )
-            elif together == 2:
-                _scaled_2(
-                    tile, size, places, i, n_features, means, lows, factors, k, ldm, maha, o, size
-                )
-            else:
-                _scaled_1(
-                    tile, size, places, i, n_features, means, lows, factors, k, ldm, maha, o, size
-                )
-        k += together
+    means, lows = operands.means, operands.means_low
+    _scaled_distances(work.tile, means, lows, operands.factors, work)
 
 
 @jit
@@ -241,7 +222,7 @@ def mahalanobis_spherical(operands, work):
     """As `mahalanobis_full`, with one factor a component."""
     prefer_wide_vectors()
     maha = work.resp
-    squared_distances(work.tile, operands.means, operands.means_low, work)
+    _distances(work.tile, operands.means, operands.means_low, operands.factors, work)
     lanes = lanes_of(work.tile)
     for k in range(maha.shape[0]):
         precision = np.float64(operands.factors[k, 0]) ** 2
