@@ -29,7 +29,7 @@ from fastgmm._simd import (
 def _add_triangle(vectors, acc, factor, points):
     """Add the part of rows that lies on the diagonal of a triangular matrix to accumulators."""
     for t in range(len(acc)):
-        strip = [points(t, c) for c in range(STRIP_VECTORS)]
+        strip = [points(t, c) for c in range(len(acc[t]))]
         for r in range(t, len(acc)):
             coefficient = factor(t, r)
             acc[r] = [vectors.fma(coefficient, x, a) for x, a in zip(strip, acc[r], strict=True)]
@@ -37,7 +37,7 @@ def _add_triangle(vectors, acc, factor, points):
 
 def _sums_of_squares(vectors, acc):
     """Return the sum over rows of squared accumulators, a vector a column."""
-    squares = [vectors.zero] * STRIP_VECTORS
+    squares = [vectors.zero] * len(acc[0])
     for row in acc:
         squares = [vectors.fma(a, a, square) for a, square in zip(row, squares, strict=True)]
     return squares
@@ -84,8 +84,8 @@ def first_norms_block(rows):
     return write_first_norms
 
 
-def _rows_of_product(vectors, rows, u, u0, ldu, j, points):
-    """Return rows j ... j + rows - 1 of a lower-triangular matrix times a strip of points.
+def _rows_of_product(vectors, rows, width, u, u0, ldu, j, points):
+    """Return rows j ... j + rows - 1 of a lower-triangular matrix times `width` vectors of points.
 
     The matrix begins at offset u0 of `u`; ``points(column, c)`` loads the points' vectors.
     """
@@ -95,7 +95,7 @@ def _rows_of_product(vectors, rows, u, u0, ldu, j, points):
     def factor(column, r):
         return vectors.broadcast(u, builder.add(row[r], column))
 
-    acc = accumulate(vectors, [STRIP_VECTORS] * rows, j, factor, points)
+    acc = accumulate(vectors, [width] * rows, j, factor, points)
     _add_triangle(
         vectors,
         acc,
@@ -105,11 +105,11 @@ def _rows_of_product(vectors, rows, u, u0, ldu, j, points):
     return acc
 
 
-def row_norms_block(rows):
+def row_norms_block(rows, width):
     """Make ``f(U, u, ldu, j, D, ldd, out, o)``: add the squares of rows of ``U @ D``.
 
     Rows j ... j + rows - 1 of the lower-triangular matrix that begins at offset u of `U`, for the
-    strip of points with which `D` (n_features, ldd) begins; `out` float64 is modified in place
+    first `width` vectors of points of `D` (n_features, ldd); `out` float64 is modified in place
     from offset o.
     """
 
@@ -124,7 +124,7 @@ def row_norms_block(rows):
                 first = builder.mul(column, ldd)
                 return vectors.load(d, builder.add(first, index(c * vectors.lanes)))
 
-            acc = _rows_of_product(vectors, rows, u, u0, ldu, j, points)
+            acc = _rows_of_product(vectors, rows, width, u, u0, ldu, j, points)
             for c, square in enumerate(_sums_of_squares(vectors, acc)):
                 vectors.add_to_doubles(square, total, builder.add(o, index(c * vectors.lanes)))
             return context.get_dummy_value()
@@ -156,7 +156,8 @@ def product_rows_block(rows):
             def points(row, c):
                 return vectors.load(d, at(row, c))
 
-            acc = _rows_of_product(vectors, rows, u, index(0), ldu, j, points)
+            width = STRIP_VECTORS
+            acc = _rows_of_product(vectors, rows, width, u, index(0), ldu, j, points)
             for r, registers in enumerate(acc):
                 for c, register in enumerate(registers):
                     vectors.store(register, d, at(builder.add(j, index(r)), c))

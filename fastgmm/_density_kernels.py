@@ -40,7 +40,8 @@ LOWEST = -1e300  # log-densities are clamped here, so that no point has only inf
 _first_1, _first_2, _first_3, _first_4, _first_5, _first_6 = (
     first_norms_block(r) for r in (1, 2, 3, 4, 5, 6)
 )
-_norms_6 = row_norms_block(6)
+_HALF = STRIP_VECTORS // 2
+_norms_6, _half_norms_6 = row_norms_block(6, STRIP_VECTORS), row_norms_block(6, _HALF)
 _rows_1, _rows_6 = product_rows_block(1), product_rows_block(6)
 
 _LOG2_E = 1.4426950408889634
@@ -104,8 +105,9 @@ def mahalanobis_full(operands, work):
 
     Side by side into the rows of `work.resp`, strip by strip. The first block of rows, of one to
     six, makes its differences from the mean by itself; for those below, all differences of a
-    strip are kept in `work.points`, in the first-level cache. All in one function, because a call
-    with its 20 array fields costs as much as a strip of two features.
+    strip are kept in `work.points`, in the first-level cache. Of a last strip that is half empty
+    those rows compute one half. All in one function, because a call with its 20 array fields
+    costs as much as a strip of two features.
     """
     tile, points, places, counts, maha = work.tile, work.points, work.places, work.counts, work.resp
     n, size = tile.shape
@@ -132,8 +134,12 @@ def mahalanobis_full(operands, work):
                 _first_6(U, u, n, tile, size, places, i, M, L, m, maha, o)
             if first < n:
                 gaps_of_strip(tile, size, n, places, i, M, L, m, points, 0, strip)
-            for j in range(first, n, 6):
-                _norms_6(U, u, n, j, points, strip, maha, o)
+            if counts[k] - v > _HALF:
+                for j in range(first, n, 6):
+                    _norms_6(U, u, n, j, points, strip, maha, o)
+            else:
+                for j in range(first, n, 6):
+                    _half_norms_6(U, u, n, j, points, strip, maha, o)
 
 
 @jit
