@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING
 from fastgmm._errors import CollapseError, ConvergenceWarning, ModelFileError
 
 if TYPE_CHECKING:
-    from fastgmm._fit import fit
-    from fastgmm._mixture import Mixture, load
-    from fastgmm._patch import patch_sklearn, sklearn_is_patched, unpatch_sklearn
-    from fastgmm._precompile import precompile
-    from fastgmm._select import select
-    from fastgmm._selection import Selection
+    from fastgmm.api.fit import fit
+    from fastgmm.api.mixture import Mixture, load
+    from fastgmm.api.precompile import precompile
+    from fastgmm.api.select import select
+    from fastgmm.api.selection import Selection
+    from fastgmm.patching.patch import patch_sklearn, sklearn_is_patched, unpatch_sklearn
     from fastgmm.sklearn import GaussianMixture as GaussianMixture
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "GaussianMixture": "sklearn",
-    "fit": "_fit",
-    "load": "_mixture",
-    "Mixture": "_mixture",
-    "patch_sklearn": "_patch",
-    "precompile": "_precompile",
-    "select": "_select",
-    "Selection": "_selection",
-    "sklearn_is_patched": "_patch",
-    "unpatch_sklearn": "_patch",
+    "fit": "api.fit",
+    "load": "api.mixture",
+    "Mixture": "api.mixture",
+    "patch_sklearn": "patching.patch",
+    "precompile": "api.precompile",
+    "select": "api.select",
+    "Selection": "api.selection",
+    "sklearn_is_patched": "patching.patch",
+    "unpatch_sklearn": "patching.patch",
 }
 
 # Without GaussianMixture, which may not be there: a star import must not need scikit-learn.

@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         arguments = sys.argv[1:]
     if arguments and arguments[0] == "run":
-        from fastgmm._run import run as run_program
+        from fastgmm.patching.run import run as run_program
 
         return run_program(arguments[1:])
     missing = [name for name in _LIBRARIES if find_spec(name) is None]
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    from fastgmm._cli import run
+    from fastgmm.cli.commands import run
 
     return run(arguments)
 

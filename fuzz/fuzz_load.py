@@ -10,7 +10,7 @@ with atheris.instrument_imports(include=["fastgmm", "zipfile"]):
     import zipfile
 
     import fastgmm
-    import fastgmm._model_file
+    import fastgmm.model.model_file
 
 import numpy as np
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["fastgmm"]):
-    from fastgmm import _cli
-    from fastgmm._files import FileProblem, read_table
+    from fastgmm.cli import commands as _cli
+    from fastgmm.cli.tables import FileProblem, read_table
 
 import numpy as np
 

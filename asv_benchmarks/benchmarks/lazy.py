@@ -37,7 +37,7 @@ class Skipping:
 
     def track_fraction_skipped(self, data, n_components):
         """Share of the pairs of a point and a component that are not computed, on average."""
-        from fastgmm._lazy import Lazy  # which commits of long ago do not have
+        from fastgmm.sources.skipping import Lazy  # which commits of long ago do not have
 
         skipped = []
         learn = Lazy.learn

@@ -1,0 +1,1 @@
+"""What a caller of the library uses: `fit`, `select`, `Mixture`, `Selection`, `precompile`."""

@@ -1,0 +1,223 @@
+"""`fit`: check the arguments, run EM, wrap the result."""
+
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastgmm._errors import ConvergenceWarning
+from fastgmm.api import checks
+from fastgmm.api.memory import fit_bytes, refuse_beyond_memory
+from fastgmm.api.mixture import Mixture
+from fastgmm.api.progress import both, fit_progress
+from fastgmm.em.loop import Settings, best_of
+from fastgmm.kernels.types import Data
+from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
+from fastgmm.search.starts import INIT_PARAMS, Given, Start, starting_parameters
+
+_ON_COLLAPSE = ("regularize", "reset", "raise")
+
+
+def _given(
+    kind: CovarianceType,
+    n_components: int,
+    n_features: int,
+    weights_init: ArrayLike | None,
+    means_init: ArrayLike | None,
+    precisions_init: ArrayLike | None,
+) -> Given:
+    """Return the starting values the caller gave, checked."""
+    given = Given()
+    if weights_init is not None:
+        weights = checks.check_weights(weights_init, n_components)
+        given = given._replace(weights=weights)
+    if means_init is not None:
+        means = checks.check_means(means_init, n_components, n_features)
+        given = given._replace(means=means)
+    if precisions_init is not None:
+        precisions = checks.check_matrices(
+            precisions_init, kind, n_components, n_features, "precisions_init"
+        )
+        covariances, factors, log_det = kind.from_precisions(precisions, n_components, n_features)
+        checks.refuse_indefinite(log_det, "precisions_init")
+        given = given._replace(covariances=covariances, factors=factors, log_det=log_det)
+    return given
+
+
+def check_settings(tol: float, reg_covar: float, max_iter: int, on_collapse: str) -> Settings:
+    """Return the settings of the EM loop, checked."""
+    return Settings(
+        tol=checks.check_non_negative(tol, "tol"),
+        reg_covar=checks.check_non_negative(reg_covar, "reg_covar"),
+        max_iter=checks.check_integer(max_iter, "max_iter", 0),
+        on_collapse=checks.check_option(on_collapse, "on_collapse", _ON_COLLAPSE),
+        callback=None,
+    )
+
+
+def check_data(X: ArrayLike, sample_weight: ArrayLike | None) -> Data:
+    """Return the points and their weights, checked."""
+    X = checks.check_points(X)
+    checks.refuse_overflow(X)
+    return Data(X, checks.balance(checks.check_sample_weight(sample_weight, len(X))))
+
+
+def check_rows(data: Data, n_components: int) -> None:
+    """Refuse more components than there are rows of positive weight."""
+    weighted = data.sample_weight.size > 0
+    rows = np.count_nonzero(data.sample_weight) if weighted else len(data.X)
+    if rows < n_components:
+        raise ValueError(
+            f"X has {rows} rows{' of positive weight' if weighted else ''} but "
+            f"n_components is {n_components}; pass more rows or ask for fewer components."
+        )
+
+
+def fit(
+    X: ArrayLike,
+    n_components: int = 1,
+    *,
+    covariance_type: str = "full",
+    sample_weight: ArrayLike | None = None,
+    tol: float = 1e-3,
+    reg_covar: float = 1e-6,
+    max_iter: int = 100,
+    n_init: int = 1,
+    init_params: str = "kmeans",
+    weights_init: ArrayLike | None = None,
+    means_init: ArrayLike | None = None,
+    precisions_init: ArrayLike | None = None,
+    on_collapse: str = "regularize",
+    random_state: checks.Seed = None,
+    n_threads: int | None = None,
+    callback: Callable[[int, float], object] | None = None,
+    progress: bool = False,
+) -> Mixture:
+    """Fit a Gaussian mixture by expectation maximisation.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features) or (n_samples,)
+        Finite numbers, a row per observation. float32 is computed in float32 with sums in
+        float64, everything else in float64. A C-contiguous float array is not copied.
+    n_components : int, default=1
+        Number of components.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        One covariance a component, one for all, one variance a feature and component, or one
+        variance a component.
+    sample_weight : array-like of shape (n_samples,), optional
+        Weights of the rows: 2 counts as the row twice, 0 as its absence. Next to a weight
+        1e308 times as large one counts as 0.
+    tol : float, default=1e-3
+        EM stops when the mean log-likelihood of a row changes by less, in nats.
+    reg_covar : float, default=1e-6
+        Added to the diagonals of the covariances, in squared units of X.
+    max_iter : int, default=100
+        Iterations at most; 0 returns the start.
+    n_init : int, default=1
+        Starts; the one with the greatest log-likelihood is returned, of those that differ by
+        rounding alone the first.
+    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
+        How a start is found: from the clusters of k-means, on rows chosen by k-means++, from
+        random responsibilities, or on rows chosen at random. The same seed gives the start
+        that scikit-learn makes.
+    weights_init : array-like of shape (n_components,), optional
+        Weights to start from.
+    means_init : array-like of shape (n_components, n_features), optional
+        Means to start from. Weights and covariances that are not given are then estimated
+        from the rows nearest to each mean, and `init_params` is not used.
+    precisions_init : array-like, optional
+        Inverse covariances to start from, shaped as `Mixture.covariances`.
+    on_collapse : {"regularize", "reset", "raise"}, default="regularize"
+        What to do with a component that falls onto a single point or into a subspace:
+        "regularize" lets `reg_covar` hold its covariance up and says so in
+        `Mixture.regularized`; "reset" moves it to a row drawn away from that point, with a
+        broad covariance, at most 20 times a start; "raise" raises `CollapseError`.
+    random_state : int, RandomState, Generator or None, default=None
+        Draws the starts.
+    n_threads : int, optional
+        Threads to use at most; by default what `numba.get_num_threads` says. The result has
+        the same bits for every number.
+    callback : callable, optional
+        Called as ``callback(iteration, log_likelihood)`` after each iteration, counted from 1
+        in every start; returning True stops that start.
+    progress : bool, default=False
+        Show start, iteration, log-likelihood, rate and time left at most, on the standard
+        error; needs tqdm.
+
+    Returns
+    -------
+    Mixture
+        The best start's mixture.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is not as described; the message names it and says what to do.
+    ImportError
+        If `progress` is asked for and tqdm is not installed.
+    MemoryError
+        If the fit would need more memory than the machine has.
+    CollapseError
+        If in every start a covariance became singular and `on_collapse` does not repair it.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `max_iter` iterations did not suffice.
+
+    Notes
+    -----
+    The log-likelihood of an iteration is taken before its M-step, and convergence is judged on
+    it, as in scikit-learn: the same start takes the same number of iterations. Expectation
+    maximisation for mixtures is described by Dempster, Laird and Rubin (1977).
+
+    Examples
+    --------
+    >>> import numpy as np, fastgmm
+    >>> X = np.concatenate([np.linspace(-1, 1, 50), np.linspace(9, 11, 50)])
+    >>> mixture = fastgmm.fit(X, 2, random_state=0)
+    >>> np.sort(mixture.means[:, 0]).round(3)
+    array([ 0., 10.])
+    """
+    n_components = checks.check_integer(n_components, "n_components", 1)
+    checks.check_option(covariance_type, "covariance_type", COVARIANCE_TYPES)
+    checks.check_option(init_params, "init_params", INIT_PARAMS)
+    n_init = checks.check_integer(n_init, "n_init", 1)
+    if n_threads is not None:
+        n_threads = checks.check_integer(n_threads, "n_threads", 1)
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be callable but is {callback!r}; pass a function.")
+    settings = check_settings(tol, reg_covar, max_iter, on_collapse)
+    random_state = checks.check_random_state(random_state)
+    data = check_data(X, sample_weight)
+    check_rows(data, n_components)
+    kind = COVARIANCE_TYPES[covariance_type]
+    n_features = data.X.shape[1]
+    refuse_beyond_memory(
+        fit_bytes(kind, data.X.shape, data.X.itemsize, n_components),
+        f"{n_components} {covariance_type} components of {n_features} features",
+        "use fewer of either, or a covariance_type with fewer parameters",
+    )
+    given = _given(kind, n_components, n_features, weights_init, means_init, precisions_init)
+    start = Start(data, kind, n_components, settings.reg_covar, n_threads)
+    with fit_progress(progress, n_init, settings.max_iter) as report:
+        run = best_of(
+            n_init,
+            lambda: starting_parameters(start, init_params, given, random_state),
+            start.source(),
+            settings._replace(callback=both(report, callback)),
+            data,
+            random_state,
+        )
+    if not run.converged and settings.max_iter > 0 and not run.stopped:
+        warnings.warn(
+            f"EM did not converge in {max_iter} iterations; raise max_iter or tol, or try "
+            "another start.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return Mixture._build(
+        covariance_type, run.parameters, run.converged, run.log_likelihoods, run.regularized
+    )

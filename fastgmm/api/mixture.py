@@ -1,0 +1,580 @@
+"""`Mixture`: the parameters of a Gaussian mixture and what one can ask of them."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from fastgmm.api import checks
+from fastgmm.api.memory import refuse_beyond_memory
+from fastgmm.model.covariance import COVARIANCE_TYPES
+from fastgmm.model.model_file import read_model, write_model
+from fastgmm.model.parameters import Parameters
+from fastgmm.sources.array import infer, make_operands
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from sklearn.mixture import GaussianMixture
+
+_BLOCK = 2**16  # rows whose responsibilities are held at a time where only a sum is wanted
+
+
+def _read_only(array: ArrayLike) -> np.ndarray:
+    view = np.array(array, np.float64)
+    view.flags.writeable = False
+    return view
+
+
+def n_parameters(covariance_type: str, n_components: int, n_features: int) -> int:
+    """Return the number of free parameters: weights, means and covariances."""
+    free = COVARIANCE_TYPES[covariance_type].n_parameters(n_components, n_features)
+    return n_components - 1 + n_components * n_features + free
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Mixture:
+    """A Gaussian mixture: its parameters, how they were found, and what follows from them.
+
+    Returned by `fastgmm.fit`; `from_parameters` makes one from known parameters. It cannot be
+    changed and its arrays are read-only.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_components,)
+        Share of each component; they sum to 1.
+    means : ndarray of shape (n_components, n_features)
+        Means, in the units of the data.
+    covariances : ndarray
+        Covariances, in squared units of the data: shape (n_components, n_features, n_features)
+        for "full", (n_features, n_features) for "tied", (n_components, n_features) for "diag"
+        and (n_components,) for "spherical".
+    precisions_cholesky : ndarray
+        Upper-triangular P with ``P @ P.T`` the inverse covariance, shaped like `covariances`;
+        one over the standard deviation for "diag" and "spherical".
+    covariance_type : {"full", "tied", "diag", "spherical"}
+        What the components' covariances share.
+    converged : bool
+        Whether the last two log-likelihoods differed by less than ``tol``.
+    n_iter : int
+        EM iterations of the best start.
+    log_likelihoods : ndarray of shape (n_iter,)
+        Weighted mean log-likelihood of a row under the parameters before each M-step.
+    regularized : tuple of int
+        Components that live on a single point, or whose covariance could only be factorised
+        with more than ``reg_covar`` on its diagonal.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    precisions_cholesky: np.ndarray
+    covariance_type: str
+    converged: bool
+    log_likelihoods: np.ndarray
+    regularized: tuple[int, ...]
+    _parameters: Parameters = field(repr=False)
+    _operands: dict = field(repr=False, default_factory=dict)
+
+    @classmethod
+    def _build(
+        cls,
+        name: str,
+        parameters: Parameters,
+        converged: bool = False,
+        log_likelihoods: ArrayLike = (),
+        regularized: Sequence[int] = (),
+    ) -> Self:
+        """Make a mixture from internal parameters, which it keeps for its kernels."""
+        kind = COVARIANCE_TYPES[name]
+        return cls(
+            _read_only(parameters.weights),
+            _read_only(parameters.means),
+            _read_only(kind.public_covariances(parameters.covariances)),
+            _read_only(kind.public_factors(parameters.factors)),
+            name,
+            bool(converged),
+            _read_only(log_likelihoods),
+            tuple(int(k) for k in regularized),
+            parameters,
+        )
+
+    @classmethod
+    def from_parameters(
+        cls,
+        weights: ArrayLike,
+        means: ArrayLike,
+        covariances: ArrayLike,
+        covariance_type: str = "full",
+    ) -> Self:
+        """Return a mixture with known parameters.
+
+        Parameters
+        ----------
+        weights : array-like of shape (n_components,)
+            Not negative, summing to 1.
+        means : array-like of shape (n_components, n_features)
+            One feature may be given as shape (n_components,).
+        covariances : array-like
+            Shaped by `covariance_type`, as the attribute is; symmetric positive definite.
+        covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+            What the components' covariances share.
+
+        Returns
+        -------
+        Mixture
+            Not converged, with no iterations.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a shape does not fit, a value is not finite, the weights do not sum to 1 or a
+            covariance is not positive definite.
+        """
+        checks.check_option(covariance_type, "covariance_type", COVARIANCE_TYPES)
+        kind = COVARIANCE_TYPES[covariance_type]
+        weights = checks.float_array(weights, "weights")
+        weights = checks.check_weights(weights, weights.size, "weights")
+        means = checks.float_array(means, "means")
+        shape = weights.size, means.shape[-1] if means.ndim > 1 else 1
+        means = checks.check_means(means, *shape, "means")
+        covariances = checks.check_matrices(covariances, kind, *shape, "covariances")
+        factors, log_det = kind.factorize(covariances, *shape)
+        checks.refuse_indefinite(log_det, "covariances")
+        return cls._build(
+            covariance_type, Parameters(weights, means, covariances, factors, log_det)
+        )
+
+    @classmethod
+    def from_sklearn(cls, model: "GaussianMixture") -> Self:
+        """Return the mixture that a fitted estimator of scikit-learn holds.
+
+        Parameters
+        ----------
+        model : sklearn.mixture.GaussianMixture
+            Fitted; also `fastgmm.sklearn.GaussianMixture`.
+
+        Returns
+        -------
+        Mixture
+            With the estimator's parameters and its `lower_bounds_`, which scikit-learn keeps since
+            1.7.
+
+        Raises
+        ------
+        TypeError
+            If `model` is no Gaussian mixture of scikit-learn.
+        sklearn.exceptions.NotFittedError
+            If it was not fitted.
+        ValueError
+            If its attributes are no mixture, because they were changed by hand.
+        """
+        from fastgmm.sklearn.gaussian_mixture import parameters_of
+
+        parameters = parameters_of(model)
+        return cls._build(
+            model.covariance_type,
+            parameters,
+            model.converged_,
+            getattr(model, "lower_bounds_", ()),
+        )
+
+    def to_sklearn(self) -> "GaussianMixture":
+        """Return an estimator of scikit-learn that holds this mixture.
+
+        Returns
+        -------
+        sklearn.mixture.GaussianMixture
+            Fitted, of scikit-learn's own class; `fastgmm.sklearn.from_sklearn` makes it the
+            accelerated one.
+        """
+        from fastgmm.sklearn.gaussian_mixture import estimator_of
+
+        return estimator_of(self)
+
+    @property
+    def n_components(self) -> int:
+        """Number of components."""
+        return len(self.weights)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return self.means.shape[1]
+
+    @property
+    def n_iter(self) -> int:
+        """EM iterations of the best start."""
+        return len(self.log_likelihoods)
+
+    @property
+    def log_likelihood(self) -> float:
+        """Last entry of `log_likelihoods`; NaN for a mixture that was never fitted."""
+        return float(self.log_likelihoods[-1]) if self.n_iter else float("nan")
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters: weights, means and covariances."""
+        return n_parameters(self.covariance_type, *self.means.shape)
+
+    def _infer(self, X: np.ndarray, n_threads: int | None, **outputs: np.ndarray) -> None:
+        operands = self._operands.get(X.dtype)
+        if operands is None:
+            kind = COVARIANCE_TYPES[self.covariance_type]
+            operands = make_operands(kind, self._parameters, X.dtype)
+            self._operands[X.dtype] = operands
+        infer(X, operands, n_threads, **outputs)
+
+    def _points(self, X: ArrayLike) -> np.ndarray:
+        return checks.check_points(X, self.n_features)
+
+    def predict_proba(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
+        """Return the probability of each component for each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers; float32 is computed and returned as float32.
+        n_threads : int, optional
+            Threads to use at most.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_components)
+            Rows sum to 1.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not finite numbers with the mixture's number of features.
+        MemoryError
+            If the result would need more memory than the machine has.
+        """
+        X = self._points(X)
+        refuse_beyond_memory(
+            len(X) * self.n_components * X.itemsize,
+            f"The probabilities of {self.n_components} components for {len(X)} rows",
+            "ask for fewer rows at a time",
+        )
+        proba = np.empty((len(X), self.n_components), X.dtype)
+        self._infer(X, n_threads, proba=proba)
+        return proba
+
+    def predict(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
+        """Return the most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers.
+        n_threads : int, optional
+            Threads to use at most.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Places of components, as integers.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not finite numbers with the mixture's number of features.
+        """
+        X = self._points(X)
+        labels = np.empty(len(X), np.intp)
+        self._infer(X, n_threads, labels=labels)
+        return labels
+
+    def score_samples(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
+        """Return the log-density of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers; float32 is computed and returned as float32.
+        n_threads : int, optional
+            Threads to use at most.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Natural logarithms of the mixture's density.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not finite numbers with the mixture's number of features.
+        """
+        X = self._points(X)
+        log_prob = np.empty(len(X), X.dtype)
+        self._infer(X, n_threads, log_prob=log_prob)
+        return log_prob
+
+    def score(
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        n_threads: int | None = None,
+    ) -> float:
+        """Return the weighted mean log-density of a row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the rows; weight 2 counts as the row twice.
+        n_threads : int, optional
+            Threads to use at most.
+
+        Returns
+        -------
+        float
+            Mean of `score_samples`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not finite numbers with the mixture's number of features, or the weights
+            are negative, all zero or not one per row.
+        """
+        X = self._points(X)
+        weight = checks.check_sample_weight(sample_weight, len(X))
+        log_prob = self.score_samples(X, n_threads=n_threads)
+        if weight.size:
+            return float(np.average(log_prob, weights=weight))
+        return float(log_prob.mean(dtype=np.float64))
+
+    def _criterion(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, penalty: Callable[[float], float]
+    ) -> float:
+        X = self._points(X)
+        weight = checks.check_sample_weight(sample_weight, len(X))
+        rows = weight.sum() if weight.size else len(X)
+        return -2.0 * rows * self.score(X, sample_weight) + self.n_parameters * penalty(rows)
+
+    def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the Bayesian information criterion; lower is better.
+
+        ``-2 log L + n_parameters log n``, with n the sum of the weights (Schwarz 1978).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the rows; weight 2 counts as the row twice.
+
+        Returns
+        -------
+        float
+            The criterion, in the sign of scikit-learn.
+        """
+        return float(self._criterion(X, sample_weight, np.log))
+
+    def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the Akaike information criterion; lower is better.
+
+        ``-2 log L + 2 n_parameters`` (Akaike 1974).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the rows; weight 2 counts as the row twice.
+
+        Returns
+        -------
+        float
+            The criterion, in the sign of scikit-learn.
+        """
+        return float(self._criterion(X, sample_weight, lambda rows: 2.0))
+
+    def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the integrated completed likelihood; lower is better.
+
+        BIC plus twice the entropy of the responsibilities (Biernacki, Celeux and Govaert
+        2000), so that overlapping components are paid for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the rows; weight 2 counts as the row twice.
+
+        Returns
+        -------
+        float
+            The criterion, in the sign of `bic`.
+        """
+        X = self._points(X)
+        weight = checks.check_sample_weight(sample_weight, len(X))
+        entropy = 0.0
+        for begin in range(0, len(X), _BLOCK):
+            resp = self.predict_proba(X[begin : begin + _BLOCK]).astype(np.float64, copy=False)
+            row_entropy = -(resp * np.log(np.where(resp > 0, resp, 1.0))).sum(axis=1)
+            shares = weight[begin : begin + _BLOCK] if weight.size else 1.0
+            entropy += float((row_entropy * shares).sum())
+        return self.bic(X, sample_weight) + 2.0 * entropy
+
+    def sample(
+        self, n_samples: int = 1, random_state: checks.Seed = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw rows from the mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Rows to draw.
+        random_state : int, RandomState, Generator or None, default=None
+            Draws them.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The rows, those of one component after another.
+        labels : ndarray of shape (n_samples,)
+            The component each row was drawn from.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If `n_samples` is not a positive integer.
+        MemoryError
+            If the rows would need more memory than the machine has.
+        """
+        n_samples = checks.check_integer(n_samples, "n_samples", 1)
+        refuse_beyond_memory(
+            n_samples * 8 * (2 * self.n_features + 1),
+            f"Drawing {n_samples} rows of {self.n_features} features",
+            "draw fewer at a time",
+        )
+        draw = checks.check_random_state(random_state)
+        counts = draw.multinomial(n_samples, self.weights)
+        labels = np.repeat(np.arange(self.n_components), counts)
+        X = draw.standard_normal((n_samples, self.n_features))
+        roots = COVARIANCE_TYPES[self.covariance_type].square_roots(
+            self.covariances, self.n_features
+        )
+        for k, end in enumerate(np.cumsum(counts)):
+            rows = slice(end - counts[k], end)
+            X[rows] = X[rows] @ roots[k % len(roots)].T + self.means[k]
+        return X, labels
+
+    def plot(self, X: ArrayLike | None = None, ax: "Axes | None" = None, **options: Any) -> "Axes":
+        """Draw the mixture, with points if they are given: `fastgmm.plotting.plot_mixture`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), optional
+            Points to draw.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; by default in a new figure.
+        **options
+            Further arguments of `fastgmm.plotting.plot_mixture`.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The Axes.
+        """
+        from fastgmm.plotting import plot_mixture
+
+        return plot_mixture(self, X, ax, **options)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the mixture to a file that `fastgmm.load` reads.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Name of the file, by custom ending in ``.npz``. It is replaced whole or not at all.
+        """
+        write_model(
+            path,
+            covariance_type=self.covariance_type,
+            weights=self.weights,
+            means=self.means,
+            covariances=self.covariances,
+            factors=self._parameters.factors,
+            log_det=self._parameters.log_det,
+            converged=self.converged,
+            log_likelihoods=self.log_likelihoods,
+            regularized=np.array(self.regularized, np.int64),
+        )
+
+    def __reduce__(self) -> tuple:
+        return Mixture._build, (
+            self.covariance_type,
+            self._parameters,
+            self.converged,
+            self.log_likelihoods,
+            self.regularized,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mixture):
+            return NotImplemented
+        return (
+            self.covariance_type == other.covariance_type
+            and self.converged == other.converged
+            and self.regularized == other.regularized
+            and np.array_equal(self.log_likelihoods, other.log_likelihoods)
+            and all(
+                np.array_equal(getattr(self, name), getattr(other, name))
+                for name in ("weights", "means", "covariances", "precisions_cholesky")
+            )
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.covariance_type, self.weights.tobytes(), self.means.tobytes()))
+
+    def __repr__(self) -> str:
+        found = ""
+        if self.n_iter:
+            found = (
+                f", log_likelihood={self.log_likelihood:.6g}, n_iter={self.n_iter}, "
+                f"converged={self.converged}"
+            )
+        return (
+            f"Mixture(n_components={self.n_components}, n_features={self.n_features}, "
+            f"covariance_type={self.covariance_type!r}{found})"
+        )
+
+
+def load(path: str | os.PathLike[str]) -> Mixture:
+    """Read a mixture that `Mixture.save` wrote.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Name of the file.
+
+    Returns
+    -------
+    Mixture
+        Equal to the one that was saved.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be opened.
+    ModelFileError
+        If it is not a model file of this library, or it is damaged.
+    """
+    fields = read_model(path)
+    parameters = Parameters(
+        *(fields[name] for name in ("weights", "means", "covariances", "factors", "log_det"))
+    )
+    return Mixture._build(
+        str(fields["covariance_type"]),
+        parameters,
+        bool(fields["converged"]),
+        fields["log_likelihoods"],
+        fields["regularized"].tolist(),
+    )

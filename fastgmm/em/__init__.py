@@ -1,0 +1,1 @@
+"""The EM loop, the models it fits and what happens to collapsed components."""

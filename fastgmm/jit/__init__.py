@@ -1,0 +1,1 @@
+"""Compilation, its cache and threads: the only package that names Numba."""

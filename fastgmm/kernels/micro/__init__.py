@@ -1,0 +1,1 @@
+"""Micro-kernels: innermost loops, emitted as vector instructions."""

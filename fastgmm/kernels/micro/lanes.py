@@ -1,0 +1,304 @@
+"""What takes one instruction or a few for all lanes of a vector: moving, comparing, counting."""
+
+from fastgmm.jit.intrinsics import add_attribute, data_of, declared, for_range, intrinsic, ir, types
+from fastgmm.kernels.micro.vectors import (
+    INDEX,
+    VECTOR_BYTES,
+    WIDE,
+    Vectors,
+    index,
+    splat,
+    strip_places,
+    transposed,
+)
+
+
+@intrinsic
+def gaps_of_strip(typingctx, D, ldd, n, places, i, M, L, m, out, o, ldo):
+    """Write ``x - high - low`` for a strip of the listed vectors of points.
+
+    Points are read from `D` (n features, ldd) at the places from offset i of `places`, the mean
+    from offset m of `M` and `L`, its high and low part; rows of `out` begin at offset o, ldo
+    apart. `out` is modified in place.
+    """
+
+    def generate(context, builder, signature, args):
+        _, ldd, n, _, i, _, _, m, _, o, ldo = args
+        points, places, high, low, out = (
+            data_of(context, builder, signature, args, a) for a in (0, 3, 5, 6, 8)
+        )
+        vectors = Vectors(builder, points.type.pointee)
+        begins = strip_places(builder, places, i)
+        with for_range(builder, n) as loop:
+            feature = loop.index
+            mean = vectors.broadcast(high, builder.add(m, feature))
+            rest = vectors.broadcast(low, builder.add(m, feature))
+            row = builder.mul(feature, ldd)
+            at = builder.add(o, builder.mul(feature, ldo))
+            for c, begin in enumerate(begins):
+                gap = builder.fsub(vectors.load(points, builder.add(row, begin)), mean)
+                if vectors.itemsize == 4:
+                    gap = builder.fsub(gap, rest)
+                vectors.store(gap, out, builder.add(at, index(c * vectors.lanes)))
+        return context.get_dummy_value()
+
+    i8 = types.intp
+    return types.void(D, i8, i8, places, i8, M, L, i8, out, i8, i8), generate
+
+
+@intrinsic
+def transpose_rows(typingctx, X, n, rows, i, tile, o, ldo):
+    """Write a vector's worth of rows of X (n_samples, n) as columns of `tile`.
+
+    The rows named from offset i of `rows`; the vector of their first feature is written to
+    offset o of `tile`, the others follow at distance ldo. In squares of registers: moving
+    numbers one by one, or by gather or scatter instructions, takes 3 to 9 times as long on
+    AMD's Zen 4. The last square begins early rather than end late; fewer features than lanes
+    are loaded under a mask.
+    """
+
+    def generate(context, builder, signature, args):
+        _, n, _, i, _, o, ldo = args
+        x, rows, tile = (data_of(context, builder, signature, args, a) for a in (0, 2, 4))
+        vectors = Vectors(builder, x.type.pointee)
+        lanes = vectors.lanes
+        begins = [
+            builder.mul(builder.load(builder.gep(rows, [builder.add(i, index(r))])), n)
+            for r in range(lanes)
+        ]
+        few = builder.icmp_signed("<", n, index(lanes))
+        with builder.if_else(few) as (then, otherwise):
+            with then:
+                mask = builder.icmp_signed(
+                    "<",
+                    ir.Constant(ir.VectorType(INDEX, lanes), list(range(lanes))),
+                    splat(builder, n, lanes),
+                )
+                load = declared(
+                    builder,
+                    ir.FunctionType(
+                        vectors.type,
+                        [vectors.type.as_pointer(), ir.IntType(32), mask.type, vectors.type],
+                    ),
+                    f"llvm.masked.load.{vectors.suffix}.p0",
+                )
+                align = ir.Constant(ir.IntType(32), vectors.itemsize)
+                part = [
+                    builder.call(load, [vectors.pointer(x, begin), align, mask, vectors.zero])
+                    for begin in begins
+                ]
+                for c, column in enumerate(transposed(builder, part)[:-1]):
+                    with builder.if_then(builder.icmp_signed("<", index(c), n)):
+                        at = builder.add(o, builder.mul(index(c), ldo))
+                        vectors.store(column, tile, at)
+            with otherwise:
+                last = builder.sub(n, index(lanes))
+                squares = builder.sdiv(builder.add(n, index(lanes - 1)), index(lanes))
+                with for_range(builder, squares) as loop:
+                    first = builder.mul(loop.index, index(lanes))
+                    late = builder.icmp_signed(">", first, last)
+                    first = builder.select(late, last, first)
+                    square = [vectors.load(x, builder.add(begin, first)) for begin in begins]
+                    for c, column in enumerate(transposed(builder, square)):
+                        feature = builder.add(first, index(c))
+                        vectors.store(column, tile, builder.add(o, builder.mul(feature, ldo)))
+        return context.get_dummy_value()
+
+    i8 = types.intp
+    return types.void(X, i8, rows, i8, tile, i8, i8), generate
+
+
+@intrinsic
+def prefetch(typingctx, array, i):
+    """Ask for the cache line of the element at offset i, into the second-level cache."""
+
+    def generate(context, builder, signature, args):
+        data = data_of(context, builder, signature, args, 0)
+        byte = ir.IntType(8).as_pointer()
+        word = ir.IntType(32)
+        function = declared(
+            builder,
+            ir.FunctionType(ir.VoidType(), [byte, word, word, word]),
+            "llvm.prefetch.p0",
+        )
+        pointer = builder.bitcast(builder.gep(data, [args[1]]), byte)
+        builder.call(function, [pointer, *(ir.Constant(word, flag) for flag in (0, 2, 1))])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
+
+
+@intrinsic
+def copy_doubles(typingctx, values, i, out, o, like):
+    """Copy as many float64 as a vector of `like` has lanes; `out` is modified in place."""
+
+    def generate(context, builder, signature, args):
+        _, i, _, o, _ = args
+        values, out = (data_of(context, builder, signature, args, a) for a in (0, 2))
+        lanes = VECTOR_BYTES // (like.dtype.bitwidth // 8)
+        wide = ir.VectorType(ir.DoubleType(), lanes).as_pointer()
+        source = builder.bitcast(builder.gep(values, [i]), wide)
+        target = builder.bitcast(builder.gep(out, [o]), wide)
+        builder.store(builder.load(source, align=8), target, align=8)
+        return context.get_dummy_value()
+
+    i8 = types.intp
+    return types.void(values, i8, out, i8, like), generate
+
+
+def _extreme(name):
+    """Make ``f(values, o, like)``: the least or greatest of as many non-negative float64.
+
+    As many as a vector of `like` has lanes, from offset o. Their bits are compared as integers,
+    which orders non-negative numbers and puts NaN above all.
+    """
+
+    @intrinsic
+    def extreme(typingctx, values, o, like):
+        def generate(context, builder, signature, args):
+            values = data_of(context, builder, signature, args, 0)
+            lanes = VECTOR_BYTES // (like.dtype.bitwidth // 8)
+            vector = ir.VectorType(INDEX, lanes)
+            pointer = builder.bitcast(builder.gep(values, [args[1]]), vector.as_pointer())
+            reduce = declared(
+                builder,
+                ir.FunctionType(INDEX, [vector]),
+                f"llvm.vector.reduce.{name}.v{lanes}i64",
+            )
+            bits = builder.call(reduce, [builder.load(pointer, align=8)])
+            return builder.bitcast(bits, ir.DoubleType())
+
+        return types.float64(values, types.intp, like), generate
+
+    return extreme
+
+
+least, greatest = _extreme("umin"), _extreme("umax")
+
+
+@intrinsic
+def live_bits(typingctx, resp, i, weight, p, dead, like):
+    """Return a bit for each place of a vector: whether ``resp[i:] > dead * weight[p:]``, float64.
+
+    As many as a vector of `like` has lanes.
+    """
+
+    def generate(context, builder, signature, args):
+        _, i, _, p, dead, _ = args
+        resp, weight = (data_of(context, builder, signature, args, position) for position in (0, 2))
+        vectors = Vectors(builder, ir.DoubleType())
+        dead = vectors.splat(dead)
+        word = ir.IntType(64)
+        bits = ir.Constant(word, 0)
+        for c in range(0, VECTOR_BYTES // (like.dtype.bitwidth // 8), vectors.lanes):
+            bound = builder.fmul(vectors.load(weight, builder.add(p, index(c))), dead)
+            live = builder.fcmp_ordered(">", vectors.load(resp, builder.add(i, index(c))), bound)
+            part = builder.zext(builder.bitcast(live, ir.IntType(vectors.lanes)), word)
+            bits = builder.or_(bits, builder.shl(part, ir.Constant(word, c)))
+        return bits
+
+    i8 = types.intp
+    return types.int64(resp, i8, weight, i8, types.float64, like), generate
+
+
+@intrinsic
+def count_bits(typingctx, bits):
+    """Return how many bits of a non-negative int64 are set."""
+
+    def generate(context, builder, signature, args):
+        return builder.ctpop(args[0])
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def lowest_bit(typingctx, bits):
+    """Return the place of the lowest set bit of a positive int64."""
+
+    def generate(context, builder, signature, args):
+        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.int64(types.int64), generate
+
+
+@intrinsic
+def store_scaled_difference(typingctx, x, i, high, low, j, scale, out, o):
+    """Store one vector of ``(x - high - low) * scale``.
+
+    `x` is read from offset i, `high` and `low` from offset j, `out` written from offset o.
+    """
+
+    def generate(context, builder, signature, args):
+        _, i, _, _, j, scale, _, o = args
+        data = [data_of(context, builder, signature, args, position) for position in (0, 2, 3, 6)]
+        vectors = Vectors(builder, data[0].type.pointee)
+        gap = builder.fsub(vectors.load(data[0], i), vectors.load(data[1], j))
+        if vectors.itemsize == 4:
+            gap = builder.fsub(gap, vectors.load(data[2], j))
+        scaled = builder.fmul(gap, vectors.splat(scale))
+        vectors.store(scaled, data[3], o)
+        return context.get_dummy_value()
+
+    i8 = types.intp
+    return types.void(x, i8, high, low, i8, x.dtype, out, i8), generate
+
+
+@intrinsic
+def difference(typingctx, x, high, low):
+    """Return ``x - (high + low)``; the low part of a mean exists for float32 only."""
+
+    def generate(context, builder, signature, args):
+        gap = builder.fsub(args[0], args[1])
+        return builder.fsub(gap, args[2]) if signature.return_type == types.float32 else gap
+
+    return x(x, high, low), generate
+
+
+@intrinsic
+def lanes_of(typingctx, array):
+    """Return how many of the array's elements a vector holds, as a constant.
+
+    ``array.itemsize`` is read at run time, and strips whose width the compiler does not know
+    took half as long again.
+    """
+
+    def generate(context, builder, signature, args):
+        return ir.Constant(INDEX, VECTOR_BYTES // (array.dtype.bitwidth // 8))
+
+    return types.intp(array), generate
+
+
+@intrinsic
+def prefer_wide_vectors(typingctx):
+    """Let LLVM use vectors of full width in the calling function.
+
+    Its tables prefer half of AVX-512's width, out of concern for programs that vectorise
+    little; the exponentials here run 1.36 times as fast at full width.
+    """
+
+    def generate(context, builder, signature, args):
+        if WIDE:
+            add_attribute(builder, f'"prefer-vector-width"="{8 * VECTOR_BYTES}"')
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+@intrinsic
+def float_bits(typingctx, x):
+    """Return the bits of a float64 as an int64."""
+
+    def generate(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.IntType(64))
+
+    return types.int64(types.float64), generate
+
+
+@intrinsic
+def float_from_bits(typingctx, bits):
+    """Return the float64 with the given bits."""
+
+    def generate(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.DoubleType())
+
+    return types.float64(types.int64), generate

@@ -1,0 +1,280 @@
+"""Vectors of the machine's width: how wide they are, and how operations on them are emitted.
+
+LLVM vectorises simple loops by itself, but it does not keep a block of accumulators in
+registers while it runs over a third index, and that is what separates a quarter of the
+machine's arithmetic rate from nine tenths of it. `accumulate` emits exactly that loop.
+`fastgmm.kernels.micro.blocks` and `fastgmm.kernels.micro.lanes` make functions of it that Numba's code calls.
+
+Explicit vectors wider than the machine's are split by LLVM, so a wrong guess of the width
+costs speed and never correctness.
+"""
+
+from fastgmm.jit.intrinsics import declared, ir, target_features
+
+_FEATURES = target_features().split(",")
+WIDE = "+avx512f" in _FEATURES
+VECTOR_BYTES = 64 if WIDE else 32 if "+avx" in _FEATURES else 16
+STRIP_VECTORS = 4 if WIDE else 2  # vectors of points a block of row norms works on
+GRAM_ROWS = 8 if WIDE else 4
+SQUARE = 4 if WIDE else 3  # side of the register block of the Gram matrix over points
+
+INDEX = ir.IntType(64)
+_FOUR_DOUBLES = ir.VectorType(ir.DoubleType(), 4)
+
+
+def index(value):
+    """Return a constant offset."""
+    return ir.Constant(INDEX, value)
+
+
+def splat(builder, scalar, lanes):
+    """Return a vector with the scalar in every lane."""
+    word = ir.IntType(32)
+    undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+    first = builder.insert_element(undefined, scalar, ir.Constant(word, 0))
+    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(word, lanes), None))
+
+
+class Vectors:
+    """Emits operations on vectors of one scalar type, addressed by element offsets."""
+
+    def __init__(self, builder, scalar):
+        self.builder = builder
+        self.scalar = scalar
+        self.itemsize = 8 if scalar == ir.DoubleType() else 4
+        self.lanes = VECTOR_BYTES // self.itemsize
+        self.type = ir.VectorType(scalar, self.lanes)
+        self.zero = ir.Constant(self.type, None)
+        self.suffix = f"v{self.lanes}f{8 * self.itemsize}"
+
+    def intrinsic(self, name, result, *args):
+        signature = ir.FunctionType(result, [arg.type for arg in args])
+        return declared(self.builder, signature, name), args
+
+    def call(self, name, result, *args):
+        function, args = self.intrinsic(f"llvm.{name}.{self.suffix}", result, *args)
+        return self.builder.call(function, args)
+
+    def fma(self, a, b, c):
+        """Multiply and add, in one rounding where the machine can."""
+        return self.call("fmuladd", self.type, a, b, c)
+
+    def pointer(self, base, offset):
+        return self.builder.bitcast(self.builder.gep(base, [offset]), self.type.as_pointer())
+
+    def load(self, base, offset):
+        return self.builder.load(self.pointer(base, offset), align=self.itemsize)
+
+    def store(self, value, base, offset):
+        self.builder.store(value, self.pointer(base, offset), align=self.itemsize)
+
+    def broadcast(self, base, offset):
+        return self.splat(self.builder.load(self.builder.gep(base, [offset])))
+
+    def splat(self, scalar):
+        return splat(self.builder, scalar, self.lanes)
+
+    def minus_mean(self, x, high, low, offset):
+        """Return ``x - high - low`` with the mean's parts at an offset; float64 has no low part."""
+        gap = self.builder.fsub(x, self.broadcast(high, offset))
+        return self.builder.fsub(gap, self.broadcast(low, offset)) if self.itemsize == 4 else gap
+
+    def doubles(self, base, offset):
+        """Return a pointer to as many doubles as the vectors have lanes."""
+        wide = ir.VectorType(ir.DoubleType(), self.lanes)
+        return self.builder.bitcast(self.builder.gep(base, [offset]), wide.as_pointer())
+
+    def store_as_doubles(self, value, base, offset):
+        """Store a vector as doubles, whatever its own precision."""
+        pointer = self.doubles(base, offset)
+        if value.type != pointer.type.pointee:
+            value = self.builder.fpext(value, pointer.type.pointee)
+        self.builder.store(value, pointer, align=8)
+
+    def add_to_doubles(self, value, base, offset):
+        """Add a vector to as many doubles in memory, whatever its own precision."""
+        pointer = self.doubles(base, offset)
+        if value.type != pointer.type.pointee:
+            value = self.builder.fpext(value, pointer.type.pointee)
+        total = self.builder.fadd(self.builder.load(pointer, align=8), value)
+        self.builder.store(total, pointer, align=8)
+
+    def shuffle(self, a, b, places):
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
+        return self.builder.shuffle_vector(a, b, mask)
+
+    def add_sums_to_doubles(self, registers, base, offset):
+        """Add the sums of the lanes of four vectors to as many doubles in a row."""
+        builder = self.builder
+        if self.lanes < 4:
+            places = [builder.add(offset, index(c)) for c in range(len(registers))]
+            self.add_sums_apart(registers, [(base, place) for place in places])
+            return
+        total = self._four_sums(registers)
+        pointer = builder.bitcast(builder.gep(base, [offset]), total.type.as_pointer())
+        builder.store(builder.fadd(builder.load(pointer, align=8), total), pointer, align=8)
+
+    def add_sums_apart(self, registers, places):
+        """Add the sums of the lanes of vectors to doubles, each at a base and offset of its own.
+
+        Four at a time are added crosswise, which takes a third of the instructions.
+        """
+        builder = self.builder
+        size = 4 if self.lanes >= 4 else 1
+        for begin in range(0, len(registers), size):
+            group, wanted = registers[begin : begin + size], places[begin : begin + size]
+            if len(group) < 3:
+                for register, (base, offset) in zip(group, wanted, strict=True):
+                    self.add_sum_to_double(register, base, offset)
+                continue
+            total = self._four_sums(group + [self.zero] * (4 - len(group)))
+            for c, (base, offset) in enumerate(wanted):
+                pointer = builder.gep(base, [offset])
+                lane_sum = builder.extract_element(total, ir.Constant(ir.IntType(32), c))
+                builder.store(builder.fadd(builder.load(pointer), lane_sum), pointer)
+
+    def add_sums_of_block(self, block, base, offset, ld):
+        """Add the sums of the lanes of rows of vectors to doubles whose rows lie `ld` apart."""
+        builder = self.builder
+        rows = [builder.add(offset, builder.mul(index(r), ld)) for r in range(len(block))]
+        if all(len(registers) == 4 for registers in block):
+            for first, registers in zip(rows, block, strict=True):
+                self.add_sums_to_doubles(registers, base, first)
+            return
+        places = [
+            (base, builder.add(first, index(c)))
+            for first, registers in zip(rows, block, strict=True)
+            for c in range(len(registers))
+        ]
+        self.add_sums_apart([register for row in block for register in row], places)
+
+    def _four_sums(self, group):
+        """Return the sums of the lanes of four vectors, as a vector of doubles."""
+        builder, lanes = self.builder, self.lanes
+        pairs = []
+        for a, b in (group[:2], group[2:]):  # even lanes hold sums of a, odd lanes of b
+            even = [l if not l & 1 else lanes + l - 1 for l in range(lanes)]
+            odd = [l + 1 if not l & 1 else lanes + l for l in range(lanes)]
+            pairs.append(builder.fadd(self.shuffle(a, b, even), self.shuffle(a, b, odd)))
+        a, b = pairs
+        low = [l if not l & 2 else lanes + l - 2 for l in range(lanes)]
+        high = [l + 2 if not l & 2 else lanes + l for l in range(lanes)]
+        total = builder.fadd(self.shuffle(a, b, low), self.shuffle(a, b, high))
+        while lanes > 4:
+            lanes //= 2
+            total = builder.fadd(
+                self.shuffle(total, total, list(range(lanes))),
+                self.shuffle(total, total, list(range(lanes, 2 * lanes))),
+            )
+        return total if self.itemsize == 8 else builder.fpext(total, _FOUR_DOUBLES)
+
+    def add_sum_to_double(self, value, base, offset):
+        """Add the sum of a vector's lanes to one double in memory."""
+        function, args = self.intrinsic(
+            f"llvm.vector.reduce.fadd.{self.suffix}",
+            self.scalar,
+            ir.Constant(self.scalar, 0.0),
+            value,
+        )
+        lane_sum = self.builder.call(function, args, fastmath=("reassoc",))
+        if self.itemsize == 4:
+            lane_sum = self.builder.fpext(lane_sum, ir.DoubleType())
+        pointer = self.builder.gep(base, [offset])
+        self.builder.store(self.builder.fadd(self.builder.load(pointer), lane_sum), pointer)
+
+
+class Points(Vectors):
+    """Vectors of points of an array (n_features, ld), for loops over those vectors.
+
+    The first of them; or, with `places`, those that begin there, minus a mean: `mean` is its high
+    part, its low part and the offset of both.
+    """
+
+    def __init__(self, builder, data, ld, places=None, mean=None):
+        super().__init__(builder, data.type.pointee)
+        self.data = data
+        self.ld = ld
+        self.places = places
+        self.mean = mean
+
+    def at(self, t):
+        return self.builder.mul(t, index(self.lanes))
+
+    def row_from(self, row):
+        """Return a function of step t and number r: the points of feature ``row + r``."""
+        builder = self.builder
+
+        def points(t, r):
+            feature = builder.add(row, index(r))
+            first = self.at(t) if self.places is None else self._element(self.places, t)
+            x = self.load(self.data, builder.add(builder.mul(feature, self.ld), first))
+            if self.mean is None:
+                return x
+            high, low, offset = self.mean
+            return self.minus_mean(x, high, low, builder.add(offset, feature))
+
+        return points
+
+    def _element(self, base, offset):
+        return self.builder.load(self.builder.gep(base, [offset]))
+
+    def weighted(self, w, row):
+        """As `row_from`, times the points' weights `w`."""
+        points = self.row_from(row)
+        return lambda t, r: self.builder.fmul(points(t, r), self.load(w, self.at(t)))
+
+
+def accumulate(vectors, widths, n_steps, left, right, add=None):
+    """Emit ``acc[r][c] += left(t, r) * right(t, c)`` for t < n_steps; return the registers.
+
+    `widths` gives the number of accumulators of each row, so a block may be a triangle;
+    ``add(left, right, register)`` returns another sum than that of the product.
+    """
+    add = add or vectors.fma
+    builder = vectors.builder
+    before = builder.block
+    head, body, done = (builder.append_basic_block(name) for name in ("head", "body", "done"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    step = builder.phi(INDEX)
+    step.add_incoming(index(0), before)
+    acc = [[builder.phi(vectors.type) for _ in range(width)] for width in widths]
+    builder.cbranch(builder.icmp_signed("<", step, n_steps), body, done)
+    builder.position_at_end(body)
+    columns = [right(step, c) for c in range(max(widths))]
+    for r, row in enumerate(acc):
+        factor = left(step, r)
+        for c, register in enumerate(row):
+            register.add_incoming(vectors.zero, before)
+            register.add_incoming(add(factor, columns[c], register), builder.block)
+    step.add_incoming(builder.add(step, index(1)), builder.block)
+    builder.branch(head)
+    builder.position_at_end(done)
+    return acc
+
+
+def strip_places(builder, places, i):
+    """Return where the vectors of a strip begin, from offset i of `places`."""
+    return [
+        builder.load(builder.gep(places, [builder.add(i, index(c))])) for c in range(STRIP_VECTORS)
+    ]
+
+
+def transposed(builder, rows):
+    """Return the vectors that hold the columns of square `rows`."""
+    lanes = len(rows)
+    word = ir.IntType(32)
+
+    def shuffle(a, b, places):
+        return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(word, lanes), places))
+
+    step = 1
+    while step < lanes:
+        low = [l if not l & step else lanes + l - step for l in range(lanes)]
+        high = [l + step if not l & step else lanes + l for l in range(lanes)]
+        for i in range(lanes):
+            if not i & step:
+                a, b = rows[i], rows[i + step]
+                rows[i], rows[i + step] = shuffle(a, b, low), shuffle(a, b, high)
+        step *= 2
+    return rows

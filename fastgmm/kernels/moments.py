@@ -1,0 +1,488 @@
+"""The M-step's sums over a tile: N = sum w r, S1 = sum w r x, S2 = sum w r x x^T.
+
+The points x are differences from the means under which r was computed, so nothing cancels when
+the covariance S2 / N - d d^T is made (d = S1 / N, which vanishes as EM settles).
+
+Responsibilities that cannot matter
+    One of at most `dead`, next to nothing beside its component's weight, changes no bit of any
+    sum and is left out (`fastgmm.em.loop` sees to components that lose nearly all their weight or
+    spread at once).
+
+Three forms
+    `moments_of_tile` has lanes over points: the vectors of a tile with any live point, side by
+    side. `moments_of_live` gathers live points as rows and has lanes over features; `in_lanes`
+    chooses. `accumulate_common` takes the moments of all components about one point they share,
+    as products of blocks of components and features: 3.9 cycles a pair against 27 for 16 tied
+    components that overlap. That is done only where shifting the moments to the means afterwards
+    costs less than 2e-13 (see `fastgmm.sources.array`). Of tied components it leaves out S2: about one
+    point, that is the same whatever the responsibilities.
+"""
+
+import numpy as np
+
+from fastgmm.jit.decorators import jit, jit_sum
+from fastgmm.kernels.micro.blocks import (
+    cross_block,
+    only_corner_block,
+    product_block,
+    weighted_corner_block,
+    weighted_gram_block,
+)
+from fastgmm.kernels.micro.lanes import (
+    copy_doubles,
+    count_bits,
+    difference,
+    gaps_of_strip,
+    lanes_of,
+    live_bits,
+    lowest_bit,
+    prefer_wide_vectors,
+    store_scaled_difference,
+)
+from fastgmm.kernels.micro.vectors import GRAM_ROWS, SQUARE, STRIP_VECTORS
+from fastgmm.kernels.tiles import PANEL, subtract_mean
+
+FEW = 0.2  # share of live pairs up to which each component is summed by itself
+
+# Blocks by the number of their rows or columns: what is left over takes the lower ones.
+_gram_1, _gram_2, _gram_3 = (cross_block(GRAM_ROWS, c) for c in (1, 2, 3))
+_gram_row_1, _gram_row_2, _gram_row_3 = (cross_block(1, c) for c in (1, 2, 3))
+_square_1, _square_2, _square_3, _square_4 = (weighted_gram_block(r, SQUARE) for r in (1, 2, 3, 4))
+_product_block, _product_row = product_block(SQUARE, 4), product_block(1, 4)
+_product_column, _product = product_block(SQUARE, 1), product_block(1, 1)
+_product_two = product_block(2, 4)
+_corner_1, _corner_2, _corner_3, _corner_4 = (weighted_corner_block(r) for r in (1, 2, 3, 4))
+_only_1, _only_2, _only_3, _only_4 = (only_corner_block(r) for r in (1, 2, 3, 4))
+
+
+@jit
+def choose_live(work, k, dead):
+    """List the vectors in which component k has live points, by their place in its row of `resp`.
+
+    Write them into `work.chosen`; return how many they are, and how many points are live.
+    """
+    lanes, size = lanes_of(work.tile), work.peak.size
+    live = work.live[k]
+    if 2 * live > size:  # nearly all vectors have some: take them all
+        n = work.counts[k]
+        for m in range(n):
+            work.chosen[m] = m
+        return n, live
+    if live == 0:
+        return 0, 0
+    n = live = 0
+    for m in range(work.counts[k]):
+        i = k * size + m * lanes
+        bits = live_bits(work.resp, i, work.weight, work.places[k, m], dead, work.tile)
+        work.chosen[n] = m
+        n += bits != 0
+        live += count_bits(bits)
+    return n, live
+
+
+@jit
+def list_live(work, k, dead, n):
+    """Write the rows of X of the live points in the n chosen vectors and their responsibilities.
+
+    Into `work.index` and the first row of `work.near`.
+    """
+    lanes, size = lanes_of(work.tile), work.peak.size
+    live = 0
+    for c in range(n):
+        m = work.chosen[c]
+        place = work.places[k, m]
+        i = k * size + m * lanes
+        bits = live_bits(work.resp, i, work.weight, place, dead, work.tile)
+        while bits:
+            lane = lowest_bit(bits)
+            work.index[live] = work.rows[place + lane]
+            work.near[0, live] = work.resp[k, m * lanes + lane]
+            live += 1
+            bits &= bits - 1
+
+
+@jit_sum
+def share_row(values, k, weight, dead, shares, row, n):
+    """Write n of one component's responsibilities in the precision of the tile, in place.
+
+    Dead ones become zero: arithmetic on subnormal numbers is slow. Return the sum of all.
+    """
+    prefer_wide_vectors()
+    total = 0.0
+    for p in range(n):
+        value = values[k, p]
+        shares[row, p] = value if value > dead * weight[p] else 0.0
+        total += value
+    return total
+
+
+@jit
+def gather_shares(work, k, dead, n):
+    """Write component k's responsibilities in the n chosen vectors side by side; return their sum.
+
+    Into the first row of `work.shares`.
+    """
+    lanes, size = lanes_of(work.tile), work.peak.size
+    if n * lanes == size:  # all vectors, in the order of the tile
+        return share_row(work.resp, k, work.weight, dead, work.shares, 0, size)
+    for c in range(n):
+        m = work.chosen[c]
+        copy_doubles(work.resp, k * size + m * lanes, work.near, c * lanes, work.tile)
+        copy_doubles(work.weight, work.places[k, m], work.near, size + c * lanes, work.tile)
+    return share_row(work.near, 0, work.near[1], dead, work.shares, 0, n * lanes)
+
+
+@jit
+def place_chosen(work, k, n):
+    """Turn component k's n chosen vectors into their places in the tile, whole strips of them."""
+    for c in range(n):
+        work.chosen[c] = work.places[k, work.chosen[c]]
+    c = n
+    while c % STRIP_VECTORS:
+        work.chosen[c] = work.chosen[0]
+        c += 1
+
+
+@jit
+def gather_gaps(work, means, lows, row, n):
+    """Write the differences of n vectors from a mean side by side into `work.points`.
+
+    Of the vectors at the places in `work.chosen` from the mean in `row` of `means` and `lows`.
+    """
+    n_features, size = work.tile.shape
+    lanes = lanes_of(work.tile)
+    at = row * means.shape[1]
+    for c in range(0, n, STRIP_VECTORS):
+        gaps_of_strip(
+            work.tile, size, n_features, work.chosen, c, means, lows, at,
+            work.points, c * lanes, size,
+        )  # fmt: skip
+
+
+@jit
+def products_of_tile(shares, n_components, points, begin, n_features, n, out, o, ldo):
+    """Add ``shares @ points.T`` to `out`, whose rows begin at offset o, ldo apart; in place.
+
+    Over the first rows of `shares`, rows begin ... begin + n_features - 1 of `points` and the
+    first n vectors of both; what whole blocks leave over is added number by number.
+    """
+    size = shares.shape[1]
+    rows, columns = n_components // SQUARE * SQUARE, n_features // 4 * 4
+    for col in range(0, columns, 4):
+        d = (begin + col) * size
+        for row in range(0, rows, SQUARE):
+            a, at = row * size, o + row * ldo + col
+            _product_block(shares, a, points, d, size, n, out, at, ldo)
+        row = rows
+        if row + 2 <= n_components:
+            a, at = row * size, o + row * ldo + col
+            _product_two(shares, a, points, d, size, n, out, at, ldo)
+            row += 2
+        if row < n_components:
+            a, at = row * size, o + row * ldo + col
+            _product_row(shares, a, points, d, size, n, out, at, ldo)
+    for col in range(columns, n_features):
+        d = (begin + col) * size
+        for row in range(0, rows, SQUARE):
+            a, at = row * size, o + row * ldo + col
+            _product_column(shares, a, points, d, size, n, out, at, ldo)
+        for row in range(rows, n_components):
+            a, at = row * size, o + row * ldo + col
+            _product(shares, a, points, d, size, n, out, at, ldo)
+
+
+@jit
+def moments_of_tile(weight, gaps, n_features, n, second, o, first, f):
+    """Add ``sum w x`` and ``sum w x x^T`` (lower triangle), in place.
+
+    Over the first n vectors of the first `n_features` rows of `gaps`; the weights are the first
+    row of `weight`. The matrix begins at offset o of `second`, the vector at offset f of `first`.
+    """
+    size = gaps.shape[1]
+    ld = second.shape[2]
+    for row in range(0, n_features, SQUARE):
+        height = min(SQUARE, n_features - row)
+        at = o + row * ld
+        for col in range(0, row, SQUARE):
+            if height == 4:
+                _square_4(weight, gaps, size, n, row, col, second, at + col, ld)
+            elif height == 3:
+                _square_3(weight, gaps, size, n, row, col, second, at + col, ld)
+            elif height == 2:
+                _square_2(weight, gaps, size, n, row, col, second, at + col, ld)
+            else:
+                _square_1(weight, gaps, size, n, row, col, second, at + col, ld)
+        if height == 4:
+            _corner_4(weight, gaps, size, n, row, second, at + row, ld, first, f + row)
+        elif height == 3:
+            _corner_3(weight, gaps, size, n, row, second, at + row, ld, first, f + row)
+        elif height == 2:
+            _corner_2(weight, gaps, size, n, row, second, at + row, ld, first, f + row)
+        else:
+            _corner_1(weight, gaps, size, n, row, second, at + row, ld, first, f + row)
+
+
+@jit
+def moments_of_few(work, M, L, m, n, second, o, first, f):
+    """As `moments_of_tile`, for up to four features and the n vectors of `work.chosen`.
+
+    Differences from the mean that begins at offset m of `M` and `L` are made on the way: keeping
+    them, as pays where each is read by several blocks, takes a quarter to a half longer.
+    """
+    n_features, size = work.tile.shape
+    w, tile, chosen, ld = work.shares, work.tile, work.chosen, second.shape[2]
+    if n_features == 4:
+        _only_4(w, tile, size, chosen, n, M, L, m, second, o, ld, first, f)
+    elif n_features == 3:
+        _only_3(w, tile, size, chosen, n, M, L, m, second, o, ld, first, f)
+    elif n_features == 2:
+        _only_2(w, tile, size, chosen, n, M, L, m, second, o, ld, first, f)
+    else:
+        _only_1(w, tile, size, chosen, n, M, L, m, second, o, ld, first, f)
+
+
+@jit
+def gather_live(operands, X, index, begin, count, k, root, panel):
+    """Write ``root (x - mean_k)`` and ``root`` of `count` live points, a row each, in place.
+
+    Whole vectors are read, past the end of a row too, where memory allows: what they bring
+    falls into columns that nobody reads.
+    """
+    n_features = X.shape[1]
+    ld = panel.shape[1]
+    means, lows = operands.means, operands.means_low
+    lanes = lanes_of(X)
+    for m in range(count):
+        row = index[begin + m]
+        i = row * n_features
+        if i + ld <= X.size:
+            for j in range(0, n_features, lanes):
+                store_scaled_difference(
+                    X, i + j, means, lows, k * ld + j, root[m], panel, m * ld + j
+                )
+        else:
+            for j in range(n_features):
+                panel[m, j] = root[m] * difference(X[row, j], means[k, j], lows[k, j])
+        panel[m, n_features] = root[m]
+
+
+@jit
+def gram_of_panel(panel, n, n_features, second, o):
+    """Add ``panel.T @ panel`` (lower triangle) to `second` from offset o, in place."""
+    ld = panel.shape[1]
+    lanes = lanes_of(panel)
+    for row in range(0, n_features, GRAM_ROWS):
+        n_vectors = min((row + GRAM_ROWS - 1) // lanes + 1, ld // lanes)
+        for c in range(0, n_vectors, 3):
+            col = c * lanes
+            at = o + row * ld + col
+            if n_vectors - c >= 3:
+                _gram_3(panel, row, panel, col, ld, n, second, at)
+            elif n_vectors - c == 2:
+                _gram_2(panel, row, panel, col, ld, n, second, at)
+            else:
+                _gram_1(panel, row, panel, col, ld, n, second, at)
+
+
+@jit
+def last_row_of_gram(panel, n, n_features, first, o):
+    """Add the scaled ones times the panel, which is S1 and N, to `first` from offset o."""
+    ld = panel.shape[1]
+    lanes = lanes_of(panel)
+    n_vectors = ld // lanes
+    for c in range(0, n_vectors, 3):
+        col = c * lanes
+        if n_vectors - c >= 3:
+            _gram_row_3(panel, n_features, panel, col, ld, n, first, o + col)
+        elif n_vectors - c == 2:
+            _gram_row_2(panel, n_features, panel, col, ld, n, first, o + col)
+        else:
+            _gram_row_1(panel, n_features, panel, col, ld, n, first, o + col)
+
+
+@jit
+def square_roots(values, count):
+    """Take square roots of the first `count` values, in place."""
+    prefer_wide_vectors()
+    for m in range(count):
+        values[m] = np.sqrt(values[m])
+
+
+@jit
+def moments_of_live(operands, X, live, k, work, first, second, o):
+    """As `moments_of_tile`, over the `live` points in `work.index`, with lanes over features."""
+    n_features = X.shape[1]
+    root, panel = work.root, work.panel
+    for begin in range(0, live, PANEL):
+        n = min(PANEL, live - begin)
+        for m in range(n):
+            root[m] = work.near[0, begin + m]
+        square_roots(root, n)
+        gather_live(operands, X, work.index, begin, n, k, root, panel)
+        last_row_of_gram(panel, n, n_features, first, k * first.shape[1])
+        gram_of_panel(panel, n, n_features, second, o)
+
+
+@jit
+def in_lanes(n, live, n_features, lanes):
+    """Say whether n vectors of points cost less than their live points one by one.
+
+    Cycles on one AVX-512 core: 0.52 d (d + 10) a vector; 25 + 0.39 d a vector of features for
+    a live point.
+    """
+    width = n_features // lanes + 1
+    return 0.52 * n * n_features * (n_features + 10) <= live * (25 + 0.39 * n_features * width)
+
+
+@jit
+def accumulate_matrices(operands, X, work, first, second):
+    """Add the moments of a tile for full and tied covariances, in place; return live pairs."""
+    n_features = work.tile.shape[0]
+    means, lows = operands.means, operands.means_low
+    matrix = second.shape[1] * second.shape[2] if second.shape[0] > 1 else 0  # one for all: tied
+    lanes = lanes_of(X)
+    pairs = 0
+    for k in range(work.resp.shape[0]):
+        dead = operands.dead[k]
+        n, live = choose_live(work, k, dead)
+        pairs += live
+        if live == 0:
+            continue
+        if not in_lanes(n, live, n_features, lanes):
+            list_live(work, k, dead, n)
+            moments_of_live(operands, X, live, k, work, first, second, k * matrix)
+            continue
+        first[k, n_features] += gather_shares(work, k, dead, n)
+        place_chosen(work, k, n)
+        m, o, f = k * means.shape[1], k * matrix, k * first.shape[1]
+        if n_features <= SQUARE:
+            moments_of_few(work, means, lows, m, n, second, o, first, f)
+        else:
+            gather_gaps(work, means, lows, k, n)
+            moments_of_tile(work.shares, work.points, n_features, n, second, o, first, f)
+    return pairs
+
+
+@jit
+def square_rows(points, n_features, n_squares, n):
+    """Write the squares of n points of each row below all rows, or their sum, in place.
+
+    As many rows as there are features, or one.
+    """
+    prefer_wide_vectors()
+    for j in range(n_features):
+        at = n_features + j * (n_squares > 1)
+        for p in range(n):
+            square = points[j, p] * points[j, p]
+            points[at, p] = square if n_squares > 1 or j == 0 else points[at, p] + square
+
+
+@jit
+def add_products(work, n_shares, n, k, squared, first, second):
+    """Add ``sum w x`` and, if `squared`, ``sum w x^2`` of n vectors from row k on, in place.
+
+    x are the differences in `work.points`, w the first `n_shares` rows of `work.shares`. A row of
+    `second` has a column a feature, or one for the sum over features.
+    """
+    n_features = work.tile.shape[0]
+    shares, points = work.shares, work.points
+    ldo, ldq = first.shape[1], second.shape[2]
+    products_of_tile(shares, n_shares, points, 0, n_features, n, first, k * ldo, ldo)
+    if squared:
+        n_squares = min(n_features, ldq)
+        square_rows(points, n_features, n_squares, n * lanes_of(work.tile))
+        products_of_tile(shares, n_shares, points, n_features, n_squares, n, second, k * ldq, ldq)
+
+
+@jit
+def accumulate_each(operands, work, means, lows, shift, squared, first, second):
+    """Add the moments of a tile one component after the other, in place; return live pairs.
+
+    Component k's about the mean in row k of `means` and `lows`, or the first where `shift` is 0;
+    see `add_products`.
+    """
+    n_features = work.tile.shape[0]
+    pairs = 0
+    for k in range(work.resp.shape[0]):
+        dead = operands.dead[k]
+        n, live = choose_live(work, k, dead)
+        pairs += live
+        if live:
+            first[k, n_features] += gather_shares(work, k, dead, n)
+            place_chosen(work, k, n)
+            gather_gaps(work, means, lows, shift * k, n)
+            add_products(work, 1, n, k, squared, first, second)
+    return pairs
+
+
+@jit
+def spread_shares(work, k, dead):
+    """Write component k's responsibilities into its row of `work.shares`, each in its place.
+
+    Return their sum.
+    """
+    lanes, size = lanes_of(work.tile), work.peak.size
+    n = work.counts[k]
+    if n * lanes == size:
+        return share_row(work.resp, k, work.weight, dead, work.shares, k, size)
+    work.near.fill(0.0)
+    for m in range(n):
+        copy_doubles(work.resp, k * size + m * lanes, work.near, work.places[k, m], work.tile)
+    return share_row(work.near, 0, work.weight, dead, work.shares, k, size)
+
+
+@jit
+def live_pairs(operands, work):
+    """Return how many pairs of the tile matter."""
+    pairs = 0
+    for k in range(work.resp.shape[0]):
+        live = work.live[k]
+        pairs += live if live >= 0 else choose_live(work, k, operands.dead[k])[1]
+    return pairs
+
+
+@jit
+def spread_all_shares(operands, work, first):
+    """Write all responsibilities into `work.shares`, each in its place, and add up N in `first`."""
+    n_features = work.tile.shape[0]
+    for k in range(work.resp.shape[0]):
+        first[k, n_features] += spread_shares(work, k, operands.dead[k])
+
+
+@jit
+def accumulate_common(operands, work, squared, first, second):
+    """Add the moments of a tile about the center, in place; return live pairs.
+
+    Unless few pairs matter, as products of all responsibilities with the points, and with their
+    squares if `squared`, in blocks of components and features.
+    """
+    n_components, size = work.resp.shape
+    center, low = operands.center, operands.center_low
+    pairs = live_pairs(operands, work)
+    if pairs < FEW * n_components * size:
+        return accumulate_each(operands, work, center, low, 0, squared, first, second)
+    spread_all_shares(operands, work, first)
+    subtract_mean(work.tile, center, low, 0, work.points)
+    n = size // lanes_of(work.tile)
+    add_products(work, n_components, n, 0, squared, first, second)
+    return pairs
+
+
+@jit
+def accumulate_tied(operands, X, work, first, second):
+    """As `accumulate_matrices`; about the center if that is common, and then without S2."""
+    if operands.common:
+        return accumulate_common(operands, work, False, first, second)
+    return accumulate_matrices(operands, X, work, first, second)
+
+
+@jit
+def accumulate_diag(operands, X, work, first, second):
+    """Add the moments of a tile for diag and spherical covariances, in place; return live pairs.
+
+    About the center if that is common.
+    """
+    if operands.common:
+        return accumulate_common(operands, work, True, first, second)
+    means, lows = operands.means, operands.means_low
+    return accumulate_each(operands, work, means, lows, 1, True, first, second)

@@ -1,0 +1,1 @@
+"""Mixtures as mathematics: parameters, covariance types, M-steps and model files."""

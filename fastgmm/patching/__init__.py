@@ -1,0 +1,1 @@
+"""Putting the estimator in the place of scikit-learn's."""

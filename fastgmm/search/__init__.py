@@ -1,0 +1,1 @@
+"""Starts, restarts and what tells a good optimum from a spurious one."""

@@ -1,0 +1,167 @@
+"""When passes remember distances, and what a change of parameters makes of them.
+
+Let s be the distance of a point x from a component, ``|U (x - m)|``, and s' the distance from
+what became of it, ``|U' (x - m')|``. With the singular values of U U'^-1 between `least` and
+`greatest` and the move ``t = |U (m' - m)|``,
+
+    (s - t) / greatest <= s' <= (s + t) / least,
+
+because ``|U (x - m')|`` lies within t of s. Bounds of one iteration so become bounds of the
+next; a lower bound ``a b - c`` stays of that form, so that stored numbers b need not change.
+The page ``docs/lazy-em.md`` has the proof, rounding included.
+"""
+
+import numpy as np
+
+from fastgmm.kernels.micro.vectors import VECTOR_BYTES
+from fastgmm.kernels.tiles import NATS, block_tiles, tile_count, tile_size
+from fastgmm.kernels.types import Bounds, Drift
+
+# Share of the pairs that may matter, at most, for the others to be worth skipping: the cheaper
+# a pair is, the less is saved. Tied components share most of their M-step.
+WORTH = {"full": 0.65, "tied": 0.2, "diag": 0.5, "spherical": 0.4}
+IDLE = 0.95  # of the pairs are computed: skipping does not pay
+_ROWS = 128  # a feature: fewer, and bounding the change of parameters costs too much
+_UNIT = 1.0 / 64.0  # standard deviations to a step of the stored numbers
+_FAR = 256.0  # a shift of so many standard deviations leaves little of the numbers' range
+_REORDER = frozenset(4**i for i in range(20))  # passes, counted from 1, that put points in order
+_NONE = np.empty(0)
+NO_DRIFT = Drift(*(_NONE,) * 8, np.empty(0, np.bool_), 0.0, False)
+
+
+def affordable(n_samples, n_features, n_components, itemsize):
+    """Say whether bounds pay at all: they cost at most 1/8 of the memory of the data."""
+    lanes = VECTOR_BYTES // itemsize
+    per_point = 2 + (2 * n_components + 6) / lanes
+    return (
+        n_components > 2
+        and n_samples >= _ROWS * n_features
+        and 8 * per_point <= n_features * itemsize
+    )
+
+
+def _rounding(dtype, n_features):
+    """Bound the relative error of a sum of products of so many numbers, with something to spare."""
+    return 4.0 * (n_features + 8) * np.finfo(dtype).eps
+
+
+class Lazy:
+    """The bounds of one pass: made when they begin to pay, given up when they do not.
+
+    Parameters
+    ----------
+    covariance_type : object
+        A value of `COVARIANCE_TYPES`.
+    X : ndarray of shape (n_samples, n_features)
+        The points.
+    n_components : int
+        Components of the mixtures.
+    n_threads : int
+        Threads for bounding the change of large covariances.
+    """
+
+    def __init__(self, covariance_type, X, n_components, n_threads):
+        self._type = covariance_type
+        self._X = X
+        self._n_components = n_components
+        self._n_threads = n_threads
+        self._size = tile_size(len(X), X.shape[1], X.itemsize)
+        self._affordable = affordable(len(X), X.shape[1], n_components, X.itemsize)
+        self._active = False
+        self._most = self._worth = WORTH[covariance_type.name]
+        self._tiles = block_tiles(len(X), self._size) if self._affordable else 1
+        none = np.empty(0, np.uint16)
+        self.bounds = Bounds(
+            self._tiles,
+            none,
+            np.empty((0, 0, 0), np.uint16),
+            np.empty((0, 0), np.uint16),
+            np.empty((0, 0), np.float32),
+        )
+
+    @property
+    def ordered(self):
+        """Whether the points may be put in order."""
+        return self.bounds.order.size > 0
+
+    def _begin(self):
+        n_samples = len(self._X)
+        n_tiles = tile_count(n_samples, self._size)
+        n_vectors = self._size * self._X.itemsize // VECTOR_BYTES
+        if not self.ordered:
+            block = np.arange(self._tiles * self._size, dtype=np.uint16)
+            order = np.resize(block, n_samples)
+            self.bounds = Bounds(
+                self._tiles,
+                order,
+                np.zeros((n_tiles, self._n_components, n_vectors), np.uint16),
+                np.zeros((n_tiles, n_vectors), np.uint16),
+                np.full((n_tiles, n_vectors), np.inf, np.float32),
+            )
+        self.bounds.farthest.fill(np.inf)  # nothing is known
+        self._active = True
+        self._passes = self._idle = 0
+        self._scale = np.zeros(self._n_components)
+        self._shift = np.zeros(self._n_components)
+        self._before, self._cancellation = None, np.zeros(self._n_components)
+
+    def drift(self, parameters):
+        """Return what became of the distances since `parameters` were others."""
+        if not self._active:
+            return NO_DRIFT
+        means, covariances, factors, log_det = parameters[1:]
+        n_components, n_features = means.shape
+        cancellation = self._type.cancellation(covariances, factors, *means.shape)
+        error = np.minimum(_rounding(self._X.dtype, n_features) * cancellation, 1.0)
+        scale, shift = np.zeros(n_components), np.zeros(n_components)
+        growth, move = np.full(n_components, np.inf), np.zeros(n_components)
+        if self._before is not None:
+            worst = np.maximum(cancellation, self._cancellation)
+            slack = n_features * _rounding(np.float64, n_features) * worst
+            least, greatest, move = self._change(self._before, parameters, slack)
+            scale, shift = self._scale / greatest, (self._shift + move) / greatest
+            part = least * (1.0 - error)
+            growth = np.divide(1.0, part, out=growth, where=part > 0.0)
+        stays = (shift < _FAR) & (scale > _UNIT / 4) & (scale < _UNIT * 4)
+        self._scale, self._shift = np.where(stays, scale, _UNIT), np.where(stays, shift, 0.0)
+        self._before, self._cancellation = parameters, cancellation
+        self._passes += 1
+        return Drift(
+            scale=scale,
+            shift=shift,
+            new_steps=1.0 / self._scale,
+            new_shift=self._shift,
+            growth=growth,
+            move=move,
+            error=error,
+            density=log_det - 0.5 * n_features * np.log(2 * np.pi),
+            rebased=~stays,
+            nats=NATS[self._X.itemsize],
+            reorder=self._passes in _REORDER,
+        )
+
+    def _change(self, old, new, slack):
+        """Return `least`, `greatest` and the move of the means, rounded towards the safe side.
+
+        Where one of them is not finite nothing is known: greatest is then infinite.
+        """
+        kind, shape = self._type, new.means.shape
+        least, greatest = kind.stretch(old.factors, new.factors, *shape, self._n_threads)
+        move = kind.distances(old.factors, new.means - old.means) * (1.0 + slack)
+        known = np.isfinite(greatest) & np.isfinite(move) & (greatest > 0.0) & (slack < 0.5)
+        least = np.where(known, least - slack * greatest, 0.0)
+        greatest = np.where(known, greatest * (1.0 + slack), np.inf)
+        return least, greatest, np.where(known, move, 0.0)
+
+    def learn(self, computed, live):
+        """Take note of how many pairs were computed and mattered, as shares of all."""
+        if not self._affordable:
+            return
+        if not self._active:
+            if live < self._worth:
+                self._begin()
+            return
+        self._idle = self._idle + 1 if computed > IDLE else 0
+        if live > self._most or self._idle > 4:
+            self._active = False
+            self._worth = 0.8 * min(live, self._most)

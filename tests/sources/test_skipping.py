@@ -1,0 +1,454 @@
+"""The lazy E-step: what it skips changes no answer, whatever becomes of the components.
+
+Every case is run with and without bounds and the two are compared in all parameters, in the
+whole trace and in the number of iterations. Every pair that is skipped is computed beside, too
+(`fastgmm.sources.skipping_check`).
+"""
+
+import warnings
+
+import numpy as np
+import problems
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import COVARIANCE_TYPES, log_densities, m_step
+
+import fastgmm
+from fastgmm.jit.decorators import entry
+from fastgmm.kernels import skipping as _lazy_kernels
+from fastgmm.kernels.tiles import NATS, make_workspace
+from fastgmm.kernels.types import Block
+from fastgmm.model.covariance import COVARIANCE_TYPES as KINDS
+from fastgmm.model.parameters import Parameters
+from fastgmm.sources import array as _passes
+from fastgmm.sources import skipping as _lazy
+from fastgmm.sources import skipping_check as _lazy_check
+
+each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
+
+
+@pytest.fixture(autouse=True)
+def _checked(monkeypatch):
+    monkeypatch.setattr(_passes, "CHECKED", True)
+
+
+class Ledger:
+    """Shares of the pairs that were computed and that mattered, pass by pass."""
+
+    def __init__(self, monkeypatch):
+        self.passes = []
+        learn = _lazy.Lazy.learn
+
+        def take_down(lazy, computed, live):
+            self.passes.append((computed, live))
+            learn(lazy, computed, live)
+
+        monkeypatch.setattr(_lazy.Lazy, "learn", take_down)
+
+
+def know_nothing(patch):
+    """Let bounds say nothing, so that all is computed, in the order of the lazy passes."""
+    drift = _lazy.Lazy.drift
+
+    def no_bounds(lazy, parameters):
+        now = drift(lazy, parameters)
+        return now._replace(scale=0.0 * now.scale, shift=0.0 * now.shift)
+
+    patch.setattr(_lazy.Lazy, "drift", no_bounds)
+
+
+def run(X, options, mode):
+    """Fit with a "lazy" E-step, or a "dense" one, or one that is dense in the lazy one's order."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", fastgmm.ConvergenceWarning)
+        patch.setattr(_lazy, "_ROWS", 1)
+        if mode == "dense":
+            patch.setattr(_lazy, "affordable", lambda *_: False)
+        elif mode == "ordered":
+            know_nothing(patch)
+        ledger = Ledger(patch)
+        return fastgmm.fit(X, **options), ledger.passes
+
+
+def assert_lazy_is_dense(X, options, rtol=1e-12, most_computed=None, other="dense"):
+    """Compare both; the last pass has to have computed at most a share of the pairs."""
+    lazy, passes = run(X, options, "lazy")
+    dense, _ = run(X, options, other)
+    assert lazy.n_iter == dense.n_iter
+    np.testing.assert_allclose(lazy.log_likelihoods, dense.log_likelihoods, rtol=rtol, atol=rtol)
+    np.testing.assert_allclose(lazy.weights, dense.weights, rtol=rtol, atol=1e-300)
+    scale = np.abs(dense.means).max() + np.sqrt(np.abs(dense.covariances).max())
+    np.testing.assert_allclose(lazy.means, dense.means, rtol=rtol, atol=rtol * scale)
+    each = np.abs(dense.covariances).max(
+        axis=tuple(range(1, dense.covariances.ndim)), keepdims=True
+    )
+    assert (np.abs(lazy.covariances - dense.covariances) <= rtol * each).all()
+    if most_computed is not None:
+        assert passes[-1][0] < most_computed
+    return passes
+
+
+def given_start(problem, **options):
+    return {**problem.start, "tol": 0.0, **options}
+
+
+@each_type
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_separated_clusters(covariance_type, dtype):
+    problem = problems.separated(6000, 12, 8, covariance_type)
+    rtol = 1e-12 if dtype is np.float64 else 1e-5
+    assert_lazy_is_dense(
+        problem.X.astype(dtype), given_start(problem, max_iter=12), rtol, most_computed=0.5
+    )
+
+
+@each_type
+def test_overlapping_clusters(covariance_type):
+    problem = problems.overlapping(6000, 12, 8, covariance_type)
+    assert_lazy_is_dense(problem.X, given_start(problem, max_iter=12))
+
+
+def heavy_tailed(covariance_type):
+    rng = np.random.default_rng(0)
+    centers = 12.0 * rng.standard_normal((6, 10))
+    labels = rng.integers(6, size=5000)
+    X = centers[labels] + np.clip(rng.standard_cauchy((5000, 10)), -1e4, 1e4)
+    parameters = m_step(X, np.eye(6)[labels] * 0.9 + 0.1 / 6, covariance_type, reg_covar=0.01)
+    return problems.Problem(X, *parameters, covariance_type)
+
+
+@each_type
+def test_heavy_tails(covariance_type):
+    assert_lazy_is_dense(*_problem(heavy_tailed(covariance_type)))
+
+
+def _problem(problem, **options):
+    return problem.X, given_start(problem, **{"max_iter": 15, **options})
+
+
+@each_type
+def test_sample_weights_and_restarts(covariance_type):
+    problem = problems.separated(6000, 12, 8, covariance_type)
+    weights = np.random.default_rng(1).exponential(size=6000)
+    options = {"n_components": 8, "covariance_type": covariance_type, "sample_weight": weights}
+    assert_lazy_is_dense(problem.X, {**options, "n_init": 3, "random_state": 0, "tol": 1e-6})
+
+
+@pytest.mark.parametrize("init_params", ["k-means++", "random", "random_from_data"])
+def test_every_start(init_params):
+    problem = problems.separated(5000, 12, 6)
+    options = {"n_components": 6, "init_params": init_params, "random_state": 0, "tol": 1e-6}
+    assert_lazy_is_dense(problem.X, {**options, "reg_covar": 1e-3})
+
+
+def blobs(n_features, n_components, spread=10.0, n_samples=6000, seed=0):
+    rng = np.random.default_rng(seed)
+    centers = spread * rng.standard_normal((n_components, n_features)) / np.sqrt(n_features)
+    labels = rng.integers(n_components, size=n_samples)
+    return centers, labels, centers[labels] + rng.standard_normal((n_samples, n_features))
+
+
+@each_type
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_components_that_shrink_or_grow_a_thousandfold(covariance_type, factor):
+    """Starting deviations a thousand times too large or too small for two of the components."""
+    centers, _, X = blobs(10, 6, spread=40.0)
+    variances = np.ones((6, 10))
+    variances[:2] /= factor**2
+    shaped = {
+        "full": variances[:, :, None] * np.eye(10),
+        "tied": np.diag(variances[0]),
+        "diag": variances,
+        "spherical": variances[:, 0],
+    }[covariance_type]
+    problem = problems.Problem(X, np.full(6, 1 / 6), centers, shaped, covariance_type)
+    assert_lazy_is_dense(*_problem(problem))
+
+
+def share_that_matters(mixture, X, k):
+    """Say to what share of the rows component k matters, by the plainest formula."""
+    every = mixture.means, mixture.covariances, mixture.covariance_type
+    logs = log_densities(X, *every)
+    return np.mean(logs[:, k] > (logs + np.log(mixture.weights)).max(axis=1) - NATS[8])
+
+
+def test_component_that_wakes_up_after_fifty_iterations():
+    """Along a line of points a component creeps up until it matters to those at the far end."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((6000, 10))
+    X[:, 0] = rng.uniform(0.0, 120.0, len(X))
+    means = np.zeros((4, 10))
+    means[:, 0] = 2.0, 3.0, 4.0, 65.0
+    covariances = np.tile(np.eye(10), (4, 1, 1))
+    covariances[3, 0, 0] = 900.0
+    problem = problems.Problem(X, np.full(4, 0.25), means, covariances, "full")
+    far = X[X[:, 0] > 114.0]
+    awake = [
+        share_that_matters(run(X, given_start(problem, max_iter=n), "lazy")[0], far, k=2)
+        for n in (10, 30, 50, 85)
+    ]
+    assert awake == [0.0, 0.0, 0.0, 1.0]
+    passes = assert_lazy_is_dense(*_problem(problem, max_iter=90))
+    computed = np.array([share for share, _ in passes])
+    assert computed[10:50].max() < 0.9
+
+
+@each_type
+def test_nearly_singular_covariances(covariance_type):
+    """Condition 1e12: features whose deviations differ by 1e6, turned so that none is an axis.
+
+    Here the order of the sums alone moves results by 1e-7, so that the points are in the same
+    order for both, up to the second time that they are put in order. What is left out still
+    changes which numbers are added first.
+    """
+    _, _, X = blobs(10, 6, spread=30.0)
+    rotation = np.linalg.qr(np.random.default_rng(3).standard_normal((10, 10)))[0]
+    X = X * np.logspace(0, -6, 10) @ rotation.T
+    options = {"n_components": 6, "covariance_type": covariance_type, "random_state": 0}
+    options |= {"reg_covar": 0.0, "tol": 0.0, "max_iter": 5}
+    assert_lazy_is_dense(X, options, rtol=1e-8, other="ordered")
+    assert_lazy_is_dense(X, {**options, "max_iter": 15}, rtol=1e-5)
+
+
+def test_points_on_the_threshold():
+    """Points whose second component lies just above and just below what may be skipped."""
+    rng = np.random.default_rng(0)
+    gap = 40.0
+    X = rng.standard_normal((6000, 10)) * 1e-3
+    density = -10 * np.log(1e-3)  # log-densities at the means differ by nothing else
+    assert density > 0
+    edge = (np.linspace(-1e-6, 1e-6, 3000) + NATS[8]) / gap
+    X[:3000, 0] += gap / 2 - edge
+    X[3000:, 0] += 3 * gap
+    means = np.zeros((3, 10))
+    means[1, 0], means[2, 0] = gap, 3 * gap
+    covariances = np.tile(np.eye(10), (3, 1, 1))
+    problem = problems.Problem(X, np.full(3, 1 / 3), means, covariances, "full")
+    assert_lazy_is_dense(*_problem(problem, max_iter=5))
+
+
+def test_moved_components():
+    """Components that collapse and are moved elsewhere, or held by a raised floor."""
+    rng = np.random.default_rng(0)
+    _, _, X = blobs(10, 5, spread=30.0)
+    X[rng.choice(len(X), 700, replace=False)] = X[0]
+    for on_collapse in ("reset", "regularize"):
+        options = {"n_components": 8, "random_state": 2, "on_collapse": on_collapse}
+        assert_lazy_is_dense(X, {**options, "max_iter": 40, "tol": 1e-8})
+
+
+def test_image_patches():
+    image = pytest.importorskip("sklearn.datasets").load_sample_image("china.jpg")
+    gray = image[:400, :600].mean(axis=2)
+    patches = gray.reshape(50, 8, 75, 8).swapaxes(1, 2).reshape(-1, 64)
+    patches = np.tile(patches, (3, 1)) + np.random.default_rng(0).normal(size=(11250, 64))
+    options = {"n_components": 8, "random_state": 0, "reg_covar": 1.0, "tol": 0.0, "max_iter": 15}
+    assert_lazy_is_dense(patches, options, most_computed=0.8)
+
+
+def test_same_bits_for_every_number_of_threads():
+    problem = problems.separated(60_000, 12, 8)
+    options = given_start(problem, max_iter=8)
+    one, two = (run(problem.X, {**options, "n_threads": n}, "lazy")[0] for n in (1, 2))
+    for name in ("weights", "means", "covariances", "log_likelihoods"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    n_features=st.integers(3, 20),
+    n_components=st.integers(3, 12),
+    spread=st.floats(1.0, 60.0),
+    covariance_type=st.sampled_from(COVARIANCE_TYPES),
+    single=st.booleans(),
+    scale=st.floats(-3.0, 3.0),
+)
+def test_any_mixture(seed, n_features, n_components, spread, covariance_type, single, scale):
+    _, _, X = blobs(n_features, n_components, spread, 1500, seed)
+    X = (X * 10.0 ** (scale * np.linspace(0, 1, n_features))).astype("f4" if single else "f8")
+    options = {"n_components": n_components, "covariance_type": covariance_type, "tol": 0.0}
+    options |= {"random_state": seed, "max_iter": 10, "reg_covar": 1e-9}
+    assert_lazy_is_dense(X, options, rtol=1e-3 if single else 1e-8)
+
+
+def random_factors(rng, kind, n_components, n_features):
+    root = rng.standard_normal((n_components, n_features, n_features + 2))
+    covariances = root @ np.swapaxes(root, 1, 2)
+    if kind.name == "tied":
+        covariances = covariances[0]
+    elif kind.name == "diag":
+        covariances = np.einsum("kjj->kj", covariances)
+    elif kind.name == "spherical":
+        covariances = covariances[:, 0, 0].copy()
+    return kind.factorize(covariances, n_components, n_features)[0]
+
+
+@each_type
+@pytest.mark.parametrize("closeness", [0.0, 1e-6, 1e-2, 1.0])
+def test_stretch_bounds_the_singular_values(covariance_type, closeness):
+    kind, rng = KINDS[covariance_type], np.random.default_rng(0)
+    for n_features in (1, 2, 7, 40):
+        old, new = (random_factors(rng, kind, 3, n_features) for _ in range(2))
+        new = old + closeness * (new - old)
+        least, greatest = kind.stretch(old, new, 3, n_features, 1)
+        whole = {
+            "full": lambda f: f,
+            "tied": lambda f: np.tile(f, (3, 1, 1)),
+            "diag": lambda f: f[:, :, None] * np.eye(f.shape[1]),
+            "spherical": lambda f, d=n_features: f[:, None, None] * np.eye(d),
+        }[covariance_type]
+        values = np.linalg.svd(whole(old) @ np.linalg.inv(whole(new)), compute_uv=False)
+        assert (least <= values[:, -1] * (1 + 1e-10)).all()
+        assert (greatest >= values[:, 0] * (1 - 1e-10)).all()
+        spread = values[:, 0] - values[:, -1] + 1e-10
+        assert (greatest - values[:, 0] <= 0.5 * spread).all()
+        assert (values[:, -1] - least <= 0.5 * spread).all()
+
+
+@entry
+def store_all(distances, part, shift, steps, numbers):
+    for i in range(distances.size):
+        numbers[i] = _lazy_kernels.stored(distances[i], part, shift, steps)
+
+
+@entry
+def remember_tile(operands, bounds, drift, t, work):
+    _lazy_kernels.remember(operands, bounds, drift, t, work)
+
+
+@entry
+def bound_one_tile(turn, bounds, drift, lanes, block, closest):
+    _lazy_kernels.bound_tile(turn, bounds, drift, 0, lanes, block, closest)
+
+
+@entry
+def order_block(offsets, bounds, drift, n, size, lanes, work):
+    _lazy_kernels.put_in_order(offsets, bounds, drift, 0, 0, n, size, lanes, work)
+
+
+def test_points_that_matter_to_the_same_components_lie_side_by_side():
+    """By the nearest component, then by which ones matter, then by the distance."""
+    rng = np.random.default_rng(0)
+    n, n_components, n_features = 300, 19, 3
+    work = make_workspace(np.zeros((n, n_features)), n_components, ordered=True)
+    size, n_vectors = work.peak.size, work.places.shape[1]
+    n_tiles = -(-n // size)
+    density = rng.normal(size=n_components)
+    offsets = density + np.log(rng.dirichlet(np.ones(n_components)))
+    distances = rng.choice([2.0, 20.0, 200.0], (n_components, n)) * rng.uniform(0.5, 1.5, n)
+    distances = np.float32(distances * rng.choice([1.0, -1.0], distances.shape, p=[0.8, 0.2]))
+    ones = np.ones(n_components)
+    drift = _lazy.NO_DRIFT._replace(
+        new_steps=64 * ones,
+        new_shift=0 * ones,
+        error=0 * ones,
+        density=density,
+        nats=NATS[8],
+    )
+    bounds = _lazy_kernels.Bounds(
+        n_tiles,
+        rng.permutation(n).astype(np.uint16),
+        np.zeros((n_tiles, n_components, n_vectors), np.uint16),
+        np.zeros((n_tiles, n_vectors), np.uint16),
+        np.zeros((n_tiles, n_vectors), np.float32),
+    )
+    before = bounds.order.copy()
+    short = np.zeros((4, n_tiles * size), np.uint16)
+    block = Block(distances, np.zeros(n, np.float32), *short, np.empty(257, np.intp))
+    order_block(offsets, bounds, drift, n, size, size // n_vectors, work._replace(block=block))
+
+    logs = np.float32(offsets[:, None] - 0.5 * np.abs(distances))
+    nearest = logs.argmax(axis=0)
+    matters = (distances >= 0) & (density[:, None] - 0.5 * distances > logs.max(axis=0) - NATS[8])
+    far = np.sqrt(np.abs(distances[nearest, np.arange(n)]) / n_features)
+    far = np.minimum(128.0 * far, 255.0).astype(int)
+    expected = np.lexsort([far, *matters[::-1], nearest])
+    assert len(np.unique(matters, axis=1).T) > 20
+    np.testing.assert_array_equal(bounds.order, before[expected])
+
+
+def test_stored_numbers_are_rounded_down():
+    distances = np.array([np.nan, -np.inf, np.inf, 1e9, 1.0, 1.0 - 1e-9, 0.0, -1.0])
+    numbers = np.empty(8, np.uint16)
+    store_all(distances, 1.0, 0.0, 64.0, numbers)
+    assert numbers.tolist() == [0, 0, 65535, 65535, 64, 63, 0, 0]
+    store_all(distances, 0.0, 0.0, 64.0, numbers)  # the distances are nothing but rounding
+    assert not numbers.any()
+
+
+def one_tile(error):
+    """What is known of one tile and two components, one deviation from it by hearsay."""
+    X = np.zeros((40, 3))
+    work = make_workspace(X, 2)
+    n_vectors = work.places.shape[1]
+    unit = np.ones(2)
+    parameters = Parameters(unit / 2, np.zeros((2, 3)), np.ones((2, 3)), np.ones((2, 3)), 0 * unit)
+    operands = _passes.make_operands(KINDS["diag"], parameters, X.dtype)
+    bounds = _lazy_kernels.Bounds(
+        1,
+        np.arange(40, dtype=np.uint16),
+        np.zeros((1, 2, n_vectors), np.uint16),
+        np.zeros((1, n_vectors), np.uint16),
+        np.ones((1, n_vectors), np.float32),
+    )
+    drift = _lazy.NO_DRIFT._replace(
+        **dict.fromkeys(("scale", "growth", "density"), unit),
+        **dict.fromkeys(("shift", "new_shift", "move"), 0 * unit),
+        new_steps=64 * unit,
+        error=error * unit,
+        rebased=np.zeros(2, bool),
+    )
+    work.counts[:] = n_vectors
+    work.places[:] = np.arange(n_vectors) * (work.peak.size // n_vectors)
+    return operands, bounds, drift, work
+
+
+@pytest.mark.parametrize(
+    ("square", "error", "farthest"),
+    [(4.0, 0.0, 2.0), (4.0, 0.5, 4.0), (4.0, 1.0, np.inf), (np.inf, 0.0, np.inf)],
+)
+def test_nothing_is_known_of_distances_that_say_nothing(square, error, farthest):
+    """Those that overflow, and those that rounding may have made anything."""
+    operands, bounds, drift, work = one_tile(error)
+    work.resp.fill(square)
+    remember_tile(operands, bounds, drift, 0, work)
+    np.testing.assert_allclose(bounds.farthest, farthest, rtol=1e-6)
+
+
+def test_a_bound_of_zero_is_no_distance():
+    """Of a point that its vector's nearest component has not computed."""
+    _, bounds, drift, work = one_tile(0.0)
+    size = work.peak.size
+    distances = np.ones((2, size), np.float32)
+    distances[0, 3] = -0.0
+    short = np.zeros((4, size), np.uint16)
+    turn = np.arange(size, dtype=np.uint16)
+    lanes = size // work.places.shape[1]
+    block = Block(distances, np.zeros(size, np.float32), *short, np.empty(257, np.intp))
+    bound_one_tile(turn, bounds, drift, lanes, block, work.near[0])
+    vector = 3 // lanes
+    assert bounds.farthest[0, vector] == np.inf
+    np.testing.assert_allclose(np.delete(bounds.farthest[0], vector), 1.0, rtol=1e-6)
+    assert bounds.lower[0, 0, vector] == 0
+
+
+def test_the_check_finds_what_it_looks_for(monkeypatch):
+    """It fails where everything below the best component is said to matter."""
+    problem = problems.separated(6000, 12, 8)
+    monkeypatch.setattr(_lazy_check, "_ROUNDING", -1e9)
+    with pytest.raises(AssertionError, match="matters to row"):
+        run(problem.X, given_start(problem, max_iter=8), "lazy")
+
+
+def test_bounds_cost_an_eighth_of_the_data():
+    for n_features in (2, 3, 10, 16, 64, 200):
+        for n_components in (1, 2, 3, 10, 30, 64, 300):
+            for dtype in (np.float64, np.float32):
+                X = np.empty((40_000, n_features), dtype)
+                lazy = _lazy.Lazy(KINDS["diag"], X, n_components, 1)
+                lazy.learn(1.0, 0.1)
+                memory = sum(array.nbytes for array in lazy.bounds[1:])
+                assert memory <= X.nbytes / 8 * 1.02  # and the end of the last tile
+                assert lazy.ordered == (memory > 0)
