@@ -4,10 +4,11 @@ import numbers
 import operator
 from collections.abc import Collection
 from contextlib import suppress
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+from fastgmm.model.covariance import CovarianceType
 
 Seed = int | np.integer | np.random.RandomState | np.random.Generator | None
 
@@ -230,17 +231,15 @@ def check_means(
 
 def check_matrices(
     matrices: ArrayLike,
-    covariance_type: Any,
+    covariance_type: CovarianceType,
     n_components: int,
     n_features: int,
     name: str,
 ) -> np.ndarray:
     """Return symmetric covariances or precisions shaped by the covariance type."""
     matrices = _shaped(matrices, name, covariance_type.shape(n_components, n_features))
-    if covariance_type.dense:
-        size = np.abs(matrices).max(axis=(-1, -2), keepdims=True)
-        if (np.abs(matrices - np.swapaxes(matrices, -1, -2)) > 1e-6 * size).any():
-            raise ValueError(f"{name} must be symmetric; average it with its transpose.")
+    if covariance_type.asymmetry(matrices) > 1e-6:
+        raise ValueError(f"{name} must be symmetric; average it with its transpose.")
     return matrices
 
 

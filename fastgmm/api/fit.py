@@ -3,20 +3,22 @@
 import warnings
 from collections.abc import Callable
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from fastgmm._errors import ConvergenceWarning
 from fastgmm.api import checks
 from fastgmm.api.memory import fit_bytes, refuse_beyond_memory
 from fastgmm.api.mixture import Mixture
+from fastgmm.api.options import INIT_PARAMS, ON_COLLAPSE
 from fastgmm.api.progress import both, fit_progress
-from fastgmm.em.loop import Settings, best_of
-from fastgmm.kernels.types import Data
+from fastgmm.api.sources import rows_to_fit
+from fastgmm.em.collapse import CollapsePolicy
+from fastgmm.em.loop import Run, Settings, run_em
+from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
-from fastgmm.search.starts import INIT_PARAMS, Given, Start, starting_parameters
-
-_ON_COLLAPSE = ("regularize", "reset", "raise")
+from fastgmm.search.restarts import best_of
+from fastgmm.search.starts import Given, make_start, starting_parameters
+from fastgmm.sources.base import Source
 
 
 def _given(
@@ -45,32 +47,21 @@ def _given(
     return given
 
 
-def check_settings(tol: float, reg_covar: float, max_iter: int, on_collapse: str) -> Settings:
+def check_settings(tol: float, max_iter: int, on_collapse: str) -> Settings:
     """Return the settings of the EM loop, checked."""
     return Settings(
         tol=checks.check_non_negative(tol, "tol"),
-        reg_covar=checks.check_non_negative(reg_covar, "reg_covar"),
         max_iter=checks.check_integer(max_iter, "max_iter", 0),
-        on_collapse=checks.check_option(on_collapse, "on_collapse", _ON_COLLAPSE),
-        callback=None,
+        on_collapse=checks.check_option(on_collapse, "on_collapse", ON_COLLAPSE),
     )
 
 
-def check_data(X: ArrayLike, sample_weight: ArrayLike | None) -> Data:
-    """Return the points and their weights, checked."""
-    X = checks.check_points(X)
-    checks.refuse_overflow(X)
-    return Data(X, checks.balance(checks.check_sample_weight(sample_weight, len(X))))
-
-
-def check_rows(data: Data, n_components: int) -> None:
+def check_rows(source: Source, n_components: int) -> None:
     """Refuse more components than there are rows of positive weight."""
-    weighted = data.sample_weight.size > 0
-    rows = np.count_nonzero(data.sample_weight) if weighted else len(data.X)
-    if rows < n_components:
+    if source.n_weighted < n_components:
         raise ValueError(
-            f"X has {rows} rows{' of positive weight' if weighted else ''} but "
-            f"n_components is {n_components}; pass more rows or ask for fewer components."
+            f"X has {source.n_weighted} rows{' of positive weight' if source.is_weighted else ''} "
+            f"but n_components is {n_components}; pass more rows or ask for fewer components."
         )
 
 
@@ -189,28 +180,30 @@ def fit(
         n_threads = checks.check_integer(n_threads, "n_threads", 1)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable but is {callback!r}; pass a function.")
-    settings = check_settings(tol, reg_covar, max_iter, on_collapse)
+    settings = check_settings(tol, max_iter, on_collapse)
+    reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     random_state = checks.check_random_state(random_state)
-    data = check_data(X, sample_weight)
-    check_rows(data, n_components)
+    source = rows_to_fit(X, sample_weight, n_threads)
+    check_rows(source, n_components)
     kind = COVARIANCE_TYPES[covariance_type]
-    n_features = data.X.shape[1]
+    shape = source.n_samples, source.n_features
     refuse_beyond_memory(
-        fit_bytes(kind, data.X.shape, data.X.itemsize, n_components),
-        f"{n_components} {covariance_type} components of {n_features} features",
+        fit_bytes(kind, shape, source.dtype.itemsize, n_components),
+        f"{n_components} {covariance_type} components of {source.n_features} features",
         "use fewer of either, or a covariance_type with fewer parameters",
     )
-    given = _given(kind, n_components, n_features, weights_init, means_init, precisions_init)
-    start = Start(data, kind, n_components, settings.reg_covar, n_threads)
+    given = _given(kind, n_components, source.n_features, weights_init, means_init, precisions_init)
+    model = MaximumLikelihood(kind, reg_covar)
+    start = make_start(source, model, n_components, random_state)
     with fit_progress(progress, n_init, settings.max_iter) as report:
-        run = best_of(
-            n_init,
-            lambda: starting_parameters(start, init_params, given, random_state),
-            start.source(),
-            settings._replace(callback=both(report, callback)),
-            data,
-            random_state,
-        )
+        settings = settings._replace(callback=both(report, callback))
+
+        def run_start(init: int) -> Run:
+            parameters = starting_parameters(start, init_params, given, random_state)
+            policy = CollapsePolicy(settings.on_collapse, model, source, random_state)
+            return run_em(source, model, parameters, settings, policy)
+
+        run = best_of(n_init, run_start)
     if not run.converged and settings.max_iter > 0 and not run.stopped:
         warnings.warn(
             f"EM did not converge in {max_iter} iterations; raise max_iter or tol, or try "
@@ -219,5 +212,5 @@ def fit(
             stacklevel=2,
         )
     return Mixture._build(
-        covariance_type, run.parameters, run.converged, run.log_likelihoods, run.regularized
+        covariance_type, run.parameters, run.converged, run.objectives, run.regularized
     )

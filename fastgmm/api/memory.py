@@ -4,6 +4,7 @@ Operating systems promise memory that they do not have, and end the program that
 sizes that cannot be meant are refused by comparison with the memory of the machine.
 """
 
+import math
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -31,11 +32,10 @@ def fit_bytes(
 ) -> int:
     """Return about how many bytes a fit takes beside the data (n_samples, n_features)."""
     n_features = shape[1]
-    free = covariance_type.n_parameters(n_components, n_features)
-    full = 2 * free if covariance_type.dense else free
+    covariances = math.prod(covariance_type.shape(n_components, n_features))
     tile = tile_size(*shape, itemsize)
     buffers = tile * ((3 * n_features + n_components) * itemsize + 8 * n_components)
-    return 8 * (_COPIES * full + 4 * n_components * n_features) + buffers
+    return 8 * (_COPIES * covariances + 4 * n_components * n_features) + buffers
 
 
 def refuse_beyond_memory(n_bytes: float, what: str, advice: str) -> None:

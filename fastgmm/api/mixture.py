@@ -1,7 +1,7 @@
 """`Mixture`: the parameters of a Gaussian mixture and what one can ask of them."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,28 +10,25 @@ from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
 from fastgmm.api.memory import refuse_beyond_memory
+from fastgmm.api.sources import rows_to_ask_of
+from fastgmm.em.models import MaximumLikelihood
+from fastgmm.model import criteria
 from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.model.model_file import read_model, write_model
 from fastgmm.model.parameters import Parameters
-from fastgmm.sources.array import infer, make_operands
+from fastgmm.sources.base import Source
+from fastgmm.sources.operands import Densities
+from fastgmm.sources.totals import log_likelihood, totals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from sklearn.mixture import GaussianMixture
-
-_BLOCK = 2**16  # rows whose responsibilities are held at a time where only a sum is wanted
 
 
 def _read_only(array: ArrayLike) -> np.ndarray:
     view = np.array(array, np.float64)
     view.flags.writeable = False
     return view
-
-
-def n_parameters(covariance_type: str, n_components: int, n_features: int) -> int:
-    """Return the number of free parameters: weights, means and covariances."""
-    free = COVARIANCE_TYPES[covariance_type].n_parameters(n_components, n_features)
-    return n_components - 1 + n_components * n_features + free
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -76,7 +73,7 @@ class Mixture:
     log_likelihoods: np.ndarray
     regularized: tuple[int, ...]
     _parameters: Parameters = field(repr=False)
-    _operands: dict = field(repr=False, default_factory=dict)
+    _densities: Densities = field(repr=False)
 
     @classmethod
     def _build(
@@ -99,6 +96,7 @@ class Mixture:
             _read_only(log_likelihoods),
             tuple(int(k) for k in regularized),
             parameters,
+            Densities(MaximumLikelihood(kind), parameters),
         )
 
     @classmethod
@@ -171,7 +169,7 @@ class Mixture:
         ValueError
             If its attributes are no mixture, because they were changed by hand.
         """
-        from fastgmm.sklearn.gaussian_mixture import parameters_of
+        from fastgmm.sklearn.convert import parameters_of
 
         parameters = parameters_of(model)
         return cls._build(
@@ -190,7 +188,7 @@ class Mixture:
             Fitted, of scikit-learn's own class; `fastgmm.sklearn.from_sklearn` makes it the
             accelerated one.
         """
-        from fastgmm.sklearn.gaussian_mixture import estimator_of
+        from fastgmm.sklearn.convert import estimator_of
 
         return estimator_of(self)
 
@@ -217,18 +215,22 @@ class Mixture:
     @property
     def n_parameters(self) -> int:
         """Number of free parameters: weights, means and covariances."""
-        return n_parameters(self.covariance_type, *self.means.shape)
+        kind = COVARIANCE_TYPES[self.covariance_type]
+        return criteria.n_parameters(kind, *self.means.shape)
 
-    def _infer(self, X: np.ndarray, n_threads: int | None, **outputs: np.ndarray) -> None:
-        operands = self._operands.get(X.dtype)
-        if operands is None:
-            kind = COVARIANCE_TYPES[self.covariance_type]
-            operands = make_operands(kind, self._parameters, X.dtype)
-            self._operands[X.dtype] = operands
-        infer(X, operands, n_threads, **outputs)
+    def _source(
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        n_threads: int | None = None,
+    ) -> Source:
+        return rows_to_ask_of(X, self.n_features, sample_weight, n_threads)
 
-    def _points(self, X: ArrayLike) -> np.ndarray:
-        return checks.check_points(X, self.n_features)
+    def _answer(self, name: str, source: Source) -> np.ndarray:
+        """Return one of the arrays of `Answers` for all rows."""
+        blocks = source.answers(self._densities, (name,), source.n_samples)
+        arrays = [getattr(block, name) for block in blocks]
+        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
     def predict_proba(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
         """Return the probability of each component for each row.
@@ -252,15 +254,13 @@ class Mixture:
         MemoryError
             If the result would need more memory than the machine has.
         """
-        X = self._points(X)
+        source = self._source(X, n_threads=n_threads)
         refuse_beyond_memory(
-            len(X) * self.n_components * X.itemsize,
-            f"The probabilities of {self.n_components} components for {len(X)} rows",
+            source.n_samples * self.n_components * source.dtype.itemsize,
+            f"The probabilities of {self.n_components} components for {source.n_samples} rows",
             "ask for fewer rows at a time",
         )
-        proba = np.empty((len(X), self.n_components), X.dtype)
-        self._infer(X, n_threads, proba=proba)
-        return proba
+        return self._answer("proba", source)
 
     def predict(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
         """Return the most probable component of each row.
@@ -282,10 +282,7 @@ class Mixture:
         ValueError, TypeError
             If X is not finite numbers with the mixture's number of features.
         """
-        X = self._points(X)
-        labels = np.empty(len(X), np.intp)
-        self._infer(X, n_threads, labels=labels)
-        return labels
+        return self._answer("labels", self._source(X, n_threads=n_threads))
 
     def score_samples(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
         """Return the log-density of each row.
@@ -307,10 +304,7 @@ class Mixture:
         ValueError, TypeError
             If X is not finite numbers with the mixture's number of features.
         """
-        X = self._points(X)
-        log_prob = np.empty(len(X), X.dtype)
-        self._infer(X, n_threads, log_prob=log_prob)
-        return log_prob
+        return self._answer("log_prob", self._source(X, n_threads=n_threads))
 
     def score(
         self,
@@ -341,20 +335,8 @@ class Mixture:
             If X is not finite numbers with the mixture's number of features, or the weights
             are negative, all zero or not one per row.
         """
-        X = self._points(X)
-        weight = checks.check_sample_weight(sample_weight, len(X))
-        log_prob = self.score_samples(X, n_threads=n_threads)
-        if weight.size:
-            return float(np.average(log_prob, weights=weight))
-        return float(log_prob.mean(dtype=np.float64))
-
-    def _criterion(
-        self, X: ArrayLike, sample_weight: ArrayLike | None, penalty: Callable[[float], float]
-    ) -> float:
-        X = self._points(X)
-        weight = checks.check_sample_weight(sample_weight, len(X))
-        rows = weight.sum() if weight.size else len(X)
-        return -2.0 * rows * self.score(X, sample_weight) + self.n_parameters * penalty(rows)
+        source = self._source(X, sample_weight, n_threads)
+        return float(log_likelihood(source, self._densities) / source.total_weight)
 
     def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the Bayesian information criterion; lower is better.
@@ -373,7 +355,9 @@ class Mixture:
         float
             The criterion, in the sign of scikit-learn.
         """
-        return float(self._criterion(X, sample_weight, np.log))
+        source = self._source(X, sample_weight)
+        found = log_likelihood(source, self._densities)
+        return criteria.bic(found, self.n_parameters, source.total_weight)
 
     def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the Akaike information criterion; lower is better.
@@ -392,7 +376,8 @@ class Mixture:
         float
             The criterion, in the sign of scikit-learn.
         """
-        return float(self._criterion(X, sample_weight, lambda rows: 2.0))
+        source = self._source(X, sample_weight)
+        return criteria.aic(log_likelihood(source, self._densities), self.n_parameters)
 
     def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the integrated completed likelihood; lower is better.
@@ -412,15 +397,10 @@ class Mixture:
         float
             The criterion, in the sign of `bic`.
         """
-        X = self._points(X)
-        weight = checks.check_sample_weight(sample_weight, len(X))
-        entropy = 0.0
-        for begin in range(0, len(X), _BLOCK):
-            resp = self.predict_proba(X[begin : begin + _BLOCK]).astype(np.float64, copy=False)
-            row_entropy = -(resp * np.log(np.where(resp > 0, resp, 1.0))).sum(axis=1)
-            shares = weight[begin : begin + _BLOCK] if weight.size else 1.0
-            entropy += float((row_entropy * shares).sum())
-        return self.bic(X, sample_weight) + 2.0 * entropy
+        source = self._source(X, sample_weight)
+        sums = totals(source, self._densities)
+        bic = criteria.bic(sums.log_likelihood, self.n_parameters, source.total_weight)
+        return criteria.icl(bic, sums.entropy)
 
     def sample(
         self, n_samples: int = 1, random_state: checks.Seed = None

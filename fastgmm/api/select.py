@@ -20,23 +20,29 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import entr
 
 from fastgmm.api import checks
-from fastgmm.api.fit import check_data, check_rows, check_settings
-from fastgmm.api.mixture import Mixture, n_parameters
+from fastgmm.api.fit import check_rows, check_settings
+from fastgmm.api.mixture import Mixture
+from fastgmm.api.options import COVARIANCE_TYPES as DEFAULT_TYPES
+from fastgmm.api.options import CRITERIA
 from fastgmm.api.progress import GridProgress, grid_progress
-from fastgmm.api.selection import CRITERIA, Candidate, Selection
-from fastgmm.em.loop import Settings, best_of
+from fastgmm.api.selection import Candidate, Selection
+from fastgmm.api.sources import rows_to_fit
+from fastgmm.em.collapse import CollapsePolicy
+from fastgmm.em.loop import Run, Settings, run_em
+from fastgmm.em.models import MaximumLikelihood
 from fastgmm.jit.threads import PARALLEL_WORK, threads_for
-from fastgmm.kernels.types import Data
+from fastgmm.model import criteria
 from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.search.kmeans import kmeans
+from fastgmm.search.restarts import best_of
 from fastgmm.search.spurious import Yardstick, make_yardstick, spurious_components
-from fastgmm.search.starts import Start, from_labels
-from fastgmm.sources.array import chunk_count
+from fastgmm.search.starts import from_labels, make_start
+from fastgmm.sources.base import Source
+from fastgmm.sources.operands import Densities
+from fastgmm.sources.totals import log_likelihood, totals
 
-_BLOCK = 2**14  # rows whose responsibilities are held at a time: in cache, and enough to share
 _CHUNKS_PER_THREAD = 4
 _WORK_PER_THREAD = 20_000_000  # operations of an iteration that keep a thread busy
 _LITTLE_WORK = 1_000_000  # below it fits side by side wait for the interpreter's lock
@@ -51,114 +57,73 @@ class _Clusters(NamedTuple):
     random_state: np.random.RandomState  # as it was after the last
 
 
-class _Sums(NamedTuple):
-    """Sums over rows under a fitted mixture; `points` (n_components,) over distinct rows."""
-
-    log_likelihood: float
-    entropy: float
-    points: np.ndarray
-
-
-def _sum_up(mixture: Mixture, data: Data, distinct: np.ndarray, n_threads: int) -> _Sums:
-    """Return log-likelihood, entropy of the responsibilities and distinct points."""
-    X, shares = data
-    log_prob = np.empty(min(_BLOCK, len(X)), X.dtype)
-    resp = np.empty((len(log_prob), mixture.n_components), X.dtype)
-    terms = np.empty(resp.shape)
-    log_likelihood = entropy = 0.0
-    points = np.zeros(mixture.n_components)
-    for begin in range(0, len(X), _BLOCK):
-        rows = slice(begin, min(begin + _BLOCK, len(X)))
-        n_rows = rows.stop - begin
-        mixture._infer(X[rows], n_threads, log_prob=log_prob[:n_rows], proba=resp[:n_rows])
-        entr(resp[:n_rows], out=terms[:n_rows])
-        weight = shares[rows] if shares.size else np.ones(n_rows)
-        # Not by BLAS, whose threads would spin beside those of the kernels.
-        log_likelihood += float(np.einsum("i,i", weight, log_prob[:n_rows]))
-        entropy += float(np.einsum("i,ik", weight, terms[:n_rows]).sum())
-        points += np.einsum("i,ik", distinct[rows].astype(float), resp[:n_rows])
-    return _Sums(log_likelihood, entropy, points)
-
-
 class _Grid:
-    """Fits candidates to data that are prepared once; shared by all worker threads."""
+    """Fits candidates to rows that are prepared once; shared by all worker threads."""
 
     def __init__(
         self,
-        data: Data,
+        source: Source,
         settings: Settings,
+        reg_covar: float,
         n_init: int,
         seed: int,
         n_folds: int,
-        n_threads: int,
     ) -> None:
-        self.data = data
+        self.source = source
         self.settings = settings
+        self.reg_covar = reg_covar
         self.n_init = n_init
         self.seed = seed
-        self.n_threads = n_threads
-        self.yardstick: Yardstick = make_yardstick(data)
+        self.yardstick: Yardstick = make_yardstick(source)
         self.stop = threading.Event()
-        self.folds = self._split(n_folds)
-
-    def _split(self, n_folds: int) -> list[Data]:
-        """Return the data once for each fold, rows held out having weight zero."""
-        shares = self.data.sample_weight
-        shares = shares if shares.size else np.ones(len(self.data.X))
-        order = np.random.RandomState(self.seed).permutation(np.flatnonzero(shares))
-        folds = []
-        for held_out in np.array_split(order, n_folds) if n_folds else ():
-            weight = shares.copy()
-            weight[held_out] = 0.0
-            folds.append(Data(self.data.X, weight))
-        return folds
+        random_state = np.random.RandomState(seed)
+        self.folds = source.folds(n_folds, random_state) if n_folds else []
 
     def cluster(self, n_components: int) -> list[_Clusters]:
-        """Return the starts for all the data and for each fold."""
-        return [self._cluster(data, n_components) for data in (self.data, *self.folds)]
+        """Return the starts for all rows and for all rows but each fold."""
+        sources = [self.source, *(rest for rest, _ in self.folds)]
+        return [self._cluster(source, n_components) for source in sources]
 
-    def _cluster(self, data: Data, n_components: int) -> _Clusters:
-        check_rows(data, n_components)
+    def _cluster(self, source: Source, n_components: int) -> _Clusters:
+        check_rows(source, n_components)
         random_state = np.random.RandomState(self.seed)
+        rows = source.in_memory(random_state)
         runs = []
         for _ in range(self.n_init):
             if self.stop.is_set():
                 raise CancelledError
-            runs.append(kmeans(data, n_components, random_state, self.n_threads))
+            runs.append(kmeans(rows, n_components, random_state))
         return _Clusters(runs, random_state)
 
     def fit(
         self,
-        data: Data,
+        source: Source,
         name: str,
         n_components: int,
         clusters: _Clusters,
         report: Callable[[int, float], object] | None,
-    ) -> Mixture:
-        """Return the mixture of one type from the starts of its number of components."""
-        kind = COVARIANCE_TYPES[name]
-        start = Start(data, kind, n_components, self.settings.reg_covar, self.n_threads)
-        runs = iter(clusters.runs)
+    ) -> Run:
+        """Return the run of one type from the starts of its number of components."""
+        source = source.view(source.n_threads)  # for this fit alone
+        model = MaximumLikelihood(COVARIANCE_TYPES[name], self.reg_covar)
         random_state = deepcopy(clusters.random_state)
+        start = make_start(source, model, n_components, random_state)
 
         def callback(iteration: int, log_likelihood: float) -> bool:
             if report is not None:
                 report(iteration, log_likelihood)
             return self.stop.is_set()
 
-        run = best_of(
-            self.n_init,
-            lambda: from_labels(start, *next(runs)),
-            start.source(),
-            self.settings._replace(callback=callback),
-            data,
-            random_state,
-        )
+        def run_start(init: int) -> Run:
+            parameters = from_labels(start, *clusters.runs[init])
+            policy = CollapsePolicy(self.settings.on_collapse, model, source, random_state)
+            settings = self.settings._replace(callback=callback)
+            return run_em(source, model, parameters, settings, policy)
+
+        run = best_of(self.n_init, run_start)
         if self.stop.is_set():
             raise CancelledError
-        return Mixture._build(
-            name, run.parameters, run.converged, run.log_likelihoods, run.regularized
-        )
+        return run
 
     def candidate(
         self, todo: Candidate, starts: Future[list[_Clusters]], display: GridProgress | None
@@ -169,11 +134,11 @@ class _Grid:
             clusters = starts.result()
             begin = time.perf_counter()
             sizes = todo.covariance_type, todo.n_components
-            mixture = self.fit(self.data, *sizes, clusters[0], report)
+            run = self.fit(self.source, *sizes, clusters[0], report)
             held_out = np.nan
             if self.folds:
                 held_out = self._held_out(sizes, clusters[1:], report)
-            fitted = self._judged(replace(todo, mixture=mixture, held_out=held_out))
+            fitted = replace(self._judged(todo, run), held_out=held_out)
             return replace(fitted, seconds=time.perf_counter() - begin)
         except _EXPECTED_FAILURES as error:
             return replace(todo, failure=str(error) or type(error).__name__)
@@ -185,42 +150,44 @@ class _Grid:
         report: Callable[[int, float], object] | None,
     ) -> float:
         """Return the mean log-likelihood of a row under the fit without its fold."""
-        X, shares = self.data
         total = weights = 0.0
-        for fold, start in zip(self.folds, clusters, strict=True):
-            mixture = self.fit(fold, *sizes, start, report)
-            rows = fold.sample_weight == 0
-            weight = shares[rows] if shares.size else np.ones(np.count_nonzero(rows))
-            total += weight @ mixture.score_samples(X[rows], n_threads=self.n_threads)
-            weights += weight.sum()
+        for (rest, fold), start in zip(self.folds, clusters, strict=True):
+            run = self.fit(rest, *sizes, start, report)
+            model = MaximumLikelihood(COVARIANCE_TYPES[sizes[0]])
+            total += log_likelihood(fold, Densities(model, run.parameters))
+            weights += fold.total_weight
         return float(total / weights)
 
-    def _judged(self, fitted: Candidate) -> Candidate:
-        """Return a fitted candidate with its criteria, marked where it is spurious."""
-        mixture = fitted.mixture
-        assert mixture is not None
-        shares = self.data.sample_weight
-        n_rows = shares.sum() if shares.size else len(self.data.X)
-        sums = _sum_up(mixture, self.data, self.yardstick.distinct, self.n_threads)
-        bic = -2.0 * sums.log_likelihood + fitted.n_parameters * np.log(n_rows)
+    def _judged(self, todo: Candidate, run: Run) -> Candidate:
+        """Return a candidate with its mixture and criteria, marked where it is spurious."""
+        model = MaximumLikelihood(COVARIANCE_TYPES[todo.covariance_type], self.reg_covar)
+        sums = totals(self.source, Densities(model, run.parameters), self.yardstick.distinct)
+        bic = criteria.bic(sums.log_likelihood, todo.n_parameters, self.source.total_weight)
         return replace(
-            fitted,
+            todo,
+            mixture=Mixture._build(
+                todo.covariance_type,
+                run.parameters,
+                run.converged,
+                run.objectives,
+                run.regularized,
+            ),
             log_likelihood=sums.log_likelihood,
-            bic=float(bic),
-            aic=-2.0 * sums.log_likelihood + 2.0 * fitted.n_parameters,
-            icl=float(bic + 2.0 * sums.entropy),
+            bic=bic,
+            aic=criteria.aic(sums.log_likelihood, todo.n_parameters),
+            icl=criteria.icl(bic, sums.entropy),
             spurious=spurious_components(
-                mixture, self.yardstick, sums.points, self.settings.reg_covar
+                model, run.parameters, run.regularized, self.yardstick, sums.points
             ),
         )
 
 
-def _shares_of_threads(X: np.ndarray, n_components: int, n_threads: int) -> tuple[int, int]:
+def _divide_threads(source: Source, n_components: int, n_threads: int) -> tuple[int, int]:
     """Return how many fits to run side by side, and the threads of each."""
-    work = 10 * X.size * n_components
+    work = 10 * source.n_samples * source.n_features * n_components
     if work < _LITTLE_WORK:
         return 1, 1
-    busy = min(n_threads, chunk_count(X) // _CHUNKS_PER_THREAD, work // _WORK_PER_THREAD)
+    busy = min(n_threads, source.n_chunks // _CHUNKS_PER_THREAD, work // _WORK_PER_THREAD)
     n_workers = -(-n_threads // max(1, busy))
     return n_workers, max(1, n_threads // n_workers)
 
@@ -320,7 +287,7 @@ def _types(covariance_type: str | Iterable[str]) -> list[str]:
 def select(
     X: ArrayLike,
     n_components: int | Iterable[int] = range(1, 10),
-    covariance_type: str | Iterable[str] = ("full", "tied", "diag", "spherical"),
+    covariance_type: str | Iterable[str] = DEFAULT_TYPES,
     criterion: str = "bic",
     *,
     sample_weight: ArrayLike | None = None,
@@ -412,20 +379,22 @@ def select(
     if n_threads is not None:
         n_threads = checks.check_integer(n_threads, "n_threads", 1)
     n_threads = threads_for(PARALLEL_WORK, n_threads)
-    settings = check_settings(tol, reg_covar, max_iter, on_collapse)
+    settings = check_settings(tol, max_iter, on_collapse)
+    reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     draw = checks.check_random_state(random_state)
     is_seed = isinstance(random_state, int | np.integer)
     seed = int(random_state) if is_seed else draw.randint(2**31 - 1)  # type: ignore[arg-type]
-    data = check_data(X, sample_weight)
+    source = rows_to_fit(X, sample_weight, n_threads)
     if criterion != "held_out":
         n_folds = 0
     else:
-        check_rows(data, n_folds)
-    n_workers, each = _shares_of_threads(data.X, sum(counts) // len(counts), n_threads)
-    grid = _Grid(data, settings, n_init, seed, n_folds, each)
-    n_features = data.X.shape[1]
+        check_rows(source, n_folds)
+    n_workers, each = _divide_threads(source, sum(counts) // len(counts), n_threads)
+    grid = _Grid(source.view(each), settings, reg_covar, n_init, seed, n_folds)
     todo = [
-        Candidate(count, name, n_parameters(name, count, n_features))
+        Candidate(
+            count, name, criteria.n_parameters(COVARIANCE_TYPES[name], count, source.n_features)
+        )
         for name in types
         for count in counts
     ]

@@ -14,8 +14,6 @@ from fastgmm.api.mixture import Mixture
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CRITERIA = ("bic", "aic", "icl", "held_out")
-
 
 @dataclass(frozen=True)
 class Candidate:

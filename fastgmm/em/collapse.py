@@ -9,9 +9,10 @@ direction it is below 1e-6. Points are counted as if each had the greatest weigh
 import numpy as np
 
 from fastgmm._errors import CollapseError
-from fastgmm.kernels.types import Data
-from fastgmm.model.covariance import CovarianceType, marginal_variance
+from fastgmm.em.models import marginal_variance
+from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
+from fastgmm.sources.base import Source
 
 MAX_RESETS = 20  # per start; after these a collapsed component counts as regularised
 _POINT = 1e-12
@@ -31,11 +32,9 @@ class CollapsePolicy:
     ----------
     on_collapse : {"regularize", "reset", "raise"}
         The rule.
-    covariance_type : CovarianceType
-        A value of `COVARIANCE_TYPES`.
-    reg_covar : float
-        What the M-step adds to the diagonals.
-    data : Data
+    model : Model
+        Whose parameters these are.
+    source : Source
         Rows to draw new means from.
     random_state : numpy.random.RandomState
         Draws them.
@@ -44,18 +43,17 @@ class CollapsePolicy:
     def __init__(
         self,
         on_collapse: str,
-        covariance_type: CovarianceType,
-        reg_covar: float,
-        data: Data,
+        model: Model,
+        source: Source,
         random_state: np.random.RandomState,
     ) -> None:
         self._apply = getattr(self, f"_{on_collapse}")
-        self._type = covariance_type
-        self._reg_covar = reg_covar
-        self._data = data
+        self._model = model
+        self._type = model.covariance_type
+        self._reg_covar = model.reg_covar
+        self._source = source
         self._random_state = random_state
-        weight = data.sample_weight
-        self._n_rows = weight.sum() / weight.max() if weight.size else len(data.X)
+        self._n_rows = source.effective_rows
         self._resets = 0
         self._moves_points = on_collapse != "regularize"
         resets = on_collapse == "reset"
@@ -65,8 +63,8 @@ class CollapsePolicy:
 
     def on_few_points(self, parameters: Parameters) -> np.ndarray:
         """Return a mask (n_components,) of the components that live on too few points."""
-        weights, means, covariances, factors, _ = parameters
-        scale = marginal_variance(self._type, parameters, self._reg_covar)
+        weights, means, covariances, factors = parameters[:4]
+        scale = marginal_variance(self._model, parameters)
         raw = self._type.variances(covariances, *means.shape) - self._reg_covar
         collapsed = (raw <= _POINT * scale).all(axis=1)
         few = weights * self._n_rows < means.shape[1] + 0.5
@@ -116,7 +114,7 @@ class CollapsePolicy:
     def _raise_floor(self, parameters, singular):
         """Add more and more to singular covariances, until they can be factorised."""
         self.floor_raised = self.floor_raised | singular
-        scale = marginal_variance(self._type, parameters, self._reg_covar).mean()
+        scale = marginal_variance(self._model, parameters).mean()
         floor = max(self._reg_covar, np.finfo(float).eps * scale)
         covariances = parameters.covariances.copy()
         while singular.any():
@@ -135,7 +133,7 @@ class CollapsePolicy:
         if self._resets >= MAX_RESETS:
             return self._regularize(parameters, collapsed, singular)
         self._resets += 1
-        scale = marginal_variance(self._type, parameters, self._reg_covar)
+        scale = marginal_variance(self._model, parameters)
         breadth = self._breadth(parameters, collapsed, scale)
         weights, means = parameters.weights.copy(), parameters.means.copy()
         covariances = parameters.covariances.copy()
@@ -151,7 +149,13 @@ class CollapsePolicy:
         if not moved:  # all rows are equal: there is nowhere to go
             return self._regularize(parameters, collapsed, singular)
         factors, log_det = self._type.factorize(covariances, *means.shape)
-        repaired = Parameters(weights / weights.sum(), means, covariances, factors, log_det)
+        repaired = parameters._replace(
+            weights=weights / weights.sum(),
+            means=means,
+            covariances=covariances,
+            factors=factors,
+            log_det=log_det,
+        )
         singular = np.isnan(log_det)
         return self._regularize(repaired, singular, singular)[0], True
 
@@ -170,9 +174,7 @@ class CollapsePolicy:
 
     def _draw_away_from(self, point, scale):
         """Return a row of the data drawn by its squared distance to `point`, None if all equal."""
-        X, sample_weight = self._data
-        share = sample_weight / sample_weight.sum() if sample_weight.size else None
-        rows = X[self._random_state.choice(len(X), _CANDIDATES, p=share)].astype(np.float64)
+        rows = self._source.draw(self._random_state, _CANDIDATES).astype(np.float64)
         distance = ((rows - point) ** 2 / np.where(scale > 0, scale, 1.0)).sum(axis=1)
         if not distance.any():
             return None

@@ -5,6 +5,8 @@ covariance type has passes of its own, made for its kernels: the first fit of a 
 compiles no other's.
 """
 
+from typing import Any, NamedTuple
+
 from fastgmm.jit.decorators import entry_named, jit
 from fastgmm.kernels.densities import (
     densities,
@@ -193,12 +195,18 @@ def infer_pass_of(name, mahalanobis):
     return infer_pass
 
 
-# By `Operands.kind`: FULL, TIED, DIAG, SPHERICAL.
-_TYPES = (
-    ("full", mahalanobis_full, accumulate_matrices),
-    ("tied", mahalanobis_tied, accumulate_tied),
-    ("diag", mahalanobis_diag, accumulate_diag),
-    ("spherical", mahalanobis_spherical, accumulate_diag),
-)
-EM_PASSES = tuple(em_pass_of(*kernels) for kernels in _TYPES)
-INFER_PASSES = tuple(infer_pass_of(*kernels[:2]) for kernels in _TYPES)
+class Kernels(NamedTuple):
+    """The compiled passes of one covariance type."""
+
+    em_pass: Any
+    infer_pass: Any
+
+
+def _kernels(name, mahalanobis, accumulate):
+    return Kernels(em_pass_of(name, mahalanobis, accumulate), infer_pass_of(name, mahalanobis))
+
+
+FULL = _kernels("full", mahalanobis_full, accumulate_matrices)
+TIED = _kernels("tied", mahalanobis_tied, accumulate_tied)
+DIAG = _kernels("diag", mahalanobis_diag, accumulate_diag)
+SPHERICAL = _kernels("spherical", mahalanobis_spherical, accumulate_diag)

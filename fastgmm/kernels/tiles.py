@@ -26,8 +26,6 @@ from fastgmm.kernels.micro.lanes import (
 from fastgmm.kernels.micro.vectors import GRAM_ROWS, STRIP_VECTORS, VECTOR_BYTES
 from fastgmm.kernels.types import Block, Workspace
 
-FULL, TIED, DIAG, SPHERICAL = 0, 1, 2, 3
-
 # A density so far below that of the point's best component changes no bit of a sum, or none that
 # the data has: by the size of its numbers.
 NATS = {4: 24.0, 8: 44.0}

@@ -31,7 +31,6 @@ class Operands(NamedTuple):
     that moments are to be taken about that point, too.
     """
 
-    kind: int
     common: bool
     means: np.ndarray
     means_low: np.ndarray

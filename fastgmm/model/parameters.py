@@ -1,4 +1,4 @@
-"""Parameters."""
+"""The parameters of a mixture of Gaussians, as the library passes them on internally."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 class Parameters(NamedTuple):
-    """A mixture inside the library, float64 throughout.
+    """A mixture, float64 throughout.
 
     `weights` (n_components,), `means` (n_components, n_features), `covariances` and `factors`
     shaped by the covariance type, `log_det` (n_components,) the log-determinants of the

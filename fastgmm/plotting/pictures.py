@@ -18,7 +18,8 @@ from fastgmm._errors import ConvergenceWarning
 from fastgmm.api import checks
 from fastgmm.api.fit import fit
 from fastgmm.api.mixture import Mixture
-from fastgmm.api.selection import CRITERIA, Selection
+from fastgmm.api.options import CRITERIA
+from fastgmm.api.selection import Selection
 from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.plotting.style import (  # fmt: skip
     HATCHES,

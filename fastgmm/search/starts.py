@@ -1,19 +1,18 @@
-"""Starting parameters: from what the caller gave, and from the data for the rest."""
+"""Starting parameters: from what the caller gave, and from the rows for the rest."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm.kernels.types import Data
-from fastgmm.model.covariance import CovarianceType, m_step
+from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
-from fastgmm.search.kmeans import kmeans, labels_after, mean_and_variance, seed_rows
-from fastgmm.sources.array import Pass
-from fastgmm.sources.base import Statistics, merge
+from fastgmm.search.kmeans import kmeans, seed_rows
+from fastgmm.sources.array import ArraySource
+from fastgmm.sources.base import Source, Statistics, merge
 
-_NARROWEST = 1e-24  # of the data's variance, for components to start with
+_NARROWEST = 1e-24  # least variance of a component to start with, relative to the data's
 _LABELS_BLOCK = 2**22  # rows whose labels are held at a time
-_RESP_BLOCK = 2**20  # responsibilities drawn at a time, however many there are
+_RESP_BLOCK = 2**20  # responsibilities drawn at a time
 
 
 class Given(NamedTuple):
@@ -28,101 +27,105 @@ class Given(NamedTuple):
     factors: np.ndarray | None = None
     log_det: np.ndarray | None = None
 
+    def known(self) -> dict[str, np.ndarray]:
+        """Return the values that were given, by name."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
 
 class Start(NamedTuple):
-    """How to start: data, covariance type, number of components, floor and threads."""
+    """Where and for what a start is looked for: rows in memory, a model, a number of components."""
 
-    data: Data
-    covariance_type: CovarianceType
+    source: ArraySource
+    model: Model
     n_components: int
-    reg_covar: float
-    n_threads: int | None
-
-    def source(self, data: Data | None = None) -> Pass:
-        return Pass(data or self.data, self.covariance_type, self.n_components, self.n_threads)
 
     def estimate(self, means: np.ndarray, statistics: Statistics) -> Parameters:
-        """Return the M-step from `statistics` about `means`; starved ones get the whole's."""
-        variance = np.ones(means.shape[1])  # of no component that any row belongs to
+        """Return the M-step from `statistics` about `means`.
+
+        Components without rows get the variance of the whole data set.
+        """
+        kind = self.model.covariance_type
+        variance = np.ones(means.shape[1])  # not used if all components have rows
         if not (statistics.nk > 0).all():
-            variance = mean_and_variance(self.data, self.n_threads)[1] + self.reg_covar
-        spread = self.covariance_type.from_variances(np.tile(variance, (len(means), 1)))
+            variance = self.source.mean_and_variance()[1] + self.model.reg_covar
+        spread = kind.from_variances(np.tile(variance, (len(means), 1)))
         before = Parameters(np.empty(0), means, spread, np.empty(0), np.empty(0))
-        return m_step(self.covariance_type, before, statistics, self.reg_covar)
+        return self.model.update(before, statistics)
 
 
-def from_labels(start, labels, means):
-    """Estimate from hard memberships, clusters near `means`; `labels` are those of the first rows.
+def make_start(
+    source: Source, model: Model, n_components: int, random_state: np.random.RandomState
+) -> Start:
+    """Return where a start is looked for."""
+    return Start(source.in_memory(random_state), model, n_components)
 
-    Rows past them belong to the nearest mean.
+
+def from_labels(start: Start, labels: np.ndarray, means: np.ndarray) -> Parameters:
+    """Estimate from hard memberships, of clusters near `means`.
+
+    `labels` are those of the first rows; rows after them belong to the nearest mean.
     """
-    X, sample_weight = start.data
+    kind = start.model.covariance_type
     total = None
-    for begin in range(0, len(X), _LABELS_BLOCK):
-        rows = slice(begin, begin + _LABELS_BLOCK)
-        part = Data(X[rows], sample_weight[rows])
-        known = labels_after(labels[rows], part, means, start.n_threads)
-        statistics = start.source(part).given(means, labels=known)
+    for rows, block in start.source.blocks(_LABELS_BLOCK):
+        known = block.labels_after(labels[rows], means)
+        statistics = block.given(kind, means, labels=known)
         total = statistics if total is None else merge(total, statistics)
     return start.estimate(means, total)
 
 
-def _from_rows(start, rows):
-    """One component on each row, as small as `reg_covar` lets it be.
+def _on_rows(start, rows):
+    """Put a component on each row, with variance `reg_covar`.
 
     Without `reg_covar` it is as broad as the data: a covariance of zero is no start. Next to
-    data of far greater scale it is broader, too, lest the squares of distances overflow.
+    data of far greater scale it is broader, too, or the squares of distances would overflow.
     """
-    means = start.data.X[rows].astype(np.float64)
-    variance = np.full_like(means, start.reg_covar)
-    if start.reg_covar == 0:
-        variance[:] = mean_and_variance(start.data, start.n_threads)[1]
-    elif start.reg_covar < _NARROWEST * np.square(means).max():
-        broad = mean_and_variance(start.data, start.n_threads)[1]
+    means, kind = rows.astype(np.float64), start.model.covariance_type
+    reg_covar = start.model.reg_covar
+    variance = np.full_like(means, reg_covar)
+    if reg_covar == 0:
+        variance[:] = start.source.mean_and_variance()[1]
+    elif reg_covar < _NARROWEST * np.square(means).max():
+        broad = start.source.mean_and_variance()[1]
         variance = np.maximum(variance, _NARROWEST * broad.max())
-    covariances = start.covariance_type.from_variances(variance)
-    factors, log_det = start.covariance_type.factorize(covariances, *means.shape)
+    covariances = kind.from_variances(variance)
+    factors, log_det = kind.factorize(covariances, *means.shape)
     weights = np.full(len(rows), 1.0 / len(rows))
     return Parameters(weights, means, covariances, factors, log_det)
 
 
 def _kmeans(start, random_state):
-    labels, centers = kmeans(start.data, start.n_components, random_state, start.n_threads)
+    labels, centers = kmeans(start.source, start.n_components, random_state)
     return from_labels(start, labels, centers)
 
 
 def _kmeans_plusplus(start, random_state):
-    return seed_rows(start.data, start.n_components, random_state, start.n_threads)
+    return start.source.rows(seed_rows(start.source, start.n_components, random_state))
 
 
 def _random(start, random_state):
-    """Random responsibilities, drawn a block of rows at a time."""
-    X, sample_weight = start.data
-    mean, _ = mean_and_variance(start.data, start.n_threads)
+    """Random responsibilities, drawn for a block of rows at a time."""
+    mean, _ = start.source.mean_and_variance()
     means = np.tile(mean, (start.n_components, 1))
-    block = max(1, _RESP_BLOCK // start.n_components)
+    kind = start.model.covariance_type
     total = None
-    for begin in range(0, len(X), block):
-        rows = slice(begin, begin + block)
-        resp = random_state.uniform(size=(len(X[rows]), start.n_components))
+    for _, block in start.source.blocks(max(1, _RESP_BLOCK // start.n_components)):
+        resp = random_state.uniform(size=(block.n_samples, start.n_components))
         resp /= resp.sum(axis=1, keepdims=True)
-        weight = sample_weight[rows] if sample_weight.size else sample_weight
-        part = start.source(Data(X[rows], weight)).given(means, resp=resp)
-        total = part if total is None else merge(total, part)
+        statistics = block.given(kind, means, resp=resp)
+        total = statistics if total is None else merge(total, statistics)
     return start.estimate(means, total)
 
 
 def _random_from_data(start, random_state):
-    X, sample_weight = start.data
-    share = sample_weight / sample_weight.sum() if sample_weight.size else None
-    return random_state.choice(len(X), size=start.n_components, replace=False, p=share)
+    return start.source.draw(random_state, start.n_components, replace=False)
 
 
-# Starts on single rows, each a function of a `Start` and a generator that returns their places,
-# and starts from a share of all rows, which return `Parameters`.
+# Starts on single rows, each a function of a `Start` and a generator that returns rows
+# (n_components, n_features), and starts from responsibilities for all rows, which return
+# `Parameters`.
 ROW_STARTS = {"k-means++": _kmeans_plusplus, "random_from_data": _random_from_data}
-SHARE_STARTS = {"kmeans": _kmeans, "random": _random}
-INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
+RESP_STARTS = {"kmeans": _kmeans, "random": _random}
 
 
 def starting_parameters(
@@ -130,16 +133,16 @@ def starting_parameters(
 ) -> Parameters:
     """Return the parameters EM starts from.
 
-    Values in `given` are taken as they are. Where means are given, the rest is estimated from
-    the rows nearest to each; otherwise `init_params` names how.
+    Values in `given` are used as they are. Where means are given, the rest is estimated from
+    the rows nearest to each; otherwise `init_params` names the method.
     """
-    known = {name: value for name, value in given._asdict().items() if value is not None}
+    known = given.known()
     if len(known) == len(given):
         return Parameters(**known)
     if given.means is not None:
         parameters = from_labels(start, np.empty(0, np.uint8), given.means)
     elif init_params in ROW_STARTS:
-        parameters = _from_rows(start, ROW_STARTS[init_params](start, random_state))
+        parameters = _on_rows(start, ROW_STARTS[init_params](start, random_state))
     else:
-        parameters = SHARE_STARTS[init_params](start, random_state)
+        parameters = RESP_STARTS[init_params](start, random_state)
     return parameters._replace(**known)

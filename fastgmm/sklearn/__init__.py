@@ -1,9 +1,9 @@
-"""scikit-learn's `GaussianMixture` on the kernels of this library."""
+"""scikit-learn's `GaussianMixture` on the kernels of this library.
 
-from fastgmm.sklearn.gaussian_mixture import (
-    GaussianMixture,
-    TheirGaussianMixture,
-    from_sklearn,
-)
+Importing it needs scikit-learn.
+"""
+
+from fastgmm.sklearn.convert import from_sklearn
+from fastgmm.sklearn.gaussian_mixture import GaussianMixture, TheirGaussianMixture
 
 __all__ = ["GaussianMixture", "TheirGaussianMixture", "from_sklearn"]

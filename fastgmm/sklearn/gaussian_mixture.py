@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import copy
 import inspect
-import logging
 import warnings
 from collections.abc import Callable, Sequence
 from numbers import Integral
@@ -53,17 +52,20 @@ from fastgmm._logging import heed_environment, logger
 from fastgmm.api import checks
 from fastgmm.em.collapse import CollapsePolicy
 from fastgmm.em.loop import Policy, Run, Settings, run_em
-from fastgmm.kernels.types import Data
+from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
 from fastgmm.model.parameters import Parameters
+from fastgmm.search.restarts import best_of
 from fastgmm.search.starts import Given, Start
 from fastgmm.sklearn.parity import IllDefinedError, TheirPolicy, starting_parameters
-from fastgmm.sources.array import infer, make_operands
+from fastgmm.sources.array import ArraySource
+from fastgmm.sources.inference import infer
+from fastgmm.sources.operands import Densities
 
 if TYPE_CHECKING:
-    from fastgmm.api.mixture import Mixture
+    pass
 
-__all__ = ["GaussianMixture", "TheirGaussianMixture", "from_sklearn"]
+__all__ = ["GaussianMixture", "TheirGaussianMixture"]
 
 heed_environment()
 
@@ -362,7 +364,7 @@ class GaussianMixture(TheirGaussianMixture):
         sklearn.mixture.GaussianMixture
             Independent of this one.
         """
-        return _converted(self, TheirGaussianMixture)
+        return converted(self, TheirGaussianMixture)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the state of a pickle, also of one that scikit-learn's class wrote."""
@@ -381,18 +383,18 @@ class GaussianMixture(TheirGaussianMixture):
         if _foreign(X):
             self._fit_theirs(X, _FOREIGN, sample_weight)
             return None
-        data = self._checked_data(X, sample_weight)
+        source = self._checked_source(X, sample_weight)
         last = None
         if self.warm_start and hasattr(self, "converged_"):
             last = self._fitted()
-            if last is None or last.means.shape != (self.n_components, data.X.shape[1]):
+            if last is None or last.means.shape != (self.n_components, source.n_features):
                 reason = "warm_start cannot go on from a solution of another shape"
                 self._fit_theirs(X, reason, sample_weight)
                 return None
         random_state = check_random_state(self.random_state)
         before = None if isinstance(self.random_state, Integral) else random_state.get_state()
         try:
-            self._fit_ours(data, random_state, last)
+            self._fit_ours(source, random_state, last)
         except IllDefinedError as error:
             # Where rounding decides whether a covariance is singular, theirs does.
             if sample_weight is not None:
@@ -401,7 +403,7 @@ class GaussianMixture(TheirGaussianMixture):
                 random_state.set_state(before)
             self._fit_theirs(X, "a covariance cannot be factorised")
             return None
-        return data.X
+        return source.rows(slice(None))
 
     def _fit_theirs(
         self, X: ArrayLike, reason: str, sample_weight: ArrayLike | None = None
@@ -413,7 +415,7 @@ class GaussianMixture(TheirGaussianMixture):
         model.fit_predict(X)
         self.__dict__.update(vars(model))
 
-    def _checked_data(self, X: ArrayLike, sample_weight: ArrayLike | None) -> Data:
+    def _checked_source(self, X: ArrayLike, sample_weight: ArrayLike | None) -> ArraySource:
         rows = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
         weight = np.empty(0) if sample_weight is None else _checked_weight(sample_weight, rows)
         n_samples = np.count_nonzero(weight) if weight.size else len(rows)
@@ -423,12 +425,12 @@ class GaussianMixture(TheirGaussianMixture):
                 f"n_samples = {n_samples}"
             )
         self._check_parameters(rows, **_namespace(rows))
-        return Data(checks.for_kernels(rows), weight)
+        return ArraySource(checks.for_kernels(rows), weight, self.n_threads)
 
     def _fit_ours(
-        self, data: Data, random_state: np.random.RandomState, last: Parameters | None
+        self, source: ArraySource, random_state: np.random.RandomState, last: Parameters | None
     ) -> None:
-        run = self._best_run(data, random_state, last)
+        run = self._best_run(source, random_state, last)
         if not run.converged and self.max_iter > 0:
             warnings.warn(
                 "Best performing initialization did not converge. Try different init "
@@ -436,49 +438,43 @@ class GaussianMixture(TheirGaussianMixture):
                 ConvergenceWarning,
                 stacklevel=4,  # in sklearn.base, so that filters of scikit-learn's warnings match
             )
-        self._adopt(run.parameters, data.X.dtype)
+        self._adopt(run.parameters, source.dtype)
         self._set_parameters(self._get_parameters())  # which adds the precisions
         self.converged_ = run.converged
-        self.n_iter_ = len(run.log_likelihoods)
-        self.lower_bound_ = run.log_likelihood
-        self.lower_bounds_ = list(run.log_likelihoods)
-        _tell_accelerated("fit", data.X)
+        self.n_iter_ = len(run.objectives)
+        self.lower_bound_ = run.objective
+        self.lower_bounds_ = list(run.objectives)
+        _log_accelerated("fit", (source.n_samples, source.n_features))
 
     def _best_run(
-        self, data: Data, random_state: np.random.RandomState, last: Parameters | None
+        self, source: ArraySource, random_state: np.random.RandomState, last: Parameters | None
     ) -> Run:
         """Run EM on from the last parameters, or from new starts where there are none."""
-        start = self._start(data)
-        source = start.source()
+        start = self._start(source)
         previous = self.lower_bound_ if last else -np.inf
-        best: Run | None = None
-        for init in range(1 if last else self.n_init):
+
+        def run_start(init: int) -> Run:
             self._print_verbose_msg_init_beg(init)
             run = run_em(
                 source,
+                start.model,
                 last or self._first_parameters(start, random_state),
                 self._settings(previous),
                 self._policy(start, random_state),
                 previous,
             )
             if self.max_iter > 0:
-                self._print_verbose_msg_init_end(run.log_likelihood, run.converged)
-            if (
-                best is None
-                or best.log_likelihood == -np.inf
-                or run.log_likelihood > best.log_likelihood
-            ):
-                best = run
-        assert best is not None  # n_init is at least 1
-        return best
+                self._print_verbose_msg_init_end(run.objective, run.converged)
+            return run
 
-    def _start(self, data: Data) -> Start:
-        return Start(data, self._kind, self.n_components, self.reg_covar, self.n_threads)
+        return best_of(1 if last else self.n_init, run_start)
+
+    def _start(self, source: ArraySource, n_components: int | None = None) -> Start:
+        model = MaximumLikelihood(self._kind, self.reg_covar)
+        return Start(source, model, n_components or self.n_components)
 
     def _settings(self, previous: float) -> Settings:
-        return Settings(
-            self.tol, self.reg_covar, self.max_iter, self.on_collapse, self._reporter(previous)
-        )
+        return Settings(self.tol, self.max_iter, self.on_collapse, self._reporter(previous))
 
     def _reporter(self, previous: float) -> Callable[[int, float], None] | None:
         """Return what prints an iteration, None where nothing is to be printed."""
@@ -495,9 +491,7 @@ class GaussianMixture(TheirGaussianMixture):
     def _policy(self, start: Start, random_state: np.random.RandomState) -> Policy:
         if self.on_collapse == "raise":
             return _their_policy(start)
-        return CollapsePolicy(
-            self.on_collapse, start.covariance_type, start.reg_covar, start.data, random_state
-        )
+        return CollapsePolicy(self.on_collapse, start.model, start.source, random_state)
 
     def _first_parameters(self, start: Start, random_state: np.random.RandomState) -> Parameters:
         """Return the parameters of a new start."""
@@ -506,7 +500,7 @@ class GaussianMixture(TheirGaussianMixture):
             means=None if self.means_init is None else _doubles(self.means_init),
         )
         if self.precisions_init is not None:
-            shape = self.n_components, start.data.X.shape[1]
+            shape = self.n_components, start.source.n_features
             covariances, factors, log_det = self._kind.from_precisions(
                 _doubles(self.precisions_init), *shape
             )
@@ -522,16 +516,16 @@ class GaussianMixture(TheirGaussianMixture):
         if _overridden(self, ("_initialize",)) or _foreign(X):
             super()._initialize_parameters(X, random_state, **namespace)
             return
-        data = Data(checks.for_kernels(X), np.empty(0))
-        self._adopt(self._first_parameters(self._start(data), random_state), X.dtype)
+        source = ArraySource(checks.for_kernels(X), n_threads=self.n_threads)
+        self._adopt(self._first_parameters(self._start(source), random_state), X.dtype)
 
     def _m_step(self, X: np.ndarray, log_resp: np.ndarray, **namespace: Any) -> None:
         if not _foreign(X) and not _foreign(log_resp) and len(X) == len(log_resp):
-            data = Data(checks.for_kernels(X), np.empty(0))
+            source = ArraySource(checks.for_kernels(X), n_threads=self.n_threads)
             resp = checks.for_kernels(np.exp(log_resp).astype(X.dtype, copy=False))
-            start = self._start(data)._replace(n_components=resp.shape[1])
+            start = self._start(source, resp.shape[1])
             means = np.tile(X.mean(axis=0, dtype=np.float64), (resp.shape[1], 1))
-            parameters = start.estimate(means, start.source().given(means, resp=resp))
+            parameters = start.estimate(means, source.given(self._kind, means, resp=resp))
             parameters = _their_policy(start).dilute(parameters)
             if not np.isnan(parameters.log_det).any():
                 self._adopt(parameters, X.dtype)
@@ -579,11 +573,9 @@ class GaussianMixture(TheirGaussianMixture):
             return None
         if cholesky.shape != self._kind.shape(*means.shape):
             return None
-        diagonal = np.einsum("...jj->...j", cholesky) if self._kind.dense else cholesky
         finite = all(np.isfinite(array).all() for array in (weights, means, cholesky))
-        if not finite or (diagonal <= 0).any() or (weights < 0).any():
-            return None
-        if self._kind.dense and (np.tril(cholesky, -1) != 0).any():
+        factors = self._kind.public_factors(cholesky)
+        if not finite or not self._kind.are_factors(factors) or (weights < 0).any():
             return None
         log_det = _compute_log_det_cholesky(cholesky, self.covariance_type, means.shape[1])
         covariances = getattr(self, "covariances_", cholesky)
@@ -591,7 +583,7 @@ class GaussianMixture(TheirGaussianMixture):
             weights,
             means,
             _doubles(covariances),
-            self._kind.public_factors(cholesky),
+            factors,
             np.broadcast_to(log_det, len(means)).copy(),
         )
 
@@ -606,7 +598,7 @@ class GaussianMixture(TheirGaussianMixture):
         else:
             parameters = self._fitted()
             if parameters is not None:
-                _tell_accelerated(method, X)
+                _log_accelerated(method, np.shape(X))
                 return parameters
             reason = "weights_, means_ or precisions_cholesky_ are no mixture"
         _fall_back(method, reason)
@@ -628,7 +620,8 @@ class GaussianMixture(TheirGaussianMixture):
         return checks.for_kernels(X.astype(single, copy=False))
 
     def _infer(self, X: np.ndarray, parameters: Parameters, **outputs: np.ndarray) -> None:
-        infer(X, make_operands(self._kind, parameters, X.dtype), self.n_threads, **outputs)
+        densities = Densities(MaximumLikelihood(self._kind), parameters)
+        infer(X, densities, self.n_threads, **outputs)
 
     def _labels(self, X: np.ndarray, parameters: Parameters) -> np.ndarray:
         labels = np.empty(len(X), np.intp)
@@ -641,62 +634,7 @@ GaussianMixture.__module__ = "fastgmm.sklearn"  # the public path, which pickles
 _OWN_STEPS = {name: getattr(GaussianMixture, name) for name in _FIT_STEPS}
 
 
-def from_sklearn(model: TheirGaussianMixture) -> GaussianMixture:
-    """Return the estimator of this library with another's parameters and fitted attributes.
-
-    Parameters
-    ----------
-    model : sklearn.mixture.GaussianMixture
-        Fitted or not.
-
-    Returns
-    -------
-    GaussianMixture
-        Independent of `model`.
-
-    Raises
-    ------
-    TypeError
-        If `model` is anything else; a subclass may compute something else.
-    """
-    _refuse_other_models(model)
-    return _converted(model, GaussianMixture)
-
-
-def parameters_of(model: TheirGaussianMixture) -> Parameters:
-    """Return the parameters of a fitted estimator: see `Mixture.from_sklearn`."""
-    _refuse_other_models(model)
-    check_is_fitted(model)
-    parameters = from_sklearn(model)._fitted()
-    if parameters is None:
-        raise ValueError(
-            "model holds no mixture in weights_, means_ and precisions_cholesky_; fit it anew."
-        )
-    return parameters._replace(weights=parameters.weights / parameters.weights.sum())
-
-
-def estimator_of(mixture: Mixture) -> TheirGaussianMixture:
-    """Return an estimator that holds a mixture: see `Mixture.to_sklearn`."""
-    model = TheirGaussianMixture(mixture.n_components, covariance_type=mixture.covariance_type)
-    parameters = mixture.weights, mixture.means, mixture.covariances, mixture.precisions_cholesky
-    model._set_parameters(tuple(array.copy() for array in parameters))
-    model.converged_ = mixture.converged
-    model.n_iter_ = mixture.n_iter
-    model.lower_bound_ = mixture.log_likelihood if mixture.n_iter else -np.inf
-    model.lower_bounds_ = mixture.log_likelihoods.tolist()
-    model.n_features_in_ = mixture.n_features
-    return model
-
-
-def _refuse_other_models(model: object) -> None:
-    if type(model) not in (TheirGaussianMixture, GaussianMixture):
-        raise TypeError(
-            f"model must be scikit-learn's GaussianMixture but is a {type(model).__name__}; "
-            "other estimators are other models."
-        )
-
-
-def _converted(model: Any, kind: type) -> Any:
+def converted(model: Any, kind: type) -> Any:
     """Return an estimator of another class with all of a model's attributes that it can have."""
     converted = kind()
     unknown = set(model.get_params(deep=False)) - set(converted.get_params(deep=False))
@@ -732,9 +670,7 @@ def _overridden(model: GaussianMixture, names: Sequence[str]) -> str | None:
 
 
 def _their_policy(start: Start) -> TheirPolicy:
-    data = start.data
-    n_rows = data.sample_weight.sum() if data.sample_weight.size else len(data.X)
-    return TheirPolicy(start.covariance_type, start.reg_covar, n_rows, data.X.dtype)
+    return TheirPolicy(start.model, start.source.total_weight, start.source.dtype)
 
 
 def _checked_weight(sample_weight: ArrayLike, X: np.ndarray) -> np.ndarray:
@@ -742,9 +678,8 @@ def _checked_weight(sample_weight: ArrayLike, X: np.ndarray) -> np.ndarray:
     return checks.check_sample_weight(weight, len(X))
 
 
-def _tell_accelerated(method: str, X: Any) -> None:
-    if logger.isEnabledFor(logging.INFO):
-        logger.info("GaussianMixture.%s runs accelerated on X of shape %s", method, np.shape(X))
+def _log_accelerated(method: str, shape: tuple[int, ...]) -> None:
+    logger.info("GaussianMixture.%s runs accelerated on X of shape %s", method, shape)
 
 
 def _fall_back(method: str, reason: str, sample_weight: ArrayLike | None = None) -> None:

@@ -14,12 +14,10 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import _gaussian_mixture as theirs
 
-from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
+from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
-from fastgmm.search.starts import ROW_STARTS, SHARE_STARTS, Given, Start
-from fastgmm.sources.array import Pass
+from fastgmm.search.starts import RESP_STARTS, ROW_STARTS, Given, Start
 
-_TIED = COVARIANCE_TYPES["tied"]
 _FEW = 1e-3  # rows; what 10 eps change about more is lost in rounding
 
 
@@ -39,10 +37,8 @@ class TheirPolicy:
 
     Parameters
     ----------
-    covariance_type : CovarianceType
-        A value of `COVARIANCE_TYPES`.
-    reg_covar : float
-        What the M-step adds to the diagonals.
+    model : Model
+        Whose parameters these are.
     n_rows : float
         Number of rows, or the sum of their weights.
     dtype : dtype
@@ -51,15 +47,9 @@ class TheirPolicy:
 
     floor_raised = False
 
-    def __init__(
-        self,
-        covariance_type: CovarianceType,
-        reg_covar: float,
-        n_rows: float,
-        dtype: np.dtype,
-    ) -> None:
-        self._type = covariance_type
-        self._reg_covar = reg_covar
+    def __init__(self, model: Model, n_rows: float, dtype: np.dtype) -> None:
+        self._type = model.covariance_type
+        self._reg_covar = model.reg_covar
         self._n_rows = n_rows
         self._extra = 10 * float(np.finfo(dtype).eps)
 
@@ -105,13 +95,13 @@ def starting_parameters(
     random_state: np.random.RandomState,
 ) -> Parameters:
     """Return the parameters that scikit-learn starts from."""
-    known = {name: value for name, value in given._asdict().items() if value is not None}
+    known = given.known()
     if len(known) == len(given):
         return Parameters(**known)
     if init_params in ROW_STARTS:
         parameters = _on_rows(start, ROW_STARTS[init_params](start, random_state))
     else:
-        parameters = SHARE_STARTS[init_params](start, random_state)
+        parameters = RESP_STARTS[init_params](start, random_state)
         _warn_of_few_clusters(parameters)
         parameters = policy.dilute(parameters)
     return parameters._replace(**known)
@@ -130,18 +120,15 @@ def _warn_of_few_clusters(parameters: Parameters) -> None:
 
 def _on_rows(start: Start, rows: np.ndarray) -> Parameters:
     """Return a start with one component on each row."""
-    kind, X = start.covariance_type, start.data.X
-    seeds = np.eye(len(rows), dtype=X.dtype)
+    kind, reg_covar = start.model.covariance_type, start.model.reg_covar
+    seeds = np.eye(len(rows), dtype=rows.dtype)
     nk, means, covariances = (
         values.astype(np.float64)
-        for values in theirs._estimate_gaussian_parameters(
-            X[rows], seeds, start.reg_covar, kind.name
-        )
+        for values in theirs._estimate_gaussian_parameters(rows, seeds, reg_covar, kind.name)
     )
-    if kind is _TIED:
-        origin = np.zeros((1, X.shape[1]))
-        scatter = Pass(start.data, kind, 1, start.n_threads).given(origin).second
+    if kind.scatter_is_constant:  # the scatter of all rows, whatever their responsibilities
+        scatter = start.source.moments(kind, np.zeros(means.shape[1])).s2
         covariances = (scatter - (nk * means.T) @ means) / nk.sum()
-        kind.add_to_diagonal(covariances, start.reg_covar)
+        kind.add_to_diagonal(covariances, reg_covar)
     factors, log_det = kind.factorize(covariances, *means.shape)
-    return Parameters(nk / start.source().total_weight, means, covariances, factors, log_det)
+    return Parameters(nk / start.source.total_weight, means, covariances, factors, log_det)

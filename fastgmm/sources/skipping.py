@@ -17,9 +17,6 @@ from fastgmm.kernels.micro.vectors import VECTOR_BYTES
 from fastgmm.kernels.tiles import NATS, block_tiles, tile_count, tile_size
 from fastgmm.kernels.types import Bounds, Drift
 
-# Share of the pairs that may matter, at most, for the others to be worth skipping: the cheaper
-# a pair is, the less is saved. Tied components share most of their M-step.
-WORTH = {"full": 0.65, "tied": 0.2, "diag": 0.5, "spherical": 0.4}
 IDLE = 0.95  # of the pairs are computed: skipping does not pay
 _ROWS = 128  # a feature: fewer, and bounding the change of parameters costs too much
 _UNIT = 1.0 / 64.0  # standard deviations to a step of the stored numbers
@@ -45,7 +42,7 @@ def _rounding(dtype, n_features):
     return 4.0 * (n_features + 8) * np.finfo(dtype).eps
 
 
-class Lazy:
+class Skipping:
     """The bounds of one pass: made when they begin to pay, given up when they do not.
 
     Parameters
@@ -68,7 +65,7 @@ class Lazy:
         self._size = tile_size(len(X), X.shape[1], X.itemsize)
         self._affordable = affordable(len(X), X.shape[1], n_components, X.itemsize)
         self._active = False
-        self._most = self._worth = WORTH[covariance_type.name]
+        self._most = self._worth = covariance_type.worth_skipping
         self._tiles = block_tiles(len(X), self._size) if self._affordable else 1
         none = np.empty(0, np.uint16)
         self.bounds = Bounds(
@@ -105,11 +102,11 @@ class Lazy:
         self._shift = np.zeros(self._n_components)
         self._before, self._cancellation = None, np.zeros(self._n_components)
 
-    def drift(self, parameters):
-        """Return what became of the distances since `parameters` were others."""
+    def drift(self, terms):
+        """Return how distances may have changed since the last pass; `terms` are the new ones."""
         if not self._active:
             return NO_DRIFT
-        means, covariances, factors, log_det = parameters[1:]
+        means, covariances, factors = terms.means, terms.covariances, terms.factors
         n_components, n_features = means.shape
         cancellation = self._type.cancellation(covariances, factors, *means.shape)
         error = np.minimum(_rounding(self._X.dtype, n_features) * cancellation, 1.0)
@@ -118,13 +115,13 @@ class Lazy:
         if self._before is not None:
             worst = np.maximum(cancellation, self._cancellation)
             slack = n_features * _rounding(np.float64, n_features) * worst
-            least, greatest, move = self._change(self._before, parameters, slack)
+            least, greatest, move = self._change(self._before, terms, slack)
             scale, shift = self._scale / greatest, (self._shift + move) / greatest
             part = least * (1.0 - error)
             growth = np.divide(1.0, part, out=growth, where=part > 0.0)
         stays = (shift < _FAR) & (scale > _UNIT / 4) & (scale < _UNIT * 4)
         self._scale, self._shift = np.where(stays, scale, _UNIT), np.where(stays, shift, 0.0)
-        self._before, self._cancellation = parameters, cancellation
+        self._before, self._cancellation = terms, cancellation
         self._passes += 1
         return Drift(
             scale=scale,
@@ -134,7 +131,7 @@ class Lazy:
             growth=growth,
             move=move,
             error=error,
-            density=log_det - 0.5 * n_features * np.log(2 * np.pi),
+            density=terms.log_norm,
             rebased=~stays,
             nats=NATS[self._X.itemsize],
             reorder=self._passes in _REORDER,
@@ -153,7 +150,7 @@ class Lazy:
         greatest = np.where(known, greatest * (1.0 + slack), np.inf)
         return least, greatest, np.where(known, move, 0.0)
 
-    def learn(self, computed, live):
+    def decide(self, computed, live):
         """Take note of how many pairs were computed and mattered, as shares of all."""
         if not self._affordable:
             return

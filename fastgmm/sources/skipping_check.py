@@ -22,7 +22,7 @@ def skipped_vectors(operands, bounds, drift):
     return hopeless & (bound > 0.0)
 
 
-def check_skipped(covariance_type, X, parameters, operands, bounds, drift):
+def check_skipped(covariance_type, X, terms, operands, bounds, drift):
     """Raise AssertionError if a pair that is about to be skipped matters to its point."""
     skipped = skipped_vectors(operands, bounds, drift)
     n_tiles, _, n_vectors = skipped.shape
@@ -32,8 +32,8 @@ def check_skipped(covariance_type, X, parameters, operands, bounds, drift):
     rows = block + bounds.order
     for t in range(n_tiles):
         points = X[rows[t * size : (t + 1) * size]].astype(np.float64)
-        gaps = points[:, None, :] - parameters.means
-        squares = covariance_type.distances(parameters.factors, gaps) ** 2
+        gaps = points[:, None, :] - terms.means
+        squares = covariance_type.distances(terms.factors, gaps) ** 2
         peak = (operands.offsets - 0.5 * squares).max(axis=1, keepdims=True)
         alive = drift.density - 0.5 * squares > peak - drift.nats + _ROUNDING
         wrong = alive & np.repeat(skipped[t].T, lanes, axis=0)[: len(points)]

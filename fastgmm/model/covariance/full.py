@@ -1,0 +1,104 @@
+"""Full covariances: a matrix of its own for each component."""
+
+import numpy as np
+
+from fastgmm.kernels import passes
+from fastgmm.kernels.tiles import matrix_rows
+from fastgmm.model.covariance import matrices
+from fastgmm.model.covariance.base import CovarianceType
+
+
+class Full(CovarianceType):
+    """A covariance matrix a component: arrays (n_components, n_features, n_features)."""
+
+    name = "full"
+    kernels = passes.FULL
+    worth_skipping = 0.65
+
+    def shape(self, n_components, n_features):
+        return n_components, n_features, n_features
+
+    def n_parameters(self, n_components, n_features):
+        return n_components * n_features * (n_features + 1) // 2
+
+    def moment_shape(self, n_components, n_features, width):
+        return n_components, matrix_rows(n_features), width
+
+    def second_moments(self, raw, n_features):
+        return raw[:, :n_features, :n_features]
+
+    def from_moments(self, s2, nk, delta, divisor):
+        return s2 / divisor[:, None, None] - delta[:, :, None] * delta[:, None, :]
+
+    def about_center(self, weights, means, factors):
+        return None, None
+
+    def to_means(self, statistics, parameters):
+        return statistics, 1.0
+
+    def from_variances(self, variances):
+        return variances[:, :, None] * np.eye(variances.shape[1])
+
+    def from_precisions(self, precisions, n_components, n_features):
+        return matrices.from_precisions(precisions)
+
+    def variances(self, covariances, n_components, n_features):
+        return covariances.diagonal(axis1=1, axis2=2)
+
+    def matrices(self, covariances, n_components, n_features):
+        return covariances
+
+    def square_roots(self, covariances, n_features):
+        return np.linalg.cholesky(covariances)
+
+    def add_to_diagonal(self, covariances, values):
+        diagonal = np.einsum("kjj->kj", covariances)
+        diagonal += np.reshape(values, (-1, 1))
+
+    def replace(self, covariances, k, variances):
+        covariances[k] = np.diag(variances)
+
+    def select(self, mask, old, new):
+        return np.where(mask[:, None, None], old, new)
+
+    def dilute(self, covariances, means, kept):
+        pull = (1.0 - kept)[:, None] * means
+        outer = pull[:, :, None] * pull[:, None, :]
+        return kept[:, None, None] * (matrices.symmetric(covariances) + outer)
+
+    def factorize(self, covariances, n_components, n_features, n_threads=1):
+        return matrices.factorize(covariances, n_threads)
+
+    def pivots(self, factors, n_components, n_features):
+        return np.einsum("kjj->kj", factors) ** -2.0
+
+    def distances(self, factors, gaps):
+        return matrices.lengths(factors, gaps)
+
+    def stretch(self, old, new, n_components, n_features, n_threads):
+        return matrices.stretch(old, new, n_threads)
+
+    def cancellation(self, covariances, factors, n_components, n_features):
+        deviations = np.sqrt(self.variances(covariances, n_components, n_features))
+        return matrices.lengths(np.abs(factors), deviations)
+
+    def kernel_factors(self, factors, n_components, about_center):
+        return self.kernels, factors.reshape(n_components, -1)
+
+    def asymmetry(self, matrices_):
+        return matrices.asymmetry(matrices_)
+
+    def are_factors(self, factors):
+        return matrices.are_factors(factors)
+
+    def factor_error(self, covariances, factors):
+        return matrices.factor_error(covariances, factors)
+
+    def public_covariances(self, covariances):
+        return matrices.symmetric(covariances)
+
+    def public_factors(self, factors):
+        return np.ascontiguousarray(np.swapaxes(factors, -1, -2))
+
+    def precisions(self, public_factors):
+        return public_factors @ np.swapaxes(public_factors, -1, -2)

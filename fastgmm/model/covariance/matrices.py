@@ -1,0 +1,85 @@
+"""What full and tied covariances do with matrices: factors, roots, symmetry."""
+
+from contextlib import suppress
+
+import numpy as np
+
+from fastgmm.jit.threads import Workspaces, launch_if_long
+from fastgmm.kernels.linalg import buffer_width, factorize_pass, stretch_pass
+
+
+def factorize(covariances, n_threads):
+    """Return the factors (n_matrices, n, n) and their log-determinants, NaN where not definite."""
+    n_matrices, n, _ = covariances.shape
+    factors, log_det = np.zeros((n_matrices, n, n)), np.empty(n_matrices)
+    work, covariances = n_matrices * n**3, np.ascontiguousarray(covariances)
+    width = buffer_width(n)
+    buffers = Workspaces(lambda: (np.empty((width, width)), np.empty((width, width))))
+    arrays = covariances, factors, log_det
+    launch_if_long(factorize_pass, work, n_threads, n_matrices, buffers, *arrays)
+    return factors, log_det
+
+
+def stretch(old, new, n_threads):
+    """Return bounds (n_matrices,) of ``|old x| / |new x|`` for triangular matrices."""
+    n_matrices, n, _ = old.shape
+    least, greatest = np.empty(n_matrices), np.empty(n_matrices)
+    shape = 3, buffer_width(n), buffer_width(n)
+    buffers = Workspaces(lambda: (*np.empty(shape), np.empty((2, n))))
+    arrays = old, new, least, greatest
+    launch_if_long(stretch_pass, n_matrices * n**3, n_threads, n_matrices, buffers, *arrays)
+    return least, greatest
+
+
+def lengths(factors, gaps):
+    """Return the norms of ``factors @ gap`` for gaps (..., n)."""
+    return np.linalg.norm(np.einsum("...ij,...j->...i", factors, gaps), axis=-1)
+
+
+def symmetric(lower):
+    """Return the matrices whose lower triangles are given."""
+    lower = np.tril(lower)
+    return lower + np.swapaxes(np.tril(lower, -1), -1, -2)
+
+
+def asymmetry(matrices):
+    """Return the greatest ``|A - A^T|`` relative to the largest entry of A; 0 for zeros."""
+    size = np.abs(matrices).max(axis=(-1, -2), keepdims=True)
+    gaps = np.abs(matrices - np.swapaxes(matrices, -1, -2))
+    return float(np.divide(gaps, size, out=np.zeros_like(gaps), where=size > 0).max())
+
+
+def are_factors(factors):
+    """Return whether all matrices are lower-triangular with positive diagonals."""
+    positive = (np.einsum("...jj->...j", factors) > 0).all()
+    return bool(positive and not np.triu(factors, 1).any())
+
+
+def factor_error(covariances, factors):
+    """Return the greatest entry of ``U^-1 U^-T - Sigma`` on the scale of the deviations.
+
+    The covariances are made from the factors, not the other way round: inverting a triangle
+    succeeds on every processor, however close to singular the covariance is.
+    """
+    deviations = np.sqrt(np.einsum("...jj->...j", covariances))
+    roots = np.linalg.inv(factors) / deviations[..., None]
+    made = roots @ np.swapaxes(roots, -1, -2)
+    expected = covariances / deviations[..., None] / deviations[..., None, :]
+    return np.abs(made - expected).max()
+
+
+def from_precisions(precisions):
+    """Return Sigma, U and log det U from precisions (n_matrices, n, n), NaN where not definite.
+
+    ``precision = U^T U`` with U lower-triangular: U^T is the Cholesky factor of the matrix in
+    reversed order of rows and columns, reversed back.
+    """
+    n = precisions.shape[-1]
+    factors, log_det = np.tile(np.eye(n), (len(precisions), 1, 1)), np.empty(len(precisions))
+    for k, matrix in enumerate(precisions):
+        log_det[k] = np.nan
+        with suppress(np.linalg.LinAlgError):
+            factors[k] = np.linalg.cholesky(matrix[::-1, ::-1])[::-1, ::-1].T
+            log_det[k] = np.log(np.diag(factors[k])).sum()
+    inverse = np.linalg.inv(factors)
+    return inverse @ np.swapaxes(inverse, 1, 2), factors, log_det

@@ -1,0 +1,111 @@
+"""Spherical covariances: one variance for each component."""
+
+import numpy as np
+
+from fastgmm.kernels import passes
+from fastgmm.model.covariance import variances as shared
+from fastgmm.model.covariance.base import CovarianceType
+from fastgmm.model.sums import greatest_ratio, weighted_mean
+
+
+class Spherical(CovarianceType):
+    """The same variance in every direction: arrays (n_components,)."""
+
+    name = "spherical"
+    kernels = passes.SPHERICAL
+    worth_skipping = 0.4
+
+    def shape(self, n_components, n_features):
+        return (n_components,)
+
+    def n_parameters(self, n_components, n_features):
+        return n_components
+
+    def moment_shape(self, n_components, n_features, width):
+        return 1, n_components, 1  # squared distances: one sum over all features
+
+    def second_moments(self, raw, n_features):
+        return raw[0, :, 0]
+
+    def from_moments(self, s2, nk, delta, divisor):
+        return (s2 / divisor - (delta * delta).sum(axis=1)) / delta.shape[1]
+
+    def about_center(self, weights, means, factors):
+        center = weighted_mean(weights, means)
+        return center, (means - center) * factors[:, None]
+
+    def to_means(self, statistics, parameters):
+        if not np.isfinite(statistics.s2).all():
+            return statistics, np.inf
+        gaps = parameters.means - weighted_mean(parameters.weights, parameters.means)
+        squares, s1 = shared.squares_about_means(statistics, gaps)
+        s2 = statistics.s2 - squares.sum(axis=1)
+        return statistics._replace(s1=s1, s2=s2), greatest_ratio(statistics.s2, s2)
+
+    def from_variances(self, variances):
+        return variances.mean(axis=1)
+
+    def from_precisions(self, precisions, n_components, n_features):
+        with np.errstate(divide="ignore"):
+            covariances = 1.0 / precisions
+        return covariances, *self.factorize(covariances, n_components, n_features)
+
+    def variances(self, covariances, n_components, n_features):
+        return np.broadcast_to(covariances[:, None], (n_components, n_features))
+
+    def matrices(self, covariances, n_components, n_features):
+        return shared.on_diagonals(self.variances(covariances, n_components, n_features))
+
+    def square_roots(self, covariances, n_features):
+        return np.sqrt(covariances)[:, None, None] * np.eye(n_features)
+
+    def add_to_diagonal(self, covariances, values):
+        covariances += values
+
+    def replace(self, covariances, k, variances):
+        covariances[k] = variances.mean()
+
+    def select(self, mask, old, new):
+        return np.where(mask, old, new)
+
+    def dilute(self, covariances, means, kept):
+        kept = kept[:, None]
+        return (kept * (covariances[:, None] + (1.0 - kept) * means * means)).mean(axis=1)
+
+    def factorize(self, covariances, n_components, n_features, n_threads=1):
+        factors, log_det = shared.factorize(covariances[:, None])
+        return factors[:, 0], n_features * log_det
+
+    def pivots(self, factors, n_components, n_features):
+        return np.broadcast_to(factors[:, None] ** -2.0, (n_components, n_features))
+
+    def distances(self, factors, gaps):
+        return np.linalg.norm(factors[:, None] * gaps, axis=-1)
+
+    def stretch(self, old, new, n_components, n_features, n_threads):
+        ratio = old / new
+        return ratio, ratio
+
+    def cancellation(self, covariances, factors, n_components, n_features):
+        return np.ones(n_components)  # one term a feature: nothing cancels
+
+    def kernel_factors(self, factors, n_components, about_center):
+        return self.kernels, factors[:, None]
+
+    def asymmetry(self, matrices):
+        return 0.0
+
+    def are_factors(self, factors):
+        return bool((factors > 0).all())
+
+    def factor_error(self, covariances, factors):
+        return shared.factor_error(covariances, factors)
+
+    def public_covariances(self, covariances):
+        return covariances
+
+    def public_factors(self, factors):
+        return factors
+
+    def precisions(self, public_factors):
+        return public_factors * public_factors

@@ -1,0 +1,40 @@
+"""Restarts: run EM from several starts and keep the best."""
+
+import math
+from collections.abc import Callable
+
+from fastgmm._errors import CollapseError
+from fastgmm.em.loop import Run
+
+
+def _is_better(run: Run, best: Run) -> bool:
+    """Return whether a run ended higher than the best so far, by more than rounding.
+
+    A run without iterations has no log-likelihood, and the last of those counts.
+    """
+    new, old = run.objective, best.objective
+    same = math.isclose(new, old, rel_tol=1e-12, abs_tol=1e-12)
+    return old == -math.inf or (new > old and not same)
+
+
+def best_of(n_init: int, run: Callable[[int], Run]) -> Run:
+    """Call ``run(init)`` for `n_init` starts and return the `Run` with the greatest objective.
+
+    Of runs that differ by rounding alone the first is kept, on every machine: starts often end
+    in the same mixture with its components in another order.
+
+    A start that fails does not stop the others; only when all fail is the last error raised.
+    """
+    best: Run | None = None
+    failure = CollapseError()
+    for init in range(n_init):
+        try:
+            outcome = run(init)
+        except CollapseError as error:
+            failure = error
+            continue
+        if best is None or _is_better(outcome, best):
+            best = outcome
+    if best is None:
+        raise failure
+    return best

@@ -1,0 +1,69 @@
+"""Between estimators of scikit-learn, of this library, and mixtures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from fastgmm.model.parameters import Parameters
+from fastgmm.sklearn.gaussian_mixture import GaussianMixture, TheirGaussianMixture, converted
+
+if TYPE_CHECKING:
+    from fastgmm.api.mixture import Mixture
+
+
+def from_sklearn(model: TheirGaussianMixture) -> GaussianMixture:
+    """Return the estimator of this library with another's parameters and fitted attributes.
+
+    Parameters
+    ----------
+    model : sklearn.mixture.GaussianMixture
+        Fitted or not.
+
+    Returns
+    -------
+    GaussianMixture
+        Independent of `model`.
+
+    Raises
+    ------
+    TypeError
+        If `model` is anything else; a subclass may compute something else.
+    """
+    _refuse_other_models(model)
+    return converted(model, GaussianMixture)
+
+
+def parameters_of(model: TheirGaussianMixture) -> Parameters:
+    """Return the parameters of a fitted estimator: see `Mixture.from_sklearn`."""
+    _refuse_other_models(model)
+    check_is_fitted(model)
+    parameters = from_sklearn(model)._fitted()
+    if parameters is None:
+        raise ValueError(
+            "model holds no mixture in weights_, means_ and precisions_cholesky_; fit it anew."
+        )
+    return parameters._replace(weights=parameters.weights / parameters.weights.sum())
+
+
+def estimator_of(mixture: Mixture) -> TheirGaussianMixture:
+    """Return an estimator that holds a mixture: see `Mixture.to_sklearn`."""
+    model = TheirGaussianMixture(mixture.n_components, covariance_type=mixture.covariance_type)
+    parameters = mixture.weights, mixture.means, mixture.covariances, mixture.precisions_cholesky
+    model._set_parameters(tuple(array.copy() for array in parameters))
+    model.converged_ = mixture.converged
+    model.n_iter_ = mixture.n_iter
+    model.lower_bound_ = mixture.log_likelihood if mixture.n_iter else -np.inf
+    model.lower_bounds_ = mixture.log_likelihoods.tolist()
+    model.n_features_in_ = mixture.n_features
+    return model
+
+
+def _refuse_other_models(model: object) -> None:
+    if type(model) not in (TheirGaussianMixture, GaussianMixture):
+        raise TypeError(
+            f"model must be scikit-learn's GaussianMixture but is a {type(model).__name__}; "
+            "other estimators are other models."
+        )

@@ -1,0 +1,40 @@
+"""Passes over an array that ask a fitted mixture: log-densities, responsibilities, labels."""
+
+import numpy as np
+
+from fastgmm.jit.threads import Workspaces, launch, threads_for
+from fastgmm.kernels.tiles import make_workspace
+from fastgmm.sources.passes import WORK, chunk_count
+
+
+def infer(X, densities, n_threads, log_prob=None, proba=None, labels=None):
+    """Fill the given outputs in place.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Rows.
+    densities : Densities
+        The mixture.
+    n_threads : int or None
+        Threads to use at most.
+    log_prob : ndarray of shape (n_samples,), optional
+        Receives log-densities.
+    proba : ndarray of shape (n_samples, n_components), optional
+        Receives responsibilities.
+    labels : ndarray of shape (n_samples,), optional
+        Receives the most probable components.
+    """
+    kernels, operands = densities.operands(X.dtype)
+    n_components = densities.n_components
+    launch(
+        kernels.infer_pass,
+        threads_for(X.size * n_components * WORK, n_threads),
+        chunk_count(X),
+        Workspaces(lambda: make_workspace(X, n_components)),
+        X,
+        operands,
+        np.empty(0, X.dtype) if log_prob is None else log_prob,
+        np.empty((0, 0), X.dtype) if proba is None else proba,
+        np.empty(0, np.intp) if labels is None else labels,
+    )

@@ -1,0 +1,94 @@
+"""What kernels are given of a mixture, in the precision of the rows."""
+
+from typing import Any
+
+import numpy as np
+
+from fastgmm.kernels.passes import Kernels
+from fastgmm.kernels.tiles import NATS, row_width
+from fastgmm.kernels.types import Operands
+from fastgmm.model.base import Model, Terms
+from fastgmm.model.covariance import CovarianceType
+
+_EMPTY = np.empty(0)
+
+
+def split(values, dtype, width=None):
+    """Return arrays of `dtype` that add up to float64 `values`, rows padded to `width`."""
+    values = np.atleast_2d(values)
+    if dtype == values.dtype and width is None:
+        return values, values
+    rows, columns = values.shape
+    high = np.zeros((rows, width or columns), dtype)
+    high[:, :columns] = values
+    if dtype == np.float64:
+        return high, high  # kernels read the low part of float32 means only
+    low = np.zeros_like(high)
+    low[:, :columns] = values - high[:, :columns]
+    return high, low
+
+
+def make_operands(kind: CovarianceType, terms: Terms, dtype: np.dtype) -> tuple[Kernels, Operands]:
+    """Return the passes to run and what they are given of a mixture."""
+    weights, means, _, factors, offsets, _ = terms
+    high, low = split(means, dtype, row_width(means.shape[1], dtype.itemsize))
+    none = np.empty((1, 0), dtype)
+    largest = np.finfo(dtype).max  # a covariance close to zero makes factors beyond it
+    centers, center = (none, none), (none, none)
+    point, whitened = kind.about_center(weights, means, factors)
+    if point is not None:
+        center = split(point, dtype)
+        centers = split(np.clip(whitened, -largest, largest), dtype)
+    about_center = whitened is not None and not loses_digits((whitened**2).max(), dtype)
+    kernels, flat = kind.kernel_factors(factors, len(weights), about_center)
+    if dtype != np.float64:
+        flat = np.clip(flat, -largest, largest).astype(dtype)
+    negligible = weights * np.exp(-NATS[dtype.itemsize])
+    return kernels, Operands(about_center, high, low, flat, offsets, negligible, *centers, *center)
+
+
+def mean_operands(means: np.ndarray, dtype: np.dtype) -> Operands:
+    """Return operands for an M-step alone, about `means`, from given responsibilities."""
+    none = np.empty((1, 0), dtype)
+    high, low = split(means, dtype, row_width(means.shape[1], dtype.itemsize))
+    return Operands(False, high, low, none, _EMPTY, np.zeros(len(means)), *(none,) * 4)
+
+
+def loses_digits(ratio, dtype):
+    """Return whether subtracting terms that are `ratio` times the result costs too many digits.
+
+    At most 2e-13 of float64 may be lost where moments about a common center are shifted to the
+    means, and 1e-5 of float32. Components farther apart, or narrower, overlap little, and the
+    moments about their own means then cost little.
+    """
+    return bool(ratio * np.finfo(dtype).eps > (2e-13 if dtype == np.float64 else 1e-5))
+
+
+class Densities:
+    """A mixture as inference reads it; operands are made once a precision.
+
+    Parameters
+    ----------
+    model : Model
+        Gives the E-step.
+    parameters : Parameters
+        Those of the mixture.
+    """
+
+    def __init__(self, model: Model, parameters: Any) -> None:
+        self.n_components = len(parameters.weights)
+        self._model = model
+        self._parameters = parameters
+        self._operands: dict[np.dtype, tuple[Kernels, Operands]] = {}
+
+    def operands(self, dtype: np.dtype) -> tuple[Kernels, Operands]:
+        """Return the passes to run and what they are given."""
+        made = self._operands.get(dtype)
+        if made is None:
+            terms = self._model.terms(self._parameters)
+            made = make_operands(self._model.covariance_type, terms, dtype)
+            self._operands[dtype] = made
+        return made
+
+    def __reduce__(self) -> tuple:
+        return Densities, (self._model, self._parameters)

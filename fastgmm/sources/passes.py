@@ -1,0 +1,170 @@
+"""EM's passes over an array: buffers, launches, and the sums that come out.
+
+Chunks are added in a fixed order and their number depends on shapes alone, so the same bits
+come out for every number of threads.
+"""
+
+import math
+
+import numpy as np
+
+from fastgmm.jit.threads import Workspaces, launch, threads_for
+from fastgmm.kernels.tiles import make_workspace, row_width, tile_size
+from fastgmm.kernels.types import Moments, Shares
+from fastgmm.model.sums import shifted, weighted_mean
+from fastgmm.sources.base import Statistics
+from fastgmm.sources.operands import loses_digits, make_operands, mean_operands
+from fastgmm.sources.skipping import NO_DRIFT, Skipping
+from fastgmm.sources.skipping_check import CHECKED, check_skipped
+
+_MOMENT_BYTES = 16 * 2**20  # memory for the moments of all chunks together
+_MAX_CHUNKS = 64
+_TILES_PER_CHUNK = 4
+WORK = 10  # arithmetic operations a number and component, roughly
+_NOTHING_GIVEN = Shares(np.empty(0, np.int32), np.empty((0, 0)))
+
+
+def chunk_count(X, bytes_per_chunk=1):
+    """Return the number of chunks, a power of two that depends on shapes alone."""
+    tiles = -(-len(X) // tile_size(*X.shape, X.itemsize))
+    most = min(_MAX_CHUNKS, tiles // _TILES_PER_CHUNK, max(4, _MOMENT_BYTES // bytes_per_chunk))
+    return 1 << max(most, 1).bit_length() - 1
+
+
+class EMPass:
+    """Statistics of an array, for mixtures of one covariance type and number of components.
+
+    Parameters
+    ----------
+    data : Data
+        The rows and their weights.
+    covariance_type : CovarianceType
+        A value of `COVARIANCE_TYPES`.
+    n_components : int
+        Components of the mixtures.
+    n_threads : int or None
+        Threads to use at most; None for Numba's own setting.
+    """
+
+    def __init__(self, data, covariance_type, n_components, n_threads=None):
+        n_features = data.X.shape[1]
+        self.covariance_type = covariance_type
+        self.n_components = n_components
+        self._data = data
+        self._n_threads = threads_for(data.X.size * n_components * WORK, n_threads)
+        width = row_width(n_features, data.X.itemsize)
+        second = covariance_type.moment_shape(n_components, n_features, width)
+        n_chunks = chunk_count(data.X, 8 * (n_components * width + math.prod(second)))
+        self._skipping = Skipping(covariance_type, data.X, n_components, self._n_threads)
+        self._workspaces = self._make_workspaces()
+        self._scatter_of_all = None  # a point and the statistics of all rows about it, once needed
+        self._moments = Moments(
+            np.empty((n_chunks, n_components, width)),
+            np.empty((n_chunks, *second)),
+            np.empty(n_chunks),
+            np.empty((n_chunks, 2), np.int64),
+        )
+
+    def _make_workspaces(self):
+        X, n_components, ordered = self._data.X, self.n_components, self._skipping.ordered
+        return Workspaces(lambda: make_workspace(X, n_components, ordered))
+
+    def _launch(self, kernels, operands, given, drift=NO_DRIFT):
+        """Run a pass; return the statistics of all chunks together."""
+        for array in self._moments:
+            array.fill(0)
+        n_chunks = len(self._moments.log_likelihood)
+        launch(
+            kernels.em_pass,
+            self._n_threads,
+            n_chunks,
+            self._workspaces,
+            self._data,
+            given,
+            operands,
+            self._skipping.bounds,
+            drift,
+            self._moments,
+        )
+        n_features = self._data.X.shape[1]
+        s1, s2, log_likelihood, _ = (
+            array.sum(axis=0) if n_chunks > 1 else array[0].copy() for array in self._moments
+        )
+        return Statistics(
+            float(log_likelihood),
+            s1[:, n_features],
+            s1[:, :n_features],
+            self.covariance_type.second_moments(s2, n_features),
+        )
+
+    def statistics(self, model, parameters, complete=False):
+        """Return the statistics under `parameters`: see `Source.statistics`."""
+        kind, dtype = self.covariance_type, self._data.X.dtype
+        terms = model.terms(parameters)
+        kernels, operands = make_operands(kind, terms, dtype)
+        if complete:
+            operands = operands._replace(dead=np.zeros_like(operands.dead))
+            statistics = self._launch(kernels, operands, _NOTHING_GIVEN)
+        else:
+            drift = self._drift(terms, operands)
+            statistics = self._launch(kernels, operands, _NOTHING_GIVEN, drift)
+            self._decide_on_skipping()
+        if not operands.common:
+            return statistics
+        if kind.scatter_is_constant:
+            center = weighted_mean(terms.weights, terms.means)
+            statistics = statistics._replace(s2=self._scatter(center))
+        statistics, ratio = kind.to_means(statistics, terms)
+        if loses_digits(ratio, dtype):  # the components have become far narrower
+            operands = operands._replace(common=False)
+            return self._launch(kernels, operands, _NOTHING_GIVEN)
+        return statistics
+
+    def given(self, means, labels=None, resp=None):
+        """Return statistics about `means` under given labels or responsibilities.
+
+        `labels` (n_samples,) names each row's component; `resp` (n_samples, n_components) are
+        responsibilities; where neither is given every row belongs to the first component.
+        """
+        given = Shares(
+            _NOTHING_GIVEN.labels if labels is None else labels,
+            _NOTHING_GIVEN.resp if resp is None else resp,
+        )
+        operands = mean_operands(means, self._data.X.dtype)
+        return self._launch(self.covariance_type.kernels, operands, given)
+
+    def _drift(self, terms, operands):
+        """Return how distances may have changed since the last pass, for skipping."""
+        drift = self._skipping.drift(terms)
+        if CHECKED and drift.scale.size:
+            bounds = self._skipping.bounds
+            check_skipped(self.covariance_type, self._data.X, terms, operands, bounds, drift)
+        return drift
+
+    def _decide_on_skipping(self):
+        """Let the pairs counted in the last pass decide whether the next ones skip any."""
+        ordered = self._skipping.ordered
+        pairs = self._moments.pairs.sum(axis=0) / (len(self._data.X) * self.n_components)
+        self._skipping.decide(*pairs)
+        if self._skipping.ordered and not ordered:
+            self._workspaces = self._make_workspaces()
+
+    def _scatter(self, center):
+        """Return the second moments of all rows about a point.
+
+        One pass over the rows serves all iterations, or two: moments about a point more than a
+        standard deviation from the rows' mean are not kept.
+        """
+        if self._scatter_of_all is None:
+            origin, statistics = center, self._about(center)
+            move = statistics.s1[0] / statistics.nk[0]
+            if (2.0 * move**2 > np.diag(statistics.s2) / statistics.nk[0]).any():
+                origin = center + move
+                statistics = self._about(origin)
+            self._scatter_of_all = origin, statistics
+        origin, statistics = self._scatter_of_all
+        return shifted(statistics, center - origin)[1]
+
+    def _about(self, point):
+        """Return the statistics of all rows about a point, as those of the first component."""
+        return self.given(np.tile(point, (self.n_components, 1)))
