@@ -21,15 +21,8 @@ from numbers import Integral
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import sklearn
 from numpy.typing import ArrayLike
-
-try:
-    import sklearn
-except ImportError as error:
-    raise ImportError(
-        'fastgmm.sklearn needs scikit-learn; install it with: pip install "fastgmm[sklearn]"'
-    ) from error
-
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture._gaussian_mixture import GaussianMixture as TheirGaussianMixture

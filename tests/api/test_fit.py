@@ -9,7 +9,7 @@ import reference
 from reference import COVARIANCE_TYPES
 
 import fastgmm
-from fastgmm.em import loop as _em
+from fastgmm.api import fit as fit_module
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 each_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -96,14 +96,14 @@ class TestConvergence:
     @pytest.mark.parametrize(("second", "kept"), [(-1.5 + 1e-14, 0), (-1.5 + 1e-9, 1), (-1.6, 0)])
     def test_of_starts_as_good_the_first_is_kept(self, monkeypatch, second, kept):
         """As good but for rounding."""
-        run_em, runs = _em.run_em, []
+        run_em, runs = fit_module.run_em, []
 
         def run_to(*args):
-            run = run_em(*args)._replace(log_likelihoods=((-1.5, second)[len(runs)],))
+            run = run_em(*args)._replace(objectives=((-1.5, second)[len(runs)],))
             runs.append(run)
             return run
 
-        monkeypatch.setattr(_em, "run_em", run_to)
+        monkeypatch.setattr(fit_module, "run_em", run_to)
         X, _ = problems.blobs(n_components=3)
         options = {"init_params": "random_from_data", "random_state": 0}
         model = fastgmm.fit(X, 3, **options, n_init=2)

@@ -12,8 +12,11 @@ from problems import blobs
 
 import fastgmm
 from fastgmm.api import select as _select
-from fastgmm.api.fit import check_data
+from fastgmm.api.sources import rows_to_fit
+from fastgmm.em.models import MaximumLikelihood
+from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.search.spurious import make_yardstick, points_needed, spurious_components
+from fastgmm.sources.array import ArraySource
 
 OLD_FAITHFUL = Path(__file__).parents[2] / "examples" / "old_faithful.csv"
 TYPES = ("full", "tied", "diag", "spherical")
@@ -100,7 +103,7 @@ def test_the_outcome_does_not_depend_on_parallelism(assert_same_mixture, monkeyp
     X = np.random.default_rng(0).normal(size=(3000, 3)) ** 3
     sides = []
     for n_workers in (1, 3):
-        monkeypatch.setattr(_select, "_shares_of_threads", lambda *_, n=n_workers: (n, 1))
+        monkeypatch.setattr(_select, "_divide_threads", lambda *_, n=n_workers: (n, 1))
         sides.append(fastgmm.select(X, range(1, 5), criterion="held_out", random_state=5))
     for one, other in zip(*sides, strict=True):
         assert (one.name, one.bic, one.held_out) == (other.name, other.bic, other.held_out)
@@ -118,7 +121,7 @@ def test_the_outcome_does_not_depend_on_parallelism(assert_same_mixture, monkeyp
 )
 def test_small_fits_share_the_threads(shape, n_threads, expected):
     X = np.broadcast_to(0.0, shape)
-    assert _select._shares_of_threads(X, 5, n_threads) == expected
+    assert _select._divide_threads(ArraySource(X), 5, n_threads) == expected
 
 
 def test_k_means_runs_once_for_all_types(faithful, monkeypatch):
@@ -279,10 +282,12 @@ class TestSpurious:
     """What counts as an accident of the data, and what does not."""
 
     def spurious(self, X, mixture, reg_covar=1e-6, sample_weight=None):
-        data = check_data(X, sample_weight)
-        yardstick = make_yardstick(data)
+        yardstick = make_yardstick(rows_to_fit(X, sample_weight, None))
         points = yardstick.distinct @ mixture.predict_proba(X)
-        return spurious_components(mixture, yardstick, points, reg_covar)
+        model = MaximumLikelihood(COVARIANCE_TYPES[mixture.covariance_type], reg_covar)
+        return spurious_components(
+            model, mixture._parameters, mixture.regularized, yardstick, points
+        )
 
     def fitted(self, X, k, covariance_type="full", **options):
         with warnings.catch_warnings():
@@ -361,4 +366,4 @@ class TestSpurious:
 
     def test_zeros_of_either_sign_are_equal(self):
         X = np.array([[0.0, 1.0], [-0.0, 1.0], [1.0, 0.0]])
-        assert make_yardstick(check_data(X, None)).distinct.tolist() == [True, False, True]
+        assert make_yardstick(rows_to_fit(X, None, None)).distinct.tolist() == [True, False, True]

@@ -24,10 +24,11 @@ from reference import COVARIANCE_TYPES
 import fastgmm
 from fastgmm import Mixture
 from fastgmm.em.loop import em_step
+from fastgmm.em.models import MaximumLikelihood
 from fastgmm.kernels.tiles import NATS
-from fastgmm.kernels.types import Data
 from fastgmm.model.covariance import COVARIANCE_TYPES as KINDS
-from fastgmm.sources.array import Pass, make_operands
+from fastgmm.sources.array import ArraySource
+from fastgmm.sources.operands import make_operands
 
 RTOL = {np.float64: 1e-12, np.float32: 1e-5}
 
@@ -168,10 +169,10 @@ def long_statistics(X, parameters, covariance_type):
 def assert_same_sums(X, parameters, covariance_type, rtol):
     """Compare one pass of the library with dense sums about the same means, in long double."""
     model = Mixture.from_parameters(*parameters, covariance_type)
-    source = Pass(Data(X, np.empty(0)), KINDS[covariance_type], model.n_components)
-    ours, _ = em_step(source, model._parameters, reg_covar=0.0)
+    likelihood = MaximumLikelihood(KINDS[covariance_type])
+    ours, _ = em_step(ArraySource(X), likelihood, model._parameters)
     log_likelihood, nk, first, second, squares = long_statistics(X, parameters, covariance_type)
-    second_error = np.abs(ours.second - second)
+    second_error = np.abs(ours.s2 - second)
     if covariance_type in ("full", "tied"):
         diagonals = np.einsum("...jj->...j", second)
         second_error /= np.sqrt(diagonals[..., :, None] * diagonals[..., None, :])
@@ -181,7 +182,7 @@ def assert_same_sums(X, parameters, covariance_type, rtol):
     for name, error in (
         ("log-likelihoods", abs(ours.log_likelihood / log_likelihood - 1.0)),
         ("N", np.abs(ours.nk / nk - 1.0)),
-        ("S1", np.abs(ours.first - first) / np.sqrt(squares * nk[:, None])),
+        ("S1", np.abs(ours.s1 - first) / np.sqrt(squares * nk[:, None])),
         ("S2", second_error),
     ):
         assert np.max(error) <= rtol, f"{name} differ by {np.max(error):.1e}"
@@ -381,7 +382,8 @@ def in_a_row(shape, covariance_type, distance, deviation=1.0, offset=0.25):
 def takes_common_center(problem, dtype):
     model = Mixture.from_parameters(*problem.parameters)
     kind = KINDS[problem.covariance_type]
-    return make_operands(kind, model._parameters, np.dtype(dtype)).common
+    terms = MaximumLikelihood(kind).terms(model._parameters)
+    return make_operands(kind, terms, np.dtype(dtype))[1].common
 
 
 @each_type

@@ -8,11 +8,12 @@ import problems
 import pytest
 import reference
 
-from fastgmm import Mixture, _density_kernels
+from fastgmm import Mixture
+from fastgmm.em.models import MaximumLikelihood
 from fastgmm.jit.decorators import entry
-from fastgmm.kernels.types import Data
+from fastgmm.kernels import densities as _density_kernels
 from fastgmm.model.covariance import COVARIANCE_TYPES
-from fastgmm.sources.array import Pass
+from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import merge
 
 
@@ -108,8 +109,8 @@ def sums_of(problem, X, sample_weight):
     """The library's statistics of some rows under the start of a problem."""
     model = Mixture.from_parameters(*problem.parameters)
     kind = COVARIANCE_TYPES[problem.covariance_type]
-    source = Pass(Data(X, sample_weight), kind, model.n_components)
-    return source.expectation(model._parameters)
+    source = ArraySource(X, sample_weight)
+    return source.statistics(MaximumLikelihood(kind), model._parameters)
 
 
 each_type = pytest.mark.parametrize("covariance_type", reference.COVARIANCE_TYPES)
@@ -137,8 +138,8 @@ def test_sums_of_a_pass(covariance_type, dtype, shape, assert_close):
     rtol = 1e-12 if dtype is np.float64 else 1e-5
     assert_close(ours.log_likelihood, w @ reference.score_samples(X, *p), rtol)
     assert_close(ours.nk, nk, rtol)
-    assert np.abs(ours.first - first).max() < rtol * np.abs(second).max()  # near zero by itself
-    ours_second = np.tril(ours.second) if covariance_type in ("full", "tied") else ours.second
+    assert np.abs(ours.s1 - first).max() < rtol * np.abs(second).max()  # near zero by itself
+    ours_second = np.tril(ours.s2) if covariance_type in ("full", "tied") else ours.s2
     assert_close(ours_second, shaped, rtol)
 
 
@@ -150,5 +151,5 @@ def test_merged_sums_are_the_sums_of_all(covariance_type, assert_close):
     merged, whole = merge(*parts), sums_of(problem, problem.X, w)
     assert_close(merged.log_likelihood, whole.log_likelihood, 1e-13)
     assert_close(merged.nk, whole.nk, 1e-13)
-    assert_close(merged.first, whole.first, 1e-12)
-    assert_close(np.tril(merged.second), np.tril(whole.second), 1e-13)
+    assert_close(merged.s1, whole.s1, 1e-12)
+    assert_close(np.tril(merged.s2), np.tril(whole.s2), 1e-13)

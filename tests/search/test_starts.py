@@ -6,9 +6,10 @@ import pytest
 from reference import COVARIANCE_TYPES, full_covariances, m_step, precisions
 
 import fastgmm
-from fastgmm.kernels.types import Data
-from fastgmm.search import kmeans as _kmeans
-from fastgmm.search import starts as _init
+from fastgmm.search import starts
+from fastgmm.search.kmeans import kmeans
+from fastgmm.sources import clustering
+from fastgmm.sources.array import ArraySource
 
 NO_WEIGHT = np.empty(0)
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
@@ -133,7 +134,7 @@ def test_k_means_is_as_good_as_scikit_learns(n_features, n_components):
 def labels_of(X, n_clusters, seed, sample_weight=NO_WEIGHT, n_threads=None):
     """Clusters and centers of the k-means start."""
     random_state = np.random.RandomState(seed)
-    return _kmeans.kmeans(Data(X, sample_weight), n_clusters, random_state, n_threads)
+    return kmeans(ArraySource(X, sample_weight, n_threads), n_clusters, random_state)
 
 
 def assert_scikit_learns_labels(X, n_clusters, seed, sample_weight=None):
@@ -191,9 +192,9 @@ def test_rows_of_which_nothing_is_remembered(n_features, weighted, monkeypatch, 
     kept = start_of(X, 6, **options)
     placed = start_of(X, 6, means_init=X[:6], **options)
     seeds = start_of(X, 6, init_params="k-means++", **options)
-    monkeypatch.setattr(_kmeans, "_BYTES", 8 * 1024)
-    monkeypatch.setattr(_kmeans, "_PART", 512)
-    monkeypatch.setattr(_init, "_LABELS_BLOCK", 1200)
+    monkeypatch.setattr(clustering, "_BYTES", 8 * 1024)
+    monkeypatch.setattr(clustering, "_PART", 512)
+    monkeypatch.setattr(starts, "_LABELS_BLOCK", 1200)
     for before, after in (
         (kept, start_of(X, 6, **options)),
         (placed, start_of(X, 6, means_init=X[:6], **options)),
@@ -208,8 +209,8 @@ def test_rows_of_which_nothing_is_remembered(n_features, weighted, monkeypatch, 
 def test_empty_clusters_among_rows_of_which_nothing_is_remembered(monkeypatch):
     """The row farthest from its center is found wherever it lies."""
     X = np.repeat([[0.0, 0.0], [1.0, 0.0], [1000.0, 0.0]], [500, 2, 3], axis=0)
-    monkeypatch.setattr(_kmeans, "_BYTES", 8 * 64)
-    monkeypatch.setattr(_kmeans, "_PART", 64)
+    monkeypatch.setattr(clustering, "_BYTES", 8 * 64)
+    monkeypatch.setattr(clustering, "_PART", 64)
     for seed in range(10):
         start = start_of(X, 3, covariance_type="spherical", random_state=seed)
         np.testing.assert_allclose(np.sort(start.means[:, 0]), [0.0, 1.0, 1000.0], atol=1e-9)

@@ -15,22 +15,22 @@ from hypothesis import strategies as st
 from reference import COVARIANCE_TYPES, log_densities, m_step
 
 import fastgmm
+from fastgmm.em.models import MaximumLikelihood
 from fastgmm.jit.decorators import entry
-from fastgmm.kernels import skipping as _lazy_kernels
+from fastgmm.kernels import skipping as kernels
 from fastgmm.kernels.tiles import NATS, make_workspace
-from fastgmm.kernels.types import Block
+from fastgmm.kernels.types import Block, Bounds
 from fastgmm.model.covariance import COVARIANCE_TYPES as KINDS
 from fastgmm.model.parameters import Parameters
-from fastgmm.sources import array as _passes
-from fastgmm.sources import skipping as _lazy
-from fastgmm.sources import skipping_check as _lazy_check
+from fastgmm.sources import passes, skipping, skipping_check
+from fastgmm.sources.operands import make_operands
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 
 
 @pytest.fixture(autouse=True)
 def _checked(monkeypatch):
-    monkeypatch.setattr(_passes, "CHECKED", True)
+    monkeypatch.setattr(passes, "CHECKED", True)
 
 
 class Ledger:
@@ -38,33 +38,33 @@ class Ledger:
 
     def __init__(self, monkeypatch):
         self.passes = []
-        learn = _lazy.Lazy.learn
+        learn = skipping.Skipping.decide
 
         def take_down(lazy, computed, live):
             self.passes.append((computed, live))
             learn(lazy, computed, live)
 
-        monkeypatch.setattr(_lazy.Lazy, "learn", take_down)
+        monkeypatch.setattr(skipping.Skipping, "decide", take_down)
 
 
 def know_nothing(patch):
     """Let bounds say nothing, so that all is computed, in the order of the lazy passes."""
-    drift = _lazy.Lazy.drift
+    drift = skipping.Skipping.drift
 
     def no_bounds(lazy, parameters):
         now = drift(lazy, parameters)
         return now._replace(scale=0.0 * now.scale, shift=0.0 * now.shift)
 
-    patch.setattr(_lazy.Lazy, "drift", no_bounds)
+    patch.setattr(skipping.Skipping, "drift", no_bounds)
 
 
 def run(X, options, mode):
     """Fit with a "lazy" E-step, or a "dense" one, or one that is dense in the lazy one's order."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore", fastgmm.ConvergenceWarning)
-        patch.setattr(_lazy, "_ROWS", 1)
+        patch.setattr(skipping, "_ROWS", 1)
         if mode == "dense":
-            patch.setattr(_lazy, "affordable", lambda *_: False)
+            patch.setattr(skipping, "affordable", lambda *_: False)
         elif mode == "ordered":
             know_nothing(patch)
         ledger = Ledger(patch)
@@ -310,22 +310,22 @@ def test_stretch_bounds_the_singular_values(covariance_type, closeness):
 @entry
 def store_all(distances, part, shift, steps, numbers):
     for i in range(distances.size):
-        numbers[i] = _lazy_kernels.stored(distances[i], part, shift, steps)
+        numbers[i] = kernels.stored(distances[i], part, shift, steps)
 
 
 @entry
 def remember_tile(operands, bounds, drift, t, work):
-    _lazy_kernels.remember(operands, bounds, drift, t, work)
+    kernels.remember(operands, bounds, drift, t, work)
 
 
 @entry
 def bound_one_tile(turn, bounds, drift, lanes, block, closest):
-    _lazy_kernels.bound_tile(turn, bounds, drift, 0, lanes, block, closest)
+    kernels.bound_tile(turn, bounds, drift, 0, lanes, block, closest)
 
 
 @entry
 def order_block(offsets, bounds, drift, n, size, lanes, work):
-    _lazy_kernels.put_in_order(offsets, bounds, drift, 0, 0, n, size, lanes, work)
+    kernels.put_in_order(offsets, bounds, drift, 0, 0, n, size, lanes, work)
 
 
 def test_points_that_matter_to_the_same_components_lie_side_by_side():
@@ -340,14 +340,14 @@ def test_points_that_matter_to_the_same_components_lie_side_by_side():
     distances = rng.choice([2.0, 20.0, 200.0], (n_components, n)) * rng.uniform(0.5, 1.5, n)
     distances = np.float32(distances * rng.choice([1.0, -1.0], distances.shape, p=[0.8, 0.2]))
     ones = np.ones(n_components)
-    drift = _lazy.NO_DRIFT._replace(
+    drift = skipping.NO_DRIFT._replace(
         new_steps=64 * ones,
         new_shift=0 * ones,
         error=0 * ones,
         density=density,
         nats=NATS[8],
     )
-    bounds = _lazy_kernels.Bounds(
+    bounds = Bounds(
         n_tiles,
         rng.permutation(n).astype(np.uint16),
         np.zeros((n_tiles, n_components, n_vectors), np.uint16),
@@ -385,15 +385,16 @@ def one_tile(error):
     n_vectors = work.places.shape[1]
     unit = np.ones(2)
     parameters = Parameters(unit / 2, np.zeros((2, 3)), np.ones((2, 3)), np.ones((2, 3)), 0 * unit)
-    operands = _passes.make_operands(KINDS["diag"], parameters, X.dtype)
-    bounds = _lazy_kernels.Bounds(
+    terms = MaximumLikelihood(KINDS["diag"]).terms(parameters)
+    _, operands = make_operands(KINDS["diag"], terms, X.dtype)
+    bounds = Bounds(
         1,
         np.arange(40, dtype=np.uint16),
         np.zeros((1, 2, n_vectors), np.uint16),
         np.zeros((1, n_vectors), np.uint16),
         np.ones((1, n_vectors), np.float32),
     )
-    drift = _lazy.NO_DRIFT._replace(
+    drift = skipping.NO_DRIFT._replace(
         **dict.fromkeys(("scale", "growth", "density"), unit),
         **dict.fromkeys(("shift", "new_shift", "move"), 0 * unit),
         new_steps=64 * unit,
@@ -437,7 +438,7 @@ def test_a_bound_of_zero_is_no_distance():
 def test_the_check_finds_what_it_looks_for(monkeypatch):
     """It fails where everything below the best component is said to matter."""
     problem = problems.separated(6000, 12, 8)
-    monkeypatch.setattr(_lazy_check, "_ROUNDING", -1e9)
+    monkeypatch.setattr(skipping_check, "_ROUNDING", -1e9)
     with pytest.raises(AssertionError, match="matters to row"):
         run(problem.X, given_start(problem, max_iter=8), "lazy")
 
@@ -447,8 +448,8 @@ def test_bounds_cost_an_eighth_of_the_data():
         for n_components in (1, 2, 3, 10, 30, 64, 300):
             for dtype in (np.float64, np.float32):
                 X = np.empty((40_000, n_features), dtype)
-                lazy = _lazy.Lazy(KINDS["diag"], X, n_components, 1)
-                lazy.learn(1.0, 0.1)
+                lazy = skipping.Skipping(KINDS["diag"], X, n_components, 1)
+                lazy.decide(1.0, 0.1)
                 memory = sum(array.nbytes for array in lazy.bounds[1:])
                 assert memory <= X.nbytes / 8 * 1.02  # and the end of the last tile
                 assert lazy.ordered == (memory > 0)
