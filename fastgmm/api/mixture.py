@@ -501,9 +501,8 @@ class Mixture:
         if not isinstance(other, Mixture):
             return NotImplemented
         return (
-            self.covariance_type == other.covariance_type
-            and self.converged == other.converged
-            and self.regularized == other.regularized
+            (self.covariance_type, self.converged, self.regularized)
+            == (other.covariance_type, other.converged, other.regularized)
             and np.array_equal(self.log_likelihoods, other.log_likelihoods)
             and all(
                 np.array_equal(getattr(self, name), getattr(other, name))

@@ -138,7 +138,7 @@ class CollapsePolicy:
         weights, means = parameters.weights.copy(), parameters.means.copy()
         covariances = parameters.covariances.copy()
         moved = False
-        for k in np.flatnonzero(collapsed):
+        for k in np.flatnonzero(collapsed).tolist():
             row = self._draw_away_from(means[k], scale)
             if row is None:
                 continue

@@ -57,7 +57,8 @@ class MaximumLikelihood(Model):
         if starved.any():
             covariances = kind.select(starved, parameters.covariances, covariances)
         means = parameters.means + delta
-        factors, log_det = kind.factorize(covariances, *means.shape, n_threads)
+        n_components, n_features = means.shape
+        factors, log_det = kind.factorize(covariances, n_components, n_features, n_threads)
         return Parameters(nk / nk.sum(), means, covariances, factors, log_det)
 
     def objective(

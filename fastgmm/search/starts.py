@@ -66,12 +66,11 @@ def from_labels(start: Start, labels: np.ndarray, means: np.ndarray) -> Paramete
     `labels` are those of the first rows; rows after them belong to the nearest mean.
     """
     kind = start.model.covariance_type
-    total = None
-    for rows, block in start.source.blocks(_LABELS_BLOCK):
-        known = block.labels_after(labels[rows], means)
-        statistics = block.given(kind, means, labels=known)
-        total = statistics if total is None else merge(total, statistics)
-    return start.estimate(means, total)
+    statistics = merge(
+        block.given(kind, means, labels=block.labels_after(labels[rows], means))
+        for rows, block in start.source.blocks(_LABELS_BLOCK)
+    )
+    return start.estimate(means, statistics)
 
 
 def _on_rows(start, rows):
@@ -108,13 +107,14 @@ def _random(start, random_state):
     mean, _ = start.source.mean_and_variance()
     means = np.tile(mean, (start.n_components, 1))
     kind = start.model.covariance_type
-    total = None
-    for _, block in start.source.blocks(max(1, _RESP_BLOCK // start.n_components)):
+
+    def of_block(block):
         resp = random_state.uniform(size=(block.n_samples, start.n_components))
         resp /= resp.sum(axis=1, keepdims=True)
-        statistics = block.given(kind, means, resp=resp)
-        total = statistics if total is None else merge(total, statistics)
-    return start.estimate(means, total)
+        return block.given(kind, means, resp=resp)
+
+    blocks = start.source.blocks(max(1, _RESP_BLOCK // start.n_components))
+    return start.estimate(means, merge(of_block(block) for _, block in blocks))
 
 
 def _random_from_data(start, random_state):

@@ -9,7 +9,7 @@ from fastgmm.sources.distinct import first_of_equals
 from fastgmm.sources.inference import infer
 from fastgmm.sources.passes import EMPass, chunk_count
 
-_NO_WEIGHTS = np.empty(0)
+_NOTHING = np.empty(0)
 
 
 class ArraySource(Source):
@@ -25,7 +25,7 @@ class ArraySource(Source):
         Threads to use at most.
     """
 
-    def __init__(self, X, sample_weight=_NO_WEIGHTS, n_threads=None):
+    def __init__(self, X, sample_weight=_NOTHING, n_threads=None):
         self.n_samples, self.n_features = X.shape
         self.dtype = X.dtype
         self.n_threads = n_threads
@@ -115,7 +115,7 @@ class ArraySource(Source):
             rows = slice(begin, min(begin + n_rows, self.n_samples))
             part = {name: array[: rows.stop - begin] for name, array in out.items()}
             infer(X[rows], densities, self.n_threads, **part)
-            yield Answers(rows, weight[rows], *(part.get(name) for name in shapes))
+            yield Answers(rows, weight[rows], *(part.get(name, _NOTHING) for name in shapes))
 
     def first_of_equals(self):
         """Return a mask of one row of each set of equal ones; found once."""

@@ -8,7 +8,7 @@ machines differ only in who computes the statistics of a part.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -35,9 +35,20 @@ class Statistics(NamedTuple):
     s2: np.ndarray
 
 
-def merge(a: Statistics, b: Statistics) -> Statistics:
-    """Return the statistics of two data sets together, taken under the same parameters."""
-    return Statistics(*(x + y for x, y in zip(a, b, strict=True)))
+def merge(parts: Iterable[Statistics]) -> Statistics:
+    """Return the statistics of several data sets together, taken under the same parameters.
+
+    They are added in the order given, at least one.
+    """
+    first, *others = parts
+    for other in others:
+        first = Statistics(
+            first.log_likelihood + other.log_likelihood,
+            first.nk + other.nk,
+            first.s1 + other.s1,
+            first.s2 + other.s2,
+        )
+    return first
 
 
 class Answers(NamedTuple):
@@ -46,14 +57,14 @@ class Answers(NamedTuple):
     `rows` says which these are among all; `sample_weight` (n_rows,) are their weights, empty
     where all are 1. `log_prob` (n_rows,) are log-densities, `proba` (n_rows, n_components)
     responsibilities and `labels` (n_rows,) the most probable components; arrays that were not
-    wanted are None. They are overwritten by the next block.
+    wanted are empty. The next block overwrites them.
     """
 
     rows: slice
     sample_weight: np.ndarray
-    log_prob: np.ndarray | None
-    proba: np.ndarray | None
-    labels: np.ndarray | None
+    log_prob: np.ndarray
+    proba: np.ndarray
+    labels: np.ndarray
 
 
 class Source(ABC):
@@ -70,27 +81,35 @@ class Source(ABC):
         float32 or float64: the precision of the rows.
     n_threads : int or None
         Threads to use at most; None for Numba's own setting.
-    total_weight : float
-        Sum of the rows' weights.
-    n_weighted : int
-        Rows of positive weight.
-    effective_rows : float
-        Rows as if each had the greatest weight: the total weight over the greatest.
     is_weighted : bool
         Whether rows have weights of their own.
-    n_chunks : int
-        Chunks that a pass is cut into: as many threads as that, and fewer, share it.
     """
 
     n_samples: int
     n_features: int
     dtype: np.dtype
     n_threads: int | None
-    total_weight: float
-    n_weighted: int
-    effective_rows: float
     is_weighted: bool
-    n_chunks: int
+
+    @property
+    @abstractmethod
+    def total_weight(self) -> float:
+        """Sum of the rows' weights."""
+
+    @property
+    @abstractmethod
+    def n_weighted(self) -> int:
+        """Rows of positive weight."""
+
+    @property
+    @abstractmethod
+    def effective_rows(self) -> float:
+        """Rows as if each had the greatest weight: the total weight over the greatest."""
+
+    @property
+    @abstractmethod
+    def n_chunks(self) -> int:
+        """Chunks that a pass is cut into: at most as many threads can share it."""
 
     @abstractmethod
     def statistics(self, model: Model, parameters: Any, complete: bool = False) -> Statistics:

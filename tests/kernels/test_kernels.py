@@ -148,7 +148,7 @@ def test_merged_sums_are_the_sums_of_all(covariance_type, assert_close):
     problem = problems.overlapping(613, 5, 4, covariance_type)
     w = np.random.default_rng(0).exponential(size=613)
     parts = [sums_of(problem, problem.X[rows], w[rows]) for rows in (slice(217), slice(217, None))]
-    merged, whole = merge(*parts), sums_of(problem, problem.X, w)
+    merged, whole = merge(parts), sums_of(problem, problem.X, w)
     assert_close(merged.log_likelihood, whole.log_likelihood, 1e-13)
     assert_close(merged.nk, whole.nk, 1e-13)
     assert_close(merged.s1, whole.s1, 1e-12)

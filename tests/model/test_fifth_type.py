@@ -113,7 +113,6 @@ class SharedDiag(CovarianceType):
 @pytest.fixture(autouse=True)
 def registered():
     """Register the type for one test."""
-    monkeypatch.setattr("fastgmm.model.covariance.COVARIANCE_TYPES", COVARIANCE_TYPES)
     register(SharedDiag())
     yield
     del COVARIANCE_TYPES["shared_diag"]

@@ -24,11 +24,23 @@ class Parts(Source):
         self.n_samples = sum(part.n_samples for part in parts)
         self.n_features, self.dtype = parts[0].n_features, parts[0].dtype
         self.n_threads = n_threads
-        self.total_weight = sum(part.total_weight for part in parts)
-        self.n_weighted = sum(part.n_weighted for part in parts)
         self.is_weighted = parts[0].is_weighted
-        self.effective_rows = self._all().effective_rows
-        self.n_chunks = sum(part.n_chunks for part in parts)
+
+    @property
+    def total_weight(self):
+        return sum(part.total_weight for part in self.parts)
+
+    @property
+    def n_weighted(self):
+        return sum(part.n_weighted for part in self.parts)
+
+    @property
+    def effective_rows(self):
+        return self._all().effective_rows
+
+    @property
+    def n_chunks(self):
+        return sum(part.n_chunks for part in self.parts)
 
     def _all(self):
         places = [np.arange(part.n_samples) for part in self.parts]
@@ -38,10 +50,7 @@ class Parts(Source):
         return ArraySource(X, weight if self.is_weighted else np.empty(0))
 
     def _added(self, call):
-        first, *others = map(call, self.parts)
-        for other in others:
-            first = merge(first, other)
-        return first
+        return merge(map(call, self.parts))
 
     def statistics(self, model, parameters, complete=False):
         return self._added(lambda part: part.statistics(model, parameters, complete))
@@ -63,7 +72,7 @@ class Parts(Source):
         for part in self.parts:
             for answers in part.answers(densities, wanted, n_rows):
                 rows = slice(begin + answers.rows.start, begin + answers.rows.stop)
-                arrays = (None if array is None else array.copy() for array in answers[2:])
+                arrays = (array.copy() for array in answers[2:])
                 yield Answers(rows, answers.sample_weight, *arrays)
             begin += part.n_samples
 
