@@ -6,10 +6,12 @@ the place of scikit-learn's own. Importing the package is cheap: the compiler be
 is imported on first use.
 """
 
+from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastgmm._errors import CollapseError, ConvergenceWarning, ModelFileError
+from fastgmm._provided import provide
 
 if TYPE_CHECKING:
     from fastgmm.api.fit import fit
@@ -53,12 +55,23 @@ __all__ = [
 ]
 
 
+def _load(home: str, name: str) -> Any:
+    return getattr(import_module(f"fastgmm.{home}"), name)
+
+
+# What methods of `Mixture` and `Selection` call in packages above them.
+provide("estimator_of", partial(_load, "sklearn.convert", "estimator_of"))
+provide("parameters_of", partial(_load, "sklearn.convert", "parameters_of"))
+provide("plot_mixture", partial(_load, "plotting", "plot_mixture"))
+provide("plot_selection", partial(_load, "plotting", "plot_selection"))
+
+
 def __getattr__(name: str) -> object:
     if name == "sklearn":  # a module of its own, because it needs scikit-learn
         return import_module("fastgmm.sklearn")
     if name not in _HOMES:
         raise AttributeError(f"module 'fastgmm' has no attribute {name!r}")
-    value = getattr(import_module(f"fastgmm.{_HOMES[name]}"), name)
+    value = _load(_HOMES[name], name)
     globals()[name] = value
     return value
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastgmm._provided import provided
 from fastgmm.api import checks
 from fastgmm.api.memory import refuse_beyond_memory
 from fastgmm.api.sources import rows_to_ask_of
@@ -169,9 +170,7 @@ class Mixture:
         ValueError
             If its attributes are no mixture, because they were changed by hand.
         """
-        from fastgmm.sklearn.convert import parameters_of
-
-        parameters = parameters_of(model)
+        parameters = provided("parameters_of")(model)
         return cls._build(
             model.covariance_type,
             parameters,
@@ -188,9 +187,7 @@ class Mixture:
             Fitted, of scikit-learn's own class; `fastgmm.sklearn.from_sklearn` makes it the
             accelerated one.
         """
-        from fastgmm.sklearn.convert import estimator_of
-
-        return estimator_of(self)
+        return provided("estimator_of")(self)
 
     @property
     def n_components(self) -> int:
@@ -463,9 +460,7 @@ class Mixture:
         matplotlib.axes.Axes
             The Axes.
         """
-        from fastgmm.plotting import plot_mixture
-
-        return plot_mixture(self, X, ax, **options)
+        return provided("plot_mixture")(self, X, ax, **options)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the mixture to a file that `fastgmm.load` reads.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastgmm._provided import provided
 from fastgmm.api.mixture import Mixture
 
 if TYPE_CHECKING:
@@ -187,9 +188,7 @@ class Selection:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the criterion against the number of components: `plotting.plot_selection`."""
-        from fastgmm.plotting import plot_selection
-
-        return plot_selection(self, ax=ax)
+        return provided("plot_selection")(self, ax=ax)
 
     def __len__(self) -> int:
         return len(self.candidates)
