@@ -193,6 +193,14 @@ class _Full:
     def public_factors(self, factors):
         return np.ascontiguousarray(np.swapaxes(factors, -1, -2))
 
+    def matrices(self, covariances, n_components, n_features):
+        """Return full matrices (n_components, n_features, n_features), or one for all."""
+        return np.reshape(covariances, (-1, n_features, n_features))
+
+    def precisions(self, public_factors):
+        """Return precisions in their public shape from `Mixture.precisions_cholesky`."""
+        return public_factors @ np.swapaxes(public_factors, -1, -2)
+
     def kernel_factors(self, factors, n_components, common):
         """Return which kernel to use and the factors as it reads them: one component a row."""
         return self.kind, factors.reshape(len(factors), -1)
@@ -343,6 +351,12 @@ class _Diag(_Full):
 
     def square_roots(self, covariances, n_features):
         return np.sqrt(covariances)[:, :, None] * np.eye(n_features)
+
+    def matrices(self, covariances, n_components, n_features):
+        return self._columns(covariances)[:, :, None] * np.eye(n_features)
+
+    def precisions(self, public_factors):
+        return public_factors * public_factors
 
     def about_center(self, weights, means, factors):
         center = weighted_mean(weights, means)
