@@ -33,7 +33,7 @@ def require_matplotlib() -> None:
         import matplotlib  # noqa: F401
     except ImportError:
         raise ImportError(
-            'drawing needs matplotlib; install it with: pip install "fastgmm[plot]"'
+            'drawing needs matplotlib; install with: pip install "fastgmm[plot]"'
         ) from None
 
 
