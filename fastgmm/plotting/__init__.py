@@ -1,17 +1,16 @@
-"""Pictures of mixtures, fits and selections, on matplotlib (``pip install "fastgmm[plot]"``).
+"""Figures of mixtures, fits and selections, drawn with matplotlib.
 
-Every function draws on the Axes it is given, or on one of a new figure, and returns it.
-Colours can be told apart by colour-blind readers; the figures also read in black and white.
+Install matplotlib with ``pip install "fastgmm[plot]"``; it is imported when the first figure is
+drawn. Every function draws on the Axes it is given, or on the Axes of a new figure, and returns
+the Axes. The colours suit colour-blind readers, and line styles, markers and numbers repeat what
+the colours say for a print in black and white.
 """
 
-from fastgmm.plotting.pictures import (
-    Traces,
-    animate_fit,
-    plot_convergence,
-    plot_mixture,
-    plot_responsibilities,
-    plot_selection,
-)
+from fastgmm.plotting.animation import animate_fit
+from fastgmm.plotting.convergence import Traces, plot_convergence
+from fastgmm.plotting.mixtures import plot_mixture
+from fastgmm.plotting.responsibilities import plot_responsibilities
+from fastgmm.plotting.selection import plot_selection
 
 __all__ = [
     "Traces",
@@ -21,3 +20,7 @@ __all__ = [
     "plot_responsibilities",
     "plot_selection",
 ]
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

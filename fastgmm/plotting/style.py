@@ -1,7 +1,9 @@
-"""The look of all figures: colours, line styles and the frame of an Axes.
+"""The look of all figures: colours, line styles, and the frame of an Axes.
 
-The colours are those of Okabe and Ito, told apart by colour-blind readers; orange is kept for
-new points. Line styles, markers and the numbers at the means say the same in black and white.
+The colours are those of Okabe and Ito, which colour-blind readers can distinguish. Their orange is
+reserved for new points. Line styles, markers, hatches and the numbers at the means carry the same
+information in black and white. Every style is chosen by the place of a component or covariance
+type in its sequence, never by its name.
 """
 
 from __future__ import annotations
@@ -13,18 +15,20 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D1F")
 NEW = "#E69F00"  # new points
+INK = "0.15"
+MUTED = "0.65"  # lines in the background
 LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----")
-INK = "0.15"
-FAINT = "0.88"
-_SMALL = 8
+_PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#8C6D1F")
+_GRID_LINES = "0.88"
+_AXIS_LINES = "0.4"
+_SMALL = 8  # points, the size of tick labels
 
 
 def require_matplotlib() -> None:
-    """Say which extra to install where matplotlib is missing."""
+    """Raise an ImportError that names the extra to install if matplotlib is missing."""
     try:
         import matplotlib  # noqa: F401
     except ImportError:
@@ -34,7 +38,7 @@ def require_matplotlib() -> None:
 
 
 def component_colors(n_components: int) -> np.ndarray:
-    """Return colours (n_components, 3), from a sequence of growing lightness if there are many."""
+    """Return colours (n_components, 3); more than six are a scale of increasing lightness."""
     require_matplotlib()
     from matplotlib import colormaps
     from matplotlib.colors import to_rgb
@@ -44,13 +48,13 @@ def component_colors(n_components: int) -> np.ndarray:
     return colormaps["viridis"](np.linspace(0.0, 0.92, n_components))[:, :3]
 
 
-def nth(values: tuple, place: int) -> Any:
-    """Return an entry of a tuple that starts again at its end."""
-    return values[place % len(values)]
+def nth(styles: tuple, place: int) -> Any:
+    """Return the style at a place; after the last style the first one follows again."""
+    return styles[place % len(styles)]
 
 
 def new_axes(width: float = 5.6, height: float = 3.8) -> Axes:
-    """Return the Axes of a new figure, in inches."""
+    """Return the Axes of a new figure; width and height are in inches."""
     require_matplotlib()
     import matplotlib.pyplot as plt
 
@@ -58,28 +62,28 @@ def new_axes(width: float = 5.6, height: float = 3.8) -> Axes:
     return ax
 
 
-def style(ax: Axes, x: str = "", y: str = "", title: str = "") -> Axes:
-    """Give an Axes its frame, a faint grid and its labels."""
+def set_frame(ax: Axes, x: str = "", y: str = "") -> Axes:
+    """Give an Axes its spines, a faint grid and its labels, and remove its title."""
     ax.spines[["top", "right"]].set_visible(False)
-    ax.spines[["left", "bottom"]].set_color("0.4")
-    ax.tick_params(labelsize=_SMALL, color="0.4")
-    ax.grid(color=FAINT, linewidth=0.6)
+    ax.spines[["left", "bottom"]].set_color(_AXIS_LINES)
+    ax.tick_params(labelsize=_SMALL, color=_AXIS_LINES)
+    ax.grid(color=_GRID_LINES, linewidth=0.6)
     ax.set_axisbelow(True)
     ax.set_xlabel(x, fontsize=_SMALL + 1)
     ax.set_ylabel(y, fontsize=_SMALL + 1)
-    ax.set_title(title, fontsize=_SMALL + 2, loc="left")
+    ax.set_title("", loc="left")
     return ax
 
 
-def legend(ax: Axes, **options: Any) -> None:
+def add_legend(ax: Axes, **options: Any) -> None:
     """Add a legend without a frame."""
     ax.legend(frameon=False, fontsize=_SMALL, **options)
 
 
-def number(ax: Axes, text: str, xy: tuple[float, float], color: Any, **options: Any) -> None:
-    """Write a number on a white disc, so that it can be read on any background."""
+def add_number(ax: Axes, number: int, xy: tuple[float, float], color: Any) -> None:
+    """Write the number of a component on a white disc, readable on any background."""
     disc = {"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": color, "lw": 1.2}
     ax.text(
-        *xy, text, fontsize=_SMALL, color=INK, ha="center", va="center", bbox=disc, zorder=6,
-        clip_on=True, **options,
+        *xy, str(number), fontsize=_SMALL, color=INK, ha="center", va="center", bbox=disc,
+        zorder=6, clip_on=True,
     )  # fmt: skip
