@@ -11,12 +11,13 @@ A block has so many rows of vectors that its accumulators, one row of operands
 and one broadcast fit in the registers of the instruction set (32 with AVX-512, else 16).
 """
 
-from fastgmm.jit.intrinsics import data_of, intrinsic, ir, types
+from fastgmm.jit.intrinsics import intrinsic, ir, types
 from fastgmm.kernels.micro.vectors import (
     STRIP_VECTORS,
     Points,
     Vectors,
     accumulate,
+    elements_of,
     index,
     strip_places,
 )
@@ -53,9 +54,9 @@ def first_norms_block(rows):
         def generate(context, builder, signature, args):
             _, u0, ldu, _, ldd, _, i, _, _, m, _, o = args
             u, d, places, high, low, total = (
-                data_of(context, builder, signature, args, a) for a in (0, 3, 5, 7, 8, 10)
+                elements_of(context, builder, signature, args, a) for a in (0, 3, 5, 7, 8, 10)
             )
-            vectors = Vectors(builder, d.type.pointee)
+            vectors = Vectors(builder, d.type)
             begins = strip_places(builder, places, i)
 
             def factor(column, r):
@@ -113,8 +114,8 @@ def row_norms_block(rows, width):
     def add_row_norms(typingctx, U, u, ldu, j, D, ldd, out, o):
         def generate(context, builder, signature, args):
             _, u0, ldu, j, _, ldd, _, o = args
-            u, d, total = (data_of(context, builder, signature, args, i) for i in (0, 4, 6))
-            vectors = Vectors(builder, d.type.pointee)
+            u, d, total = (elements_of(context, builder, signature, args, i) for i in (0, 4, 6))
+            vectors = Vectors(builder, d.type)
 
             def points(column, c):
                 first = builder.mul(column, ldd)
@@ -142,8 +143,8 @@ def product_rows_block(rows):
     def replace_rows(typingctx, U, ldu, j, D, ldd, p):
         def generate(context, builder, signature, args):
             _, ldu, j, _, ldd, p = args
-            u, d = (data_of(context, builder, signature, args, i) for i in (0, 3))
-            vectors = Vectors(builder, d.type.pointee)
+            u, d = (elements_of(context, builder, signature, args, i) for i in (0, 3))
+            vectors = Vectors(builder, d.type)
 
             def at(row, c):
                 first = builder.add(builder.mul(row, ldd), p)
@@ -180,9 +181,9 @@ def distances_block(rows, scaled):
         def generate(context, builder, signature, args):
             _, ldd, _, i, n, _, _, _, k, ldm, _, o, ldo = args
             points, places, high, low, scale, total = (
-                data_of(context, builder, signature, args, a) for a in (0, 2, 5, 6, 7, 10)
+                elements_of(context, builder, signature, args, a) for a in (0, 2, 5, 6, 7, 10)
             )
-            vectors = Vectors(builder, points.type.pointee)
+            vectors = Vectors(builder, points.type)
             begins = strip_places(builder, places, i)
 
             def mean(feature, r):
@@ -231,9 +232,9 @@ def cross_block(rows, columns):
         def generate(context, builder, signature, args):
             _, p0, _, q0, ld, n, _, o = args
             left_data, right_data, total = (
-                data_of(context, builder, signature, args, i) for i in (0, 2, 6)
+                elements_of(context, builder, signature, args, i) for i in (0, 2, 6)
             )
-            vectors = Vectors(builder, right_data.type.pointee)
+            vectors = Vectors(builder, right_data.type)
 
             def left(t, r):
                 offset = builder.add(builder.mul(t, ld), builder.add(p0, index(r)))
@@ -269,7 +270,7 @@ def weighted_gram_block(rows, columns):
     def add_weighted_gram(typingctx, w, D, ldd, n, row, col, out, o, ldo):
         def generate(context, builder, signature, args):
             _, _, ldd, n, row, col, _, o, ldo = args
-            w, d, total = (data_of(context, builder, signature, args, i) for i in (0, 1, 6))
+            w, d, total = (elements_of(context, builder, signature, args, i) for i in (0, 1, 6))
             points = Points(builder, d, ldd)
             left = points.weighted(w, row)
             acc = accumulate(points, [columns] * rows, n, left, points.row_from(col))
@@ -312,7 +313,7 @@ def weighted_corner_block(rows):
         def generate(context, builder, signature, args):
             _, _, ldd, n, row, _, o, ldo, _, s = args
             w, d, total, sums = (
-                data_of(context, builder, signature, args, i) for i in (0, 1, 5, 8)
+                elements_of(context, builder, signature, args, i) for i in (0, 1, 5, 8)
             )
             points = Points(builder, d, ldd)
             _add_weighted_corner(points, rows, n, row, w, total, o, ldo, sums, s)
@@ -336,7 +337,7 @@ def only_corner_block(rows):
         def generate(context, builder, signature, args):
             _, _, ldd, _, n, _, _, m, _, o, ldo, _, s = args
             w, d, places, high, low, total, sums = (
-                data_of(context, builder, signature, args, i) for i in (0, 1, 3, 5, 6, 8, 11)
+                elements_of(context, builder, signature, args, i) for i in (0, 1, 3, 5, 6, 8, 11)
             )
             points = Points(builder, d, ldd, places, (high, low, m))
             _add_weighted_corner(points, rows, n, index(0), w, total, o, ldo, sums, s)
@@ -361,9 +362,9 @@ def product_block(rows, columns):
         def generate(context, builder, signature, args):
             _, a0, _, d0, ld, n, _, o, ldo = args
             left_data, right_data, total = (
-                data_of(context, builder, signature, args, i) for i in (0, 2, 6)
+                elements_of(context, builder, signature, args, i) for i in (0, 2, 6)
             )
-            vectors = Vectors(builder, right_data.type.pointee)
+            vectors = Vectors(builder, right_data.type)
 
             def points(data, begin, t, row):
                 offset = builder.add(begin, builder.mul(index(row), ld))

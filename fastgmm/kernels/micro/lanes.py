@@ -1,11 +1,12 @@
 """What takes one instruction or a few for all lanes of a vector: moving, comparing, counting."""
 
-from fastgmm.jit.intrinsics import add_attribute, data_of, declared, for_range, intrinsic, ir, types
+from fastgmm.jit.intrinsics import add_attribute, declared, for_range, intrinsic, ir, types
 from fastgmm.kernels.micro.vectors import (
     INDEX,
     VECTOR_BYTES,
     WIDE,
     Vectors,
+    elements_of,
     index,
     splat,
     strip_places,
@@ -25,9 +26,9 @@ def gaps_of_strip(typingctx, D, ldd, n, places, i, M, L, m, out, o, ldo):
     def generate(context, builder, signature, args):
         _, ldd, n, _, i, _, _, m, _, o, ldo = args
         points, places, high, low, out = (
-            data_of(context, builder, signature, args, a) for a in (0, 3, 5, 6, 8)
+            elements_of(context, builder, signature, args, a) for a in (0, 3, 5, 6, 8)
         )
-        vectors = Vectors(builder, points.type.pointee)
+        vectors = Vectors(builder, points.type)
         begins = strip_places(builder, places, i)
         with for_range(builder, n) as loop:
             feature = loop.index
@@ -59,12 +60,11 @@ def transpose_rows(typingctx, X, n, rows, i, tile, o, ldo):
 
     def generate(context, builder, signature, args):
         _, n, _, i, _, o, ldo = args
-        x, rows, tile = (data_of(context, builder, signature, args, a) for a in (0, 2, 4))
-        vectors = Vectors(builder, x.type.pointee)
+        x, rows, tile = (elements_of(context, builder, signature, args, a) for a in (0, 2, 4))
+        vectors = Vectors(builder, x.type)
         lanes = vectors.lanes
         begins = [
-            builder.mul(builder.load(builder.gep(rows, [builder.add(i, index(r))])), n)
-            for r in range(lanes)
+            builder.mul(rows.load(builder, builder.add(i, index(r))), n) for r in range(lanes)
         ]
         few = builder.icmp_signed("<", n, index(lanes))
         with builder.if_else(few) as (then, otherwise):
@@ -78,13 +78,13 @@ def transpose_rows(typingctx, X, n, rows, i, tile, o, ldo):
                     builder,
                     ir.FunctionType(
                         vectors.type,
-                        [vectors.type.as_pointer(), ir.IntType(32), mask.type, vectors.type],
+                        [ir.PointerType(), ir.IntType(32), mask.type, vectors.type],
                     ),
                     f"llvm.masked.load.{vectors.suffix}.p0",
                 )
                 align = ir.Constant(ir.IntType(32), vectors.itemsize)
                 part = [
-                    builder.call(load, [vectors.pointer(x, begin), align, mask, vectors.zero])
+                    builder.call(load, [x.at(builder, begin), align, mask, vectors.zero])
                     for begin in begins
                 ]
                 for c, column in enumerate(transposed(builder, part)[:-1]):
@@ -113,16 +113,15 @@ def prefetch(typingctx, array, i):
     """Ask for the cache line of the element at offset i, into the second-level cache."""
 
     def generate(context, builder, signature, args):
-        data = data_of(context, builder, signature, args, 0)
-        byte = ir.IntType(8).as_pointer()
+        data = elements_of(context, builder, signature, args, 0)
         word = ir.IntType(32)
         function = declared(
             builder,
-            ir.FunctionType(ir.VoidType(), [byte, word, word, word]),
+            ir.FunctionType(ir.VoidType(), [ir.PointerType(), word, word, word]),
             "llvm.prefetch.p0",
         )
-        pointer = builder.bitcast(builder.gep(data, [args[1]]), byte)
-        builder.call(function, [pointer, *(ir.Constant(word, flag) for flag in (0, 2, 1))])
+        place = data.at(builder, args[1])
+        builder.call(function, [place, *(ir.Constant(word, flag) for flag in (0, 2, 1))])
         return context.get_dummy_value()
 
     return types.void(array, types.intp), generate
@@ -134,12 +133,11 @@ def copy_doubles(typingctx, values, i, out, o, like):
 
     def generate(context, builder, signature, args):
         _, i, _, o, _ = args
-        values, out = (data_of(context, builder, signature, args, a) for a in (0, 2))
+        values, out = (elements_of(context, builder, signature, args, a) for a in (0, 2))
         lanes = VECTOR_BYTES // (like.dtype.bitwidth // 8)
-        wide = ir.VectorType(ir.DoubleType(), lanes).as_pointer()
-        source = builder.bitcast(builder.gep(values, [i]), wide)
-        target = builder.bitcast(builder.gep(out, [o]), wide)
-        builder.store(builder.load(source, align=8), target, align=8)
+        wide = ir.VectorType(ir.DoubleType(), lanes)
+        source, target = values.at(builder, i), out.at(builder, o)
+        builder.store(builder.load(source, align=8, typ=wide), target, align=8)
         return context.get_dummy_value()
 
     i8 = types.intp
@@ -156,16 +154,16 @@ def _extreme(name):
     @intrinsic
     def extreme(typingctx, values, o, like):
         def generate(context, builder, signature, args):
-            values = data_of(context, builder, signature, args, 0)
+            values = elements_of(context, builder, signature, args, 0)
             lanes = VECTOR_BYTES // (like.dtype.bitwidth // 8)
             vector = ir.VectorType(INDEX, lanes)
-            pointer = builder.bitcast(builder.gep(values, [args[1]]), vector.as_pointer())
+            place = values.at(builder, args[1])
             reduce = declared(
                 builder,
                 ir.FunctionType(INDEX, [vector]),
                 f"llvm.vector.reduce.{name}.v{lanes}i64",
             )
-            bits = builder.call(reduce, [builder.load(pointer, align=8)])
+            bits = builder.call(reduce, [builder.load(place, align=8, typ=vector)])
             return builder.bitcast(bits, ir.DoubleType())
 
         return types.float64(values, types.intp, like), generate
@@ -185,7 +183,9 @@ def live_bits(typingctx, resp, i, weight, p, dead, like):
 
     def generate(context, builder, signature, args):
         _, i, _, p, dead, _ = args
-        resp, weight = (data_of(context, builder, signature, args, position) for position in (0, 2))
+        resp, weight = (
+            elements_of(context, builder, signature, args, position) for position in (0, 2)
+        )
         vectors = Vectors(builder, ir.DoubleType())
         dead = vectors.splat(dead)
         word = ir.IntType(64)
@@ -230,8 +230,10 @@ def store_scaled_difference(typingctx, x, i, high, low, j, scale, out, o):
 
     def generate(context, builder, signature, args):
         _, i, _, _, j, scale, _, o = args
-        data = [data_of(context, builder, signature, args, position) for position in (0, 2, 3, 6)]
-        vectors = Vectors(builder, data[0].type.pointee)
+        data = [
+            elements_of(context, builder, signature, args, position) for position in (0, 2, 3, 6)
+        ]
+        vectors = Vectors(builder, data[0].type)
         gap = builder.fsub(vectors.load(data[0], i), vectors.load(data[1], j))
         if vectors.itemsize == 4:
             gap = builder.fsub(gap, vectors.load(data[2], j))

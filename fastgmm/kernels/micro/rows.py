@@ -11,7 +11,7 @@ Differences are squared, in float64 whatever the precision of the rows: no offse
 costs digits, and float32 would save little, since every center would need a high and a low part.
 """
 
-from fastgmm.jit.intrinsics import data_of, intrinsic, ir, types
+from fastgmm.jit.intrinsics import intrinsic, ir, types
 from fastgmm.kernels.micro.vectors import (
     INDEX,
     STRIP_VECTORS,
@@ -19,6 +19,7 @@ from fastgmm.kernels.micro.vectors import (
     WIDE,
     Vectors,
     accumulate,
+    elements_of,
     index,
     splat,
     transposed,
@@ -58,7 +59,7 @@ def element(typingctx, X, i):
     """Return element i of `X` in memory's order."""
 
     def generate(context, builder, signature, args):
-        return builder.load(builder.gep(data_of(context, builder, signature, args, 0), [args[1]]))
+        return elements_of(context, builder, signature, args, 0).load(builder, args[1])
 
     return X.dtype(X, types.intp), generate
 
@@ -74,7 +75,9 @@ def distances_block(rows):
     def write_distances(typingctx, tile, p, n, C, k, out):
         def generate(context, builder, signature, args):
             _, p, n, _, k, _ = args
-            tile, centers, out = (data_of(context, builder, signature, args, i) for i in (0, 3, 5))
+            tile, centers, out = (
+                elements_of(context, builder, signature, args, i) for i in (0, 3, 5)
+            )
             vectors = Vectors(builder, ir.DoubleType())
             starts = [builder.mul(builder.add(k, index(r)), n) for r in range(rows)]
 
@@ -118,18 +121,18 @@ def try_candidates(typingctx, group, a, n, C, c, closest, i, weight, p, potentia
     def generate(context, builder, signature, args):
         _, a, n, _, c, _, i, _, p, _, o = args
         group, centers, closest, weight, potential = (
-            data_of(context, builder, signature, args, i) for i in (0, 3, 5, 7, 9)
+            elements_of(context, builder, signature, args, i) for i in (0, 3, 5, 7, 9)
         )
-        group = builder.gep(group, [a])
+        group = group._replace(pointer=group.at(builder, a))
         width = index(CANDIDATES)
         vectors, acc = _group_distances(builder, columns, group, n, centers, width, c)
         sums = [vectors.zero] * columns
         for r, registers in enumerate(acc):
-            place = builder.gep(closest, [builder.add(i, index(r))])
-            known = builder.load(place)
+            place = builder.add(i, index(r))
+            known = closest.load(builder, place)
             near = builder.extract_element(registers[0], ir.Constant(ir.IntType(32), 0))
             near = builder.select(builder.fcmp_ordered("<", near, known), near, known)
-            builder.store(near, place)
+            closest.store(builder, near, place)
             near = vectors.splat(near)
             share = vectors.broadcast(weight, builder.add(p, index(r)))
             for v, distance in enumerate(registers):
@@ -154,14 +157,14 @@ def transpose_block(typingctx, X, rows, q, n, j, tile, o, ldo):
 
     def generate(context, builder, signature, args):
         _, _, q, n, j, _, o, ldo = args
-        x, rows, tile = (data_of(context, builder, signature, args, i) for i in (0, 1, 5))
+        x, rows, tile = (elements_of(context, builder, signature, args, i) for i in (0, 1, 5))
         vectors = Vectors(builder, ir.DoubleType())
-        part = ir.VectorType(x.type.pointee, LANES)
+        part = ir.VectorType(x.type, LANES)
         columns = []
         for r in range(LANES):
-            row = builder.load(builder.gep(rows, [builder.add(q, index(r))]))
-            at = builder.gep(x, [builder.add(builder.mul(row, n), j)])
-            values = builder.load(builder.bitcast(at, part.as_pointer()), align=1)
+            row = rows.load(builder, builder.add(q, index(r)))
+            at = x.at(builder, builder.add(builder.mul(row, n), j))
+            values = builder.load(at, align=1, typ=part)
             columns.append(values if part == vectors.type else builder.fpext(values, vectors.type))
         for c, column in enumerate(transposed(builder, columns)):
             vectors.store(column, tile, builder.add(o, builder.mul(index(c), ldo)))
@@ -184,7 +187,7 @@ def two_nearest(typingctx, distances, n, best, second, label, p):
     def generate(context, builder, signature, args):
         _, n, _, _, _, p = args
         data, best, second, label = (
-            data_of(context, builder, signature, args, i) for i in (0, 2, 3, 4)
+            elements_of(context, builder, signature, args, i) for i in (0, 2, 3, 4)
         )
         vectors = Vectors(builder, ir.DoubleType())
         word = ir.VectorType(INDEX, vectors.lanes)
@@ -225,8 +228,7 @@ def two_nearest(typingctx, distances, n, best, second, label, p):
             for c, registers in enumerate(found):
                 at = builder.add(p, index((first + c) * vectors.lanes))
                 for register, output in zip(registers, (best, second, label), strict=True):
-                    pointer = builder.bitcast(builder.gep(output, [at]), register.type.as_pointer())
-                    builder.store(register, pointer, align=8)
+                    builder.store(register, output.at(builder, at), align=8)
         return context.get_dummy_value()
 
     i8 = types.intp

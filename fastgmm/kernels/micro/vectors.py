@@ -9,7 +9,9 @@ Explicit vectors wider than the machine's are split by LLVM, so a wrong guess of
 costs speed and never correctness.
 """
 
-from fastgmm.jit.intrinsics import declared, ir, target_features
+from typing import NamedTuple
+
+from fastgmm.jit.intrinsics import declared, element_type, ir, pointer_of, target_features
 
 _FEATURES = target_features().split(",")
 WIDE = "+avx512f" in _FEATURES
@@ -33,6 +35,31 @@ def splat(builder, scalar, lanes):
     undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(word, 0))
     return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(word, lanes), None))
+
+
+class Elements(NamedTuple):
+    """The elements of an array argument: an opaque pointer to the first, and their type."""
+
+    pointer: ir.Value
+    type: ir.Type
+
+    def at(self, builder, offset):
+        """Return the pointer to the element at an offset."""
+        return builder.gep(self.pointer, [offset], source_etype=self.type)
+
+    def load(self, builder, offset):
+        """Return the element at an offset."""
+        return builder.load(self.at(builder, offset), typ=self.type)
+
+    def store(self, builder, value, offset):
+        """Store an element at an offset."""
+        builder.store(value, self.at(builder, offset))
+
+
+def elements_of(context, builder, signature, args, position):
+    """Return the elements of the array argument at `position`."""
+    pointer = pointer_of(context, builder, signature, args, position)
+    return Elements(pointer, element_type(signature, position))
 
 
 class Vectors:
@@ -59,19 +86,21 @@ class Vectors:
         """Multiply and add, in one rounding where the machine can."""
         return self.call("fmuladd", self.type, a, b, c)
 
-    def pointer(self, base, offset):
-        return self.builder.bitcast(self.builder.gep(base, [offset]), self.type.as_pointer())
-
     def load(self, base, offset):
-        return self.builder.load(self.pointer(base, offset), align=self.itemsize)
+        """Return the vector whose first element lies at an offset."""
+        place = base.at(self.builder, offset)
+        return self.builder.load(place, align=self.itemsize, typ=self.type)
 
     def store(self, value, base, offset):
-        self.builder.store(value, self.pointer(base, offset), align=self.itemsize)
+        """Store a vector from an offset on."""
+        self.builder.store(value, base.at(self.builder, offset), align=self.itemsize)
 
     def broadcast(self, base, offset):
-        return self.splat(self.builder.load(self.builder.gep(base, [offset])))
+        """Return a vector with the element at an offset in every lane."""
+        return self.splat(base.load(self.builder, offset))
 
     def splat(self, scalar):
+        """Return a vector with a scalar in every lane."""
         return splat(self.builder, scalar, self.lanes)
 
     def minus_mean(self, x, high, low, offset):
@@ -79,27 +108,26 @@ class Vectors:
         gap = self.builder.fsub(x, self.broadcast(high, offset))
         return self.builder.fsub(gap, self.broadcast(low, offset)) if self.itemsize == 4 else gap
 
-    def doubles(self, base, offset):
-        """Return a pointer to as many doubles as the vectors have lanes."""
+    def as_doubles(self, value):
+        """Return a vector in double precision, whatever its own."""
         wide = ir.VectorType(ir.DoubleType(), self.lanes)
-        return self.builder.bitcast(self.builder.gep(base, [offset]), wide.as_pointer())
+        return value if value.type == wide else self.builder.fpext(value, wide)
 
     def store_as_doubles(self, value, base, offset):
         """Store a vector as doubles, whatever its own precision."""
-        pointer = self.doubles(base, offset)
-        if value.type != pointer.type.pointee:
-            value = self.builder.fpext(value, pointer.type.pointee)
-        self.builder.store(value, pointer, align=8)
+        self.builder.store(self.as_doubles(value), base.at(self.builder, offset), align=8)
 
     def add_to_doubles(self, value, base, offset):
         """Add a vector to as many doubles in memory, whatever its own precision."""
-        pointer = self.doubles(base, offset)
-        if value.type != pointer.type.pointee:
-            value = self.builder.fpext(value, pointer.type.pointee)
-        total = self.builder.fadd(self.builder.load(pointer, align=8), value)
-        self.builder.store(total, pointer, align=8)
+        self._add(self.as_doubles(value), base.at(self.builder, offset))
+
+    def _add(self, value, place):
+        """Add a value to one of its type in memory."""
+        old = self.builder.load(place, align=8, typ=value.type)
+        self.builder.store(self.builder.fadd(old, value), place, align=8)
 
     def shuffle(self, a, b, places):
+        """Return the lanes of two vectors, counted through, that `places` name."""
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
         return self.builder.shuffle_vector(a, b, mask)
 
@@ -111,8 +139,7 @@ class Vectors:
             self.add_sums_apart(registers, [(base, place) for place in places])
             return
         total = self._four_sums(registers)
-        pointer = builder.bitcast(builder.gep(base, [offset]), total.type.as_pointer())
-        builder.store(builder.fadd(builder.load(pointer, align=8), total), pointer, align=8)
+        self._add(total, base.at(builder, offset))
 
     def add_sums_apart(self, registers, places):
         """Add the sums of the lanes of vectors to doubles, each at a base and offset of its own.
@@ -129,9 +156,8 @@ class Vectors:
                 continue
             total = self._four_sums(group + [self.zero] * (4 - len(group)))
             for c, (base, offset) in enumerate(wanted):
-                pointer = builder.gep(base, [offset])
                 lane_sum = builder.extract_element(total, ir.Constant(ir.IntType(32), c))
-                builder.store(builder.fadd(builder.load(pointer), lane_sum), pointer)
+                self._add(lane_sum, base.at(builder, offset))
 
     def add_sums_of_block(self, block, base, offset, ld):
         """Add the sums of the lanes of rows of vectors to doubles whose rows lie `ld` apart."""
@@ -179,8 +205,7 @@ class Vectors:
         lane_sum = self.builder.call(function, args, fastmath=("reassoc",))
         if self.itemsize == 4:
             lane_sum = self.builder.fpext(lane_sum, ir.DoubleType())
-        pointer = self.builder.gep(base, [offset])
-        self.builder.store(self.builder.fadd(self.builder.load(pointer), lane_sum), pointer)
+        self._add(lane_sum, base.at(self.builder, offset))
 
 
 class Points(Vectors):
@@ -191,13 +216,14 @@ class Points(Vectors):
     """
 
     def __init__(self, builder, data, ld, places=None, mean=None):
-        super().__init__(builder, data.type.pointee)
+        super().__init__(builder, data.type)
         self.data = data
         self.ld = ld
         self.places = places
         self.mean = mean
 
     def at(self, t):
+        """Return the place of the first point of vector t."""
         return self.builder.mul(t, index(self.lanes))
 
     def row_from(self, row):
@@ -206,7 +232,7 @@ class Points(Vectors):
 
         def points(t, r):
             feature = builder.add(row, index(r))
-            first = self.at(t) if self.places is None else self._element(self.places, t)
+            first = self.at(t) if self.places is None else self.places.load(builder, t)
             x = self.load(self.data, builder.add(builder.mul(feature, self.ld), first))
             if self.mean is None:
                 return x
@@ -214,9 +240,6 @@ class Points(Vectors):
             return self.minus_mean(x, high, low, builder.add(offset, feature))
 
         return points
-
-    def _element(self, base, offset):
-        return self.builder.load(self.builder.gep(base, [offset]))
 
     def weighted(self, w, row):
         """As `row_from`, times the points' weights `w`."""
@@ -255,9 +278,7 @@ def accumulate(vectors, widths, n_steps, left, right, add=None):
 
 def strip_places(builder, places, i):
     """Return where the vectors of a strip begin, from offset i of `places`."""
-    return [
-        builder.load(builder.gep(places, [builder.add(i, index(c))])) for c in range(STRIP_VECTORS)
-    ]
+    return [places.load(builder, builder.add(i, index(c))) for c in range(STRIP_VECTORS)]
 
 
 def transposed(builder, rows):
