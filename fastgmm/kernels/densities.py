@@ -14,10 +14,11 @@ import numpy as np
 
 from fastgmm.jit.decorators import jit, jit_sum
 from fastgmm.kernels.micro.blocks import (
+    FIRST_ROWS,
     distances_block,
-    first_norms_block,
     product_rows_block,
     row_norms_block,
+    write_first_norms,
 )
 from fastgmm.kernels.micro.lanes import (
     float_bits,
@@ -31,10 +32,6 @@ from fastgmm.kernels.tiles import fill_strip, gather_doubles, scatter_doubles, s
 
 LOWEST = -1e300  # log-densities are clamped here, so that no point has only infinite ones
 
-# Blocks by the number of their rows: six, but for the first.
-_first_1, _first_2, _first_3, _first_4, _first_5, _first_6 = (
-    first_norms_block(r) for r in (1, 2, 3, 4, 5, 6)
-)
 _HALF = STRIP_VECTORS // 2
 _norms_6, _half_norms_6 = row_norms_block(6, STRIP_VECTORS), row_norms_block(6, _HALF)
 _rows_1, _rows_6 = product_rows_block(1), product_rows_block(6)
@@ -109,24 +106,13 @@ def mahalanobis_full(operands, work):
     U, M, L = operands.factors, operands.means, operands.means_low
     lanes, ldp = lanes_of(tile), places.shape[1]
     strip = STRIP_VECTORS * lanes
-    first = (n - 1) % 6 + 1
+    first = (n - 1) % FIRST_ROWS + 1
     for k in range(maha.shape[0]):
         fill_strip(places, k, counts[k])
         u, m = k * n * n, k * M.shape[1]
         for v in range(0, counts[k], STRIP_VECTORS):
             i, o = k * ldp + v, k * size + v * lanes
-            if first == 1:
-                _first_1(U, u, n, tile, size, places, i, M, L, m, maha, o)
-            elif first == 2:
-                _first_2(U, u, n, tile, size, places, i, M, L, m, maha, o)
-            elif first == 3:
-                _first_3(U, u, n, tile, size, places, i, M, L, m, maha, o)
-            elif first == 4:
-                _first_4(U, u, n, tile, size, places, i, M, L, m, maha, o)
-            elif first == 5:
-                _first_5(U, u, n, tile, size, places, i, M, L, m, maha, o)
-            else:
-                _first_6(U, u, n, tile, size, places, i, M, L, m, maha, o)
+            write_first_norms(first, U, u, n, tile, size, places, i, M, L, m, maha, o)
             if first < n:
                 gaps_of_strip(tile, size, n, places, i, M, L, m, points, 0, strip)
             if counts[k] - v > _HALF:

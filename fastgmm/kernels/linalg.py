@@ -17,7 +17,7 @@ from fastgmm.kernels.micro.lanes import lanes_of
 
 PANEL_ROWS = 8
 
-_panel, _row = cross_block(PANEL_ROWS, 1), cross_block(1, 1)
+_panel, _row = cross_block(PANEL_ROWS, (1,)), cross_block(1, (1,))
 
 
 def buffer_width(n):
@@ -39,9 +39,9 @@ def add_products(left, right, first, last, lower, out, row, n_rows, begin, end):
         n = (j + lanes if not lower and j + lanes < last else last) - start
         p, q, o = start * ld + row, start * ld + j, row * ld + j
         if n_rows == 1:
-            _row(left, p, right, q, ld, n, out, o)
+            _row(1, left, p, right, q, ld, n, out, o)
         else:
-            _panel(left, p, right, q, ld, n, out, o)
+            _panel(1, left, p, right, q, ld, n, out, o)
 
 
 @jit

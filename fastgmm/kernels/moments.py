@@ -22,11 +22,11 @@ import numpy as np
 
 from fastgmm.jit.decorators import jit, jit_sum
 from fastgmm.kernels.micro.blocks import (
+    add_small_matrix,
+    add_weighted_corner,
+    add_weighted_gram,
     cross_block,
-    only_corner_block,
     product_block,
-    weighted_corner_block,
-    weighted_gram_block,
 )
 from fastgmm.kernels.micro.lanes import (
     copy_doubles,
@@ -44,15 +44,11 @@ from fastgmm.kernels.tiles import PANEL, subtract_mean
 
 FEW = 0.2  # share of live pairs up to which each component is summed by itself
 
-# Blocks by the number of their rows or columns: what is left over takes the lower ones.
-_gram_1, _gram_2, _gram_3 = (cross_block(GRAM_ROWS, c) for c in (1, 2, 3))
-_gram_row_1, _gram_row_2, _gram_row_3 = (cross_block(1, c) for c in (1, 2, 3))
-_square_1, _square_2, _square_3, _square_4 = (weighted_gram_block(r, SQUARE) for r in (1, 2, 3, 4))
+# Blocks by the number of their rows; what is left over takes the lower ones.
+_gram_block, _gram_row = cross_block(GRAM_ROWS, (1, 2, 3)), cross_block(1, (1, 2, 3))
 _product_block, _product_row = product_block(SQUARE, 4), product_block(1, 4)
 _product_column, _product = product_block(SQUARE, 1), product_block(1, 1)
 _product_two = product_block(2, 4)
-_corner_1, _corner_2, _corner_3, _corner_4 = (weighted_corner_block(r) for r in (1, 2, 3, 4))
-_only_1, _only_2, _only_3, _only_4 = (only_corner_block(r) for r in (1, 2, 3, 4))
 
 
 @jit
@@ -204,22 +200,10 @@ def moments_of_tile(weight, gaps, n_features, n, second, o, first, f):
         height = min(SQUARE, n_features - row)
         at = o + row * ld
         for col in range(0, row, SQUARE):
-            if height == 4:
-                _square_4(weight, gaps, size, n, row, col, second, at + col, ld)
-            elif height == 3:
-                _square_3(weight, gaps, size, n, row, col, second, at + col, ld)
-            elif height == 2:
-                _square_2(weight, gaps, size, n, row, col, second, at + col, ld)
-            else:
-                _square_1(weight, gaps, size, n, row, col, second, at + col, ld)
-        if height == 4:
-            _corner_4(weight, gaps, size, n, row, second, at + row, ld, first, f + row)
-        elif height == 3:
-            _corner_3(weight, gaps, size, n, row, second, at + row, ld, first, f + row)
-        elif height == 2:
-            _corner_2(weight, gaps, size, n, row, second, at + row, ld, first, f + row)
-        else:
-            _corner_1(weight, gaps, size, n, row, second, at + row, ld, first, f + row)
+            add_weighted_gram(height, weight, gaps, size, n, row, col, second, at + col, ld)
+        add_weighted_corner(
+            height, weight, gaps, size, n, row, second, at + row, ld, first, f + row
+        )
 
 
 @jit
@@ -231,14 +215,7 @@ def moments_of_few(work, M, L, m, n, second, o, first, f):
     """
     n_features, size = work.tile.shape
     w, tile, chosen, ld = work.shares, work.tile, work.chosen, second.shape[2]
-    if n_features == 4:
-        _only_4(w, tile, size, chosen, n, M, L, m, second, o, ld, first, f)
-    elif n_features == 3:
-        _only_3(w, tile, size, chosen, n, M, L, m, second, o, ld, first, f)
-    elif n_features == 2:
-        _only_2(w, tile, size, chosen, n, M, L, m, second, o, ld, first, f)
-    else:
-        _only_1(w, tile, size, chosen, n, M, L, m, second, o, ld, first, f)
+    add_small_matrix(n_features, w, tile, size, chosen, n, M, L, m, second, o, ld, first, f)
 
 
 @jit
@@ -276,12 +253,8 @@ def gram_of_panel(panel, n, n_features, second, o):
         for c in range(0, n_vectors, 3):
             col = c * lanes
             at = o + row * ld + col
-            if n_vectors - c >= 3:
-                _gram_3(panel, row, panel, col, ld, n, second, at)
-            elif n_vectors - c == 2:
-                _gram_2(panel, row, panel, col, ld, n, second, at)
-            else:
-                _gram_1(panel, row, panel, col, ld, n, second, at)
+            columns = min(3, n_vectors - c)
+            _gram_block(columns, panel, row, panel, col, ld, n, second, at)
 
 
 @jit
@@ -292,12 +265,8 @@ def last_row_of_gram(panel, n, n_features, first, o):
     n_vectors = ld // lanes
     for c in range(0, n_vectors, 3):
         col = c * lanes
-        if n_vectors - c >= 3:
-            _gram_row_3(panel, n_features, panel, col, ld, n, first, o + col)
-        elif n_vectors - c == 2:
-            _gram_row_2(panel, n_features, panel, col, ld, n, first, o + col)
-        else:
-            _gram_row_1(panel, n_features, panel, col, ld, n, first, o + col)
+        columns = min(3, n_vectors - c)
+        _gram_row(columns, panel, n_features, panel, col, ld, n, first, o + col)
 
 
 @jit

@@ -13,14 +13,18 @@ and one broadcast fit in the registers of the instruction set (32 with AVX-512, 
 
 from fastgmm.jit.intrinsics import intrinsic, ir, types
 from fastgmm.kernels.micro.vectors import (
+    SQUARE,
     STRIP_VECTORS,
     Points,
     Vectors,
     accumulate,
     elements_of,
     index,
+    one_of,
     strip_places,
 )
+
+FIRST_ROWS = 6  # of a triangular matrix: all blocks have so many, but for the first
 
 
 def _add_triangle(vectors, acc, factor, points):
@@ -40,45 +44,45 @@ def _sums_of_squares(vectors, acc):
     return squares
 
 
-def first_norms_block(rows):
-    """Make ``f(U, u, ldu, D, ldd, places, i, M, L, m, out, o)``: squares of ``U (x - mean)``.
+@intrinsic
+def write_first_norms(typingctx, rows, U, u, ldu, D, ldd, places, i, M, L, m, out, o):
+    """Write squares of the first `rows` rows of ``U (x - mean)``, one to FIRST_ROWS of them.
 
-    Of the first rows of the lower-triangular matrix that begins at offset u of `U`, for the strip
-    of points of `D` (n_features, ldd) that begin at the places from offset i of `places`; the
-    mean begins at offset m of `M` and `L`, its high and low part. The sums of squares are written
-    to `out` float64 from offset o.
+    Of the lower-triangular matrix that begins at offset u of `U`, for the strip of points of `D`
+    (n_features, ldd) that begin at the places from offset i of `places`; the mean begins at
+    offset m of `M` and `L`, its high and low part. The sums of squares are written to `out`
+    float64 from offset o.
     """
 
-    @intrinsic
-    def write_first_norms(typingctx, U, u, ldu, D, ldd, places, i, M, L, m, out, o):
-        def generate(context, builder, signature, args):
-            _, u0, ldu, _, ldd, _, i, _, _, m, _, o = args
-            u, d, places, high, low, total = (
-                elements_of(context, builder, signature, args, a) for a in (0, 3, 5, 7, 8, 10)
-            )
-            vectors = Vectors(builder, d.type)
-            begins = strip_places(builder, places, i)
+    def generate(context, builder, signature, args):
+        rows, _, u0, ldu, _, ldd, _, i, _, _, m, _, o = args
+        u, d, places, high, low, total = (
+            elements_of(context, builder, signature, args, a) for a in (1, 4, 6, 8, 9, 11)
+        )
+        vectors = Vectors(builder, d.type)
+        begins = strip_places(builder, places, i)
 
-            def factor(column, r):
-                at = builder.add(u0, builder.mul(index(r), ldu))
-                return vectors.broadcast(u, builder.add(at, index(column)))
+        def factor(column, r):
+            at = builder.add(u0, builder.mul(index(r), ldu))
+            return vectors.broadcast(u, builder.add(at, index(column)))
 
-            def points(column, c):
-                row = builder.mul(index(column), ldd)
-                x = vectors.load(d, builder.add(row, begins[c]))
-                return vectors.minus_mean(x, high, low, builder.add(m, index(column)))
+        def points(column, c):
+            row = builder.mul(index(column), ldd)
+            x = vectors.load(d, builder.add(row, begins[c]))
+            return vectors.minus_mean(x, high, low, builder.add(m, index(column)))
 
-            acc = [[vectors.zero] * STRIP_VECTORS for _ in range(rows)]
+        def emit(height):
+            acc = [[vectors.zero] * STRIP_VECTORS for _ in range(height)]
             _add_triangle(vectors, acc, factor, points)
             for c, square in enumerate(_sums_of_squares(vectors, acc)):
                 at = builder.add(o, index(c * vectors.lanes))
                 vectors.store_as_doubles(square, total, at)
-            return context.get_dummy_value()
 
-        i8 = types.intp
-        return types.void(U, i8, i8, D, i8, places, i8, M, L, i8, out, i8), generate
+        one_of(builder, rows, range(1, FIRST_ROWS + 1), emit)
+        return context.get_dummy_value()
 
-    return write_first_norms
+    i8 = types.intp
+    return types.void(i8, U, i8, i8, D, i8, places, i8, M, L, i8, out, i8), generate
 
 
 def _rows_of_product(vectors, rows, width, u, u0, ldu, j, points):
@@ -219,20 +223,20 @@ def distances_block(rows, scaled):
     return write_distances
 
 
-def cross_block(rows, columns):
-    """Make ``f(P, p, Q, q, ld, n, out, o)``: add a block of ``P.T @ Q`` to `out`.
+def cross_block(rows, widths):
+    """Make ``f(columns, P, p, Q, q, ld, n, out, o)``: add a block of ``P.T @ Q`` to `out`.
 
     `P` and `Q` (n, ld) hold one point a row; the block is `rows` columns of `P` from offset p by
-    `columns` vectors of `Q` from offset q. Its first row is added to `out` float64 from offset
-    o, the others follow at distance ld. `out` is modified in place.
+    `columns` vectors of `Q` from offset q, one of the numbers in `widths`. Its first row is added
+    to `out` float64 from offset o, the others follow at distance ld. `out` is modified in place.
     """
 
     @intrinsic
-    def add_cross(typingctx, P, p, Q, q, ld, n, out, o):
+    def add_cross(typingctx, columns, P, p, Q, q, ld, n, out, o):
         def generate(context, builder, signature, args):
-            _, p0, _, q0, ld, n, _, o = args
+            columns, _, p0, _, q0, ld, n, _, o = args
             left_data, right_data, total = (
-                elements_of(context, builder, signature, args, i) for i in (0, 2, 6)
+                elements_of(context, builder, signature, args, i) for i in (1, 3, 7)
             )
             vectors = Vectors(builder, right_data.type)
 
@@ -244,47 +248,54 @@ def cross_block(rows, columns):
                 offset = builder.add(builder.mul(t, ld), q0)
                 return vectors.load(right_data, builder.add(offset, index(c * vectors.lanes)))
 
-            acc = accumulate(vectors, [columns] * rows, n, left, right)
-            for r in range(rows):
-                first = builder.add(o, builder.mul(index(r), ld))
-                for c in range(columns):
-                    offset = builder.add(first, index(c * vectors.lanes))
-                    vectors.add_to_doubles(acc[r][c], total, offset)
+            def emit(width):
+                acc = accumulate(vectors, [width] * rows, n, left, right)
+                for r, registers in enumerate(acc):
+                    begin = builder.add(o, builder.mul(index(r), ld))
+                    for c, register in enumerate(registers):
+                        at = builder.add(begin, index(c * vectors.lanes))
+                        vectors.add_to_doubles(register, total, at)
+
+            one_of(builder, columns, widths, emit)
             return context.get_dummy_value()
 
         i8 = types.intp
-        return types.void(P, i8, Q, i8, i8, i8, out, i8), generate
+        return types.void(i8, P, i8, Q, i8, i8, i8, out, i8), generate
 
     return add_cross
 
 
-def weighted_gram_block(rows, columns):
-    """Make ``f(w, D, ldd, n, row, col, out, o, ldo)``: add a block of ``(w * D) @ D.T``.
+@intrinsic
+def add_weighted_gram(typingctx, rows, w, D, ldd, n, row, col, out, o, ldo):
+    """Add a block of ``(w * D) @ D.T`` to `out`: `rows` rows, one to SQUARE, by SQUARE columns.
 
-    Lanes run over the points, n vectors of them; `D` is (n_features, ldd). The block is `rows`
-    rows from `row` by `columns` columns from `col`; its first element is added to `out` float64
-    at offset o, its rows follow at distance ldo. `out` is modified in place.
+    Lanes run over the points, n vectors of them; `D` is (n_features, ldd). The block begins at
+    `row` and column `col`; its first element is added to `out` float64 at offset o, its rows
+    follow at distance ldo. `out` is modified in place.
     """
 
-    @intrinsic
-    def add_weighted_gram(typingctx, w, D, ldd, n, row, col, out, o, ldo):
-        def generate(context, builder, signature, args):
-            _, _, ldd, n, row, col, _, o, ldo = args
-            w, d, total = (elements_of(context, builder, signature, args, i) for i in (0, 1, 6))
-            points = Points(builder, d, ldd)
-            left = points.weighted(w, row)
-            acc = accumulate(points, [columns] * rows, n, left, points.row_from(col))
+    def generate(context, builder, signature, args):
+        rows, _, _, ldd, n, row, col, _, o, ldo = args
+        w, d, total = (elements_of(context, builder, signature, args, i) for i in (1, 2, 7))
+        points = Points(builder, d, ldd)
+        left, right = points.weighted(w, row), points.row_from(col)
+
+        def emit(height):
+            acc = accumulate(points, [SQUARE] * height, n, left, right)
             points.add_sums_of_block(acc, total, o, ldo)
-            return context.get_dummy_value()
 
-        i8 = types.intp
-        return types.void(w, D, i8, i8, i8, i8, out, i8, i8), generate
+        one_of(builder, rows, range(1, SQUARE + 1), emit)
+        return context.get_dummy_value()
 
-    return add_weighted_gram
+    i8 = types.intp
+    return types.void(i8, w, D, i8, i8, i8, i8, out, i8, i8), generate
 
 
 def _add_weighted_corner(points, rows, n, row, w, total, o, ldo, sums, s):
-    """Emit what `weighted_corner_block` and `only_corner_block` have in common."""
+    """Emit a block on the diagonal: lower triangle and sums, of `rows` rows, one to SQUARE.
+
+    In one loop, because the few registers of small blocks wait for each other.
+    """
     builder = points.builder
     one = ir.Constant(points.scalar, 1.0)
     ones = ir.Constant(points.type, [one] * points.lanes)
@@ -293,60 +304,55 @@ def _add_weighted_corner(points, rows, n, row, w, total, o, ldo, sums, s):
     def right(t, c):
         return column(t, c - 1) if c else ones
 
-    widths = [r + 2 for r in range(rows)]
-    acc = accumulate(points, widths, n, points.weighted(w, row), right)
-    moments = [(sums, builder.add(s, index(r))) for r in range(rows)]
-    points.add_sums_apart([row[0] for row in acc], moments)
-    points.add_sums_of_block([row[1:] for row in acc], total, o, ldo)
+    def emit(height):
+        widths = [r + 2 for r in range(height)]
+        acc = accumulate(points, widths, n, points.weighted(w, row), right)
+        moments = [(sums, builder.add(s, index(r))) for r in range(height)]
+        points.add_sums_apart([row[0] for row in acc], moments)
+        points.add_sums_of_block([row[1:] for row in acc], total, o, ldo)
+
+    one_of(builder, rows, range(1, SQUARE + 1), emit)
 
 
-def weighted_corner_block(rows):
-    """Make ``f(w, D, ldd, n, row, out, o, ldo, sums, s)``: a block on the diagonal, with sums.
+@intrinsic
+def add_weighted_corner(typingctx, rows, w, D, ldd, n, row, out, o, ldo, sums, s):
+    """As `add_weighted_gram` where row = col, for the lower triangle only.
 
-    As `weighted_gram_block` where row = col, for the lower triangle only; ``D @ w`` of the
-    same rows is added to `sums` float64 from offset s. In one loop, because the few registers
-    of small blocks wait for each other.
+    ``D @ w`` of the same rows is added to `sums` float64 from offset s.
     """
 
-    @intrinsic
-    def add_weighted_corner(typingctx, w, D, ldd, n, row, out, o, ldo, sums, s):
-        def generate(context, builder, signature, args):
-            _, _, ldd, n, row, _, o, ldo, _, s = args
-            w, d, total, sums = (
-                elements_of(context, builder, signature, args, i) for i in (0, 1, 5, 8)
-            )
-            points = Points(builder, d, ldd)
-            _add_weighted_corner(points, rows, n, row, w, total, o, ldo, sums, s)
-            return context.get_dummy_value()
+    def generate(context, builder, signature, args):
+        rows, _, _, ldd, n, row, _, o, ldo, _, s = args
+        w, d, total, sums = (
+            elements_of(context, builder, signature, args, i) for i in (1, 2, 6, 9)
+        )
+        points = Points(builder, d, ldd)
+        _add_weighted_corner(points, rows, n, row, w, total, o, ldo, sums, s)
+        return context.get_dummy_value()
 
-        i8 = types.intp
-        return types.void(w, D, i8, i8, i8, out, i8, i8, sums, i8), generate
-
-    return add_weighted_corner
+    i8 = types.intp
+    return types.void(i8, w, D, i8, i8, i8, out, i8, i8, sums, i8), generate
 
 
-def only_corner_block(rows):
-    """Make ``f(w, D, ldd, places, n, M, L, m, out, o, ldo, sums, s)``: a whole small matrix.
+@intrinsic
+def add_small_matrix(typingctx, rows, w, D, ldd, places, n, M, L, m, out, o, ldo, sums, s):
+    """As `add_weighted_corner` for all `rows` features, of listed points minus a mean.
 
-    As `weighted_corner_block` for the first rows, of the n vectors of points that begin at
-    `places`, minus the mean from offset m of `M` and `L`, its high and low part.
+    Of the n vectors of points that begin at `places`; the mean begins at offset m of `M` and
+    `L`, its high and low part.
     """
 
-    @intrinsic
-    def add_only_corner(typingctx, w, D, ldd, places, n, M, L, m, out, o, ldo, sums, s):
-        def generate(context, builder, signature, args):
-            _, _, ldd, _, n, _, _, m, _, o, ldo, _, s = args
-            w, d, places, high, low, total, sums = (
-                elements_of(context, builder, signature, args, i) for i in (0, 1, 3, 5, 6, 8, 11)
-            )
-            points = Points(builder, d, ldd, places, (high, low, m))
-            _add_weighted_corner(points, rows, n, index(0), w, total, o, ldo, sums, s)
-            return context.get_dummy_value()
+    def generate(context, builder, signature, args):
+        rows, _, _, ldd, _, n, _, _, m, _, o, ldo, _, s = args
+        w, d, places, high, low, total, sums = (
+            elements_of(context, builder, signature, args, i) for i in (1, 2, 4, 6, 7, 9, 12)
+        )
+        points = Points(builder, d, ldd, places, (high, low, m))
+        _add_weighted_corner(points, rows, n, index(0), w, total, o, ldo, sums, s)
+        return context.get_dummy_value()
 
-        i8 = types.intp
-        return types.void(w, D, i8, places, i8, M, L, i8, out, i8, i8, sums, i8), generate
-
-    return add_only_corner
+    i8 = types.intp
+    return types.void(i8, w, D, i8, places, i8, M, L, i8, out, i8, i8, sums, i8), generate
 
 
 def product_block(rows, columns):

@@ -276,6 +276,27 @@ def accumulate(vectors, widths, n_steps, left, right, add=None):
     return acc
 
 
+def one_of(builder, number, numbers, emit):
+    """Emit ``emit(n)`` for each of some numbers, of which the one that `number` equals is run.
+
+    One of them must. So one function serves blocks of every height, and its caller has no
+    ladder of conditions.
+    """
+    if len(numbers) == 1:
+        emit(numbers[0])
+        return
+    cases = [builder.append_basic_block(f"case.{n}") for n in numbers]
+    done = builder.append_basic_block("cases.done")
+    switch = builder.switch(number, cases[-1])
+    for n, case in zip(numbers, cases, strict=True):
+        if case is not cases[-1]:
+            switch.add_case(index(n), case)
+        builder.position_at_end(case)
+        emit(n)
+        builder.branch(done)
+    builder.position_at_end(done)
+
+
 def strip_places(builder, places, i):
     """Return where the vectors of a strip begin, from offset i of `places`."""
     return [places.load(builder, builder.add(i, index(c))) for c in range(STRIP_VECTORS)]
