@@ -106,20 +106,20 @@ def mahalanobis_full(operands, work):
     U, M, L = operands.factors, operands.means, operands.means_low
     lanes, ldp = lanes_of(tile), places.shape[1]
     strip = STRIP_VECTORS * lanes
-    first = (n - 1) % FIRST_ROWS + 1
+    top = (n - 1) % FIRST_ROWS + 1
     for k in range(maha.shape[0]):
         fill_strip(places, k, counts[k])
         u, m = k * n * n, k * M.shape[1]
         for v in range(0, counts[k], STRIP_VECTORS):
             i, o = k * ldp + v, k * size + v * lanes
-            write_first_norms(first, U, u, n, tile, size, places, i, M, L, m, maha, o)
-            if first < n:
+            write_first_norms(top, U, u, n, tile, size, places, i, M, L, m, maha, o)
+            if top < n:
                 gaps_of_strip(tile, size, n, places, i, M, L, m, points, 0, strip)
             if counts[k] - v > _HALF:
-                for j in range(first, n, 6):
+                for j in range(top, n, 6):
                     _norms_6(U, u, n, j, points, strip, maha, o)
             else:
-                for j in range(first, n, 6):
+                for j in range(top, n, 6):
                     _half_norms_6(U, u, n, j, points, strip, maha, o)
 
 
@@ -239,7 +239,7 @@ def density_row(log_prob, k, n, peak, total):
 
 
 @jit
-def scale_row(resp, k, n, factor):
+def scale_densities_row(resp, k, n, factor):
     """Multiply n numbers of a row by `factor` (>= n,), in place."""
     prefer_wide_vectors()
     for p in range(n):
@@ -247,14 +247,14 @@ def scale_row(resp, k, n, factor):
 
 
 @jit
-def scale_and_count(resp, k, factor, weight, dead):
-    """Multiply a whole row by `factor`, in place; return how many then exceed ``dead * weight``."""
+def scale_and_count(resp, k, factor, weight, negligible):
+    """Multiply a whole row by `factor`, in place; return how many then exceed ``negligible * weight``."""
     prefer_wide_vectors()
     live = 0
     for p in range(factor.size):
         value = resp[k, p] * factor[p]
         resp[k, p] = value
-        live += value > dead * weight[p]
+        live += value > negligible * weight[p]
     return live
 
 
@@ -319,7 +319,7 @@ def sum_of_logs(total):
 
 
 @jit
-def divide(numerator, total):
+def divide_by_total(numerator, total):
     """Write ``numerator / total`` into `total`."""
     prefer_wide_vectors()
     for p in range(total.size):
@@ -327,23 +327,23 @@ def divide(numerator, total):
 
 
 @jit
-def scale_densities(dead, work):
+def scale_densities(negligible, work):
     """Turn densities into responsibilities times weights, in place; `total` is overwritten.
 
     `work.live` becomes the number of points that matter to each component that lists all: those
-    with responsibilities above its number in `dead` (n_components,).
+    with responsibilities above its number in `negligible` (n_components,).
     """
     places, near, tile = work.places, work.near, work.tile
     lanes = lanes_of(tile)
-    divide(work.weight, work.total)
+    divide_by_total(work.weight, work.total)
     for k in range(work.resp.shape[0]):
         n = work.counts[k]
         if n == places.shape[1]:
-            work.live[k] = scale_and_count(work.resp, k, work.total, work.weight, dead[k])
+            work.live[k] = scale_and_count(work.resp, k, work.total, work.weight, negligible[k])
         else:
             work.live[k] = -1
             gather_doubles(work.total, places, k, n, near, 0, tile)
-            scale_row(work.resp, k, n * lanes, near[0])
+            scale_densities_row(work.resp, k, n * lanes, near[0])
 
 
 @jit_sum

@@ -29,7 +29,7 @@ from fastgmm.kernels.micro.rows import (
     GROUP_ROWS,
     LANES,
     TILE,
-    distances_block,
+    center_distances_block,
     element,
     transpose_block,
     try_candidates,
@@ -40,7 +40,7 @@ from fastgmm.kernels.tiles import chunk_tiles
 
 BLOCK = 256  # rows worked on at a time
 
-_distances_1, _distances_2, _distances_4 = (distances_block(rows) for rows in (1, 2, 4))
+_distances_1, _distances_2, _distances_4 = (center_distances_block(rows) for rows in (1, 2, 4))
 
 
 @jit

@@ -3,7 +3,7 @@
 LAPACK is called once a matrix and its threads would fight with ours; the library's own share
 the matrices among them.
 
-All that takes n^3 multiplications are sums of products of rows, which `add_products` makes for
+All that takes n^3 multiplications are sums of products of rows, which `add_row_products` makes for
 `PANEL_ROWS` rows of the result at a time. Sums along rows, whose lanes have to be added up for
 each element, took 3.4 times as long for factors of 64 features, 2.5 times for those of 300 and
 0.7 times for those of 2. Buffers are square, n filled up to whole panels wide.
@@ -26,8 +26,8 @@ def buffer_width(n):
 
 
 @jit
-def add_products(left, right, first, last, lower, out, row, n_rows, begin, end):
-    """Add ``sum_t left[t, row + r] right[t, j]`` over t from `first` to `last`, in place.
+def add_row_products(left, right, start, last, lower, out, row, n_rows, begin, end):
+    """Add ``sum_t left[t, row + r] right[t, j]`` over t from `start` to `last`, in place.
 
     To columns `begin` to `end` of `out`, whole vectors of them, of `n_rows` rows from `row` on:
     one or `PANEL_ROWS`. `right` is triangular, `lower` or upper, and zeros are left out; where
@@ -35,9 +35,9 @@ def add_products(left, right, first, last, lower, out, row, n_rows, begin, end):
     """
     ld, lanes = out.shape[1], lanes_of(out)
     for j in range(begin, end, lanes):
-        start = j if lower and j > first else first
-        n = (j + lanes if not lower and j + lanes < last else last) - start
-        p, q, o = start * ld + row, start * ld + j, row * ld + j
+        begin_t = j if lower and j > start else start
+        n = (j + lanes if not lower and j + lanes < last else last) - begin_t
+        p, q, o = begin_t * ld + row, begin_t * ld + j, row * ld + j
         if n_rows == 1:
             _row(1, left, p, right, q, ld, n, out, o)
         else:
@@ -45,7 +45,7 @@ def add_products(left, right, first, last, lower, out, row, n_rows, begin, end):
 
 
 @jit
-def scale_row(matrix, i, begin, end, factor):
+def scale_columns(matrix, i, begin, end, factor):
     """Multiply some columns of a row by a factor, in place."""
     for j in range(begin, end):
         matrix[i, j] *= factor
@@ -60,13 +60,13 @@ def take_root(root, n):
     """
     width = root.shape[1]
     for b in range(0, n, PANEL_ROWS):
-        add_products(root, root, 0, b, False, root, b, PANEL_ROWS, b, width)
+        add_row_products(root, root, 0, b, False, root, b, PANEL_ROWS, b, width)
         for i in range(b, min(b + PANEL_ROWS, n)):
-            add_products(root, root, b, i, False, root, i, 1, b, width)
+            add_row_products(root, root, b, i, False, root, i, 1, b, width)
             pivot = -root[i, i]
             if not (pivot > 0.0 and np.isfinite(pivot)):
                 return False
-            scale_row(root, i, b, width, -1.0 / np.sqrt(pivot))
+            scale_columns(root, i, b, width, -1.0 / np.sqrt(pivot))
     return True
 
 
@@ -78,10 +78,10 @@ def invert(root, n, inverse):
             for j in range(inverse.shape[1]):
                 inverse[i, j] = 0.0
         end = b + PANEL_ROWS
-        add_products(root, inverse, 0, b, True, inverse, b, PANEL_ROWS, 0, b)
+        add_row_products(root, inverse, 0, b, True, inverse, b, PANEL_ROWS, 0, b)
         for i in range(b, min(end, n)):
-            add_products(root, inverse, b, i, True, inverse, i, 1, 0, end)
-            scale_row(inverse, i, 0, end, -1.0 / root[i, i])
+            add_row_products(root, inverse, b, i, True, inverse, i, 1, 0, end)
+            scale_columns(inverse, i, 0, end, -1.0 / root[i, i])
             inverse[i, i] = 1.0 / root[i, i]
 
 
@@ -165,10 +165,10 @@ def is_positive(matrix, n, shift, sign, root):
 
 
 @jit
-def divide(old, new, turned, spare):
+def write_quotient(old, new, turned, spare):
     """Write ``A^T``, upper-triangular, of ``A = old inv(new)``, in place.
 
-    From the last row to the first, by ``new^T A^T = old^T``; `spare` is overwritten.
+    From the last row to the begin_t, by ``new^T A^T = old^T``; `spare` is overwritten.
     """
     n, width = old.shape[0], turned.shape[1]
     for i in range(width):
@@ -177,10 +177,10 @@ def divide(old, new, turned, spare):
             spare[i, j] = new[i, j] if j <= i < n else 0.0
     for b in range(width - PANEL_ROWS, -1, -PANEL_ROWS):
         end = min(b + PANEL_ROWS, n)
-        add_products(spare, turned, end, n, False, turned, b, PANEL_ROWS, b, width)
+        add_row_products(spare, turned, end, n, False, turned, b, PANEL_ROWS, b, width)
         for i in range(end - 1, b - 1, -1):
-            add_products(spare, turned, i + 1, end, False, turned, i, 1, b, width)
-            scale_row(turned, i, b, width, -1.0 / new[i, i])
+            add_row_products(spare, turned, i + 1, end, False, turned, i, 1, b, width)
+            scale_columns(turned, i, b, width, -1.0 / new[i, i])
 
 
 @jit
@@ -193,7 +193,7 @@ def square_of(turned, n, square):
             square[i, j] = 0.0
     for b in range(0, n, PANEL_ROWS):
         last = min(b + PANEL_ROWS, n)
-        add_products(turned, turned, 0, last, False, square, b, PANEL_ROWS, b, width)
+        add_row_products(turned, turned, 0, last, False, square, b, PANEL_ROWS, b, width)
     for i in range(n):
         for j in range(i):
             square[i, j] = square[j, i]
@@ -236,7 +236,7 @@ def stretch_one(old, new, buffers):
     """
     square, turned, spare, vectors = buffers
     n = old.shape[0]
-    divide(old, new, turned, spare)
+    write_quotient(old, new, turned, spare)
     middle = square_of(turned, n, square) / n
     noise = 2e-15 * (n + 8) * n * middle
     radius = distance_from_multiple(square, n, middle)

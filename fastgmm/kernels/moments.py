@@ -4,14 +4,14 @@ The points x are differences from the means under which r was computed, so nothi
 the covariance S2 / N - d d^T is made (d = S1 / N, which vanishes as EM settles).
 
 Responsibilities that cannot matter
-    One of at most `dead`, next to nothing beside its component's weight, changes no bit of any
+    One of at most `negligible`, next to nothing beside its component's weight, changes no bit of any
     sum and is left out (`fastgmm.em.loop` sees to components that lose nearly all their weight or
     spread at once).
 
 Three forms
     `moments_of_tile` has lanes over points: the vectors of a tile with any live point, side by
     side. `moments_of_live` gathers live points as rows and has lanes over features; `in_lanes`
-    chooses. `accumulate_common` takes the moments of all components about one point they share,
+    chooses. `accumulate_about_center` takes the moments of all components about one point they share,
     as products of blocks of components and features: 3.9 cycles a pair against 27 for 16 tied
     components that overlap. That is done only where shifting the moments to the means afterwards
     costs less than 2e-13 (see `fastgmm.sources.array`). Of tied components it leaves out S2: about one
@@ -52,7 +52,7 @@ _product_two = product_block(2, 4)
 
 
 @jit
-def choose_live(work, k, dead):
+def choose_live(work, k, negligible):
     """List the vectors in which component k has live points, by their place in its row of `resp`.
 
     Write them into `work.chosen`; return how many they are, and how many points are live.
@@ -69,7 +69,7 @@ def choose_live(work, k, dead):
     n = live = 0
     for m in range(work.counts[k]):
         i = k * size + m * lanes
-        bits = live_bits(work.resp, i, work.weight, work.places[k, m], dead, work.tile)
+        bits = live_bits(work.resp, i, work.weight, work.places[k, m], negligible, work.tile)
         work.chosen[n] = m
         n += bits != 0
         live += count_bits(bits)
@@ -77,7 +77,7 @@ def choose_live(work, k, dead):
 
 
 @jit
-def list_live(work, k, dead, n):
+def list_live(work, k, negligible, n):
     """Write the rows of X of the live points in the n chosen vectors and their responsibilities.
 
     Into `work.index` and the first row of `work.near`.
@@ -88,7 +88,7 @@ def list_live(work, k, dead, n):
         m = work.chosen[c]
         place = work.places[k, m]
         i = k * size + m * lanes
-        bits = live_bits(work.resp, i, work.weight, place, dead, work.tile)
+        bits = live_bits(work.resp, i, work.weight, place, negligible, work.tile)
         while bits:
             lane = lowest_bit(bits)
             work.index[live] = work.rows[place + lane]
@@ -98,7 +98,7 @@ def list_live(work, k, dead, n):
 
 
 @jit_sum
-def share_row(values, k, weight, dead, shares, row, n):
+def round_resp(values, k, weight, negligible, tile_resp, row, n):
     """Write n of one component's responsibilities in the precision of the tile, in place.
 
     Dead ones become zero: arithmetic on subnormal numbers is slow. Return the sum of all.
@@ -107,25 +107,25 @@ def share_row(values, k, weight, dead, shares, row, n):
     total = 0.0
     for p in range(n):
         value = values[k, p]
-        shares[row, p] = value if value > dead * weight[p] else 0.0
+        tile_resp[row, p] = value if value > negligible * weight[p] else 0.0
         total += value
     return total
 
 
 @jit
-def gather_shares(work, k, dead, n):
+def gather_resp(work, k, negligible, n):
     """Write component k's responsibilities in the n chosen vectors side by side; return their sum.
 
-    Into the first row of `work.shares`.
+    Into the first row of `work.tile_resp`.
     """
     lanes, size = lanes_of(work.tile), work.peak.size
     if n * lanes == size:  # all vectors, in the order of the tile
-        return share_row(work.resp, k, work.weight, dead, work.shares, 0, size)
+        return round_resp(work.resp, k, work.weight, negligible, work.tile_resp, 0, size)
     for c in range(n):
         m = work.chosen[c]
         copy_doubles(work.resp, k * size + m * lanes, work.near, c * lanes, work.tile)
         copy_doubles(work.weight, work.places[k, m], work.near, size + c * lanes, work.tile)
-    return share_row(work.near, 0, work.near[1], dead, work.shares, 0, n * lanes)
+    return round_resp(work.near, 0, work.near[1], negligible, work.tile_resp, 0, n * lanes)
 
 
 @jit
@@ -156,66 +156,64 @@ def gather_gaps(work, means, lows, row, n):
 
 
 @jit
-def products_of_tile(shares, n_components, points, begin, n_features, n, out, o, ldo):
-    """Add ``shares @ points.T`` to `out`, whose rows begin at offset o, ldo apart; in place.
+def products_of_tile(tile_resp, n_components, points, begin, n_features, n, out, o, ldo):
+    """Add ``tile_resp @ points.T`` to `out`, whose rows begin at offset o, ldo apart; in place.
 
-    Over the first rows of `shares`, rows begin ... begin + n_features - 1 of `points` and the
+    Over the first rows of `tile_resp`, rows begin ... begin + n_features - 1 of `points` and the
     first n vectors of both; what whole blocks leave over is added number by number.
     """
-    size = shares.shape[1]
+    size = tile_resp.shape[1]
     rows, columns = n_components // SQUARE * SQUARE, n_features // 4 * 4
     for col in range(0, columns, 4):
         d = (begin + col) * size
         for row in range(0, rows, SQUARE):
             a, at = row * size, o + row * ldo + col
-            _product_block(shares, a, points, d, size, n, out, at, ldo)
+            _product_block(tile_resp, a, points, d, size, n, out, at, ldo)
         row = rows
         if row + 2 <= n_components:
             a, at = row * size, o + row * ldo + col
-            _product_two(shares, a, points, d, size, n, out, at, ldo)
+            _product_two(tile_resp, a, points, d, size, n, out, at, ldo)
             row += 2
         if row < n_components:
             a, at = row * size, o + row * ldo + col
-            _product_row(shares, a, points, d, size, n, out, at, ldo)
+            _product_row(tile_resp, a, points, d, size, n, out, at, ldo)
     for col in range(columns, n_features):
         d = (begin + col) * size
         for row in range(0, rows, SQUARE):
             a, at = row * size, o + row * ldo + col
-            _product_column(shares, a, points, d, size, n, out, at, ldo)
+            _product_column(tile_resp, a, points, d, size, n, out, at, ldo)
         for row in range(rows, n_components):
             a, at = row * size, o + row * ldo + col
-            _product(shares, a, points, d, size, n, out, at, ldo)
+            _product(tile_resp, a, points, d, size, n, out, at, ldo)
 
 
 @jit
-def moments_of_tile(weight, gaps, n_features, n, second, o, first, f):
+def moments_of_tile(weight, gaps, n_features, n, s2, o, s1, f):
     """Add ``sum w x`` and ``sum w x x^T`` (lower triangle), in place.
 
     Over the first n vectors of the first `n_features` rows of `gaps`; the weights are the first
-    row of `weight`. The matrix begins at offset o of `second`, the vector at offset f of `first`.
+    row of `weight`. The matrix begins at offset o of `s2`, the vector at offset f of `s1`.
     """
     size = gaps.shape[1]
-    ld = second.shape[2]
+    ld = s2.shape[2]
     for row in range(0, n_features, SQUARE):
         height = min(SQUARE, n_features - row)
         at = o + row * ld
         for col in range(0, row, SQUARE):
-            add_weighted_gram(height, weight, gaps, size, n, row, col, second, at + col, ld)
-        add_weighted_corner(
-            height, weight, gaps, size, n, row, second, at + row, ld, first, f + row
-        )
+            add_weighted_gram(height, weight, gaps, size, n, row, col, s2, at + col, ld)
+        add_weighted_corner(height, weight, gaps, size, n, row, s2, at + row, ld, s1, f + row)
 
 
 @jit
-def moments_of_few(work, M, L, m, n, second, o, first, f):
+def moments_of_few(work, M, L, m, n, s2, o, s1, f):
     """As `moments_of_tile`, for up to four features and the n vectors of `work.chosen`.
 
     Differences from the mean that begins at offset m of `M` and `L` are made on the way: keeping
     them, as pays where each is read by several blocks, takes a quarter to a half longer.
     """
     n_features, size = work.tile.shape
-    w, tile, chosen, ld = work.shares, work.tile, work.chosen, second.shape[2]
-    add_small_matrix(n_features, w, tile, size, chosen, n, M, L, m, second, o, ld, first, f)
+    w, tile, chosen, ld = work.tile_resp, work.tile, work.chosen, s2.shape[2]
+    add_small_matrix(n_features, w, tile, size, chosen, n, M, L, m, s2, o, ld, s1, f)
 
 
 @jit
@@ -244,8 +242,8 @@ def gather_live(operands, X, index, begin, count, k, root, panel):
 
 
 @jit
-def gram_of_panel(panel, n, n_features, second, o):
-    """Add ``panel.T @ panel`` (lower triangle) to `second` from offset o, in place."""
+def gram_of_panel(panel, n, n_features, s2, o):
+    """Add ``panel.T @ panel`` (lower triangle) to `s2` from offset o, in place."""
     ld = panel.shape[1]
     lanes = lanes_of(panel)
     for row in range(0, n_features, GRAM_ROWS):
@@ -254,19 +252,19 @@ def gram_of_panel(panel, n, n_features, second, o):
             col = c * lanes
             at = o + row * ld + col
             columns = min(3, n_vectors - c)
-            _gram_block(columns, panel, row, panel, col, ld, n, second, at)
+            _gram_block(columns, panel, row, panel, col, ld, n, s2, at)
 
 
 @jit
-def last_row_of_gram(panel, n, n_features, first, o):
-    """Add the scaled ones times the panel, which is S1 and N, to `first` from offset o."""
+def last_row_of_gram(panel, n, n_features, s1, o):
+    """Add the scaled ones times the panel, which is S1 and N, to `s1` from offset o."""
     ld = panel.shape[1]
     lanes = lanes_of(panel)
     n_vectors = ld // lanes
     for c in range(0, n_vectors, 3):
         col = c * lanes
         columns = min(3, n_vectors - c)
-        _gram_row(columns, panel, n_features, panel, col, ld, n, first, o + col)
+        _gram_row(columns, panel, n_features, panel, col, ld, n, s1, o + col)
 
 
 @jit
@@ -278,7 +276,7 @@ def square_roots(values, count):
 
 
 @jit
-def moments_of_live(operands, X, live, k, work, first, second, o):
+def moments_of_live(operands, X, live, k, work, s1, s2, o):
     """As `moments_of_tile`, over the `live` points in `work.index`, with lanes over features."""
     n_features = X.shape[1]
     root, panel = work.root, work.panel
@@ -288,8 +286,8 @@ def moments_of_live(operands, X, live, k, work, first, second, o):
             root[m] = work.near[0, begin + m]
         square_roots(root, n)
         gather_live(operands, X, work.index, begin, n, k, root, panel)
-        last_row_of_gram(panel, n, n_features, first, k * first.shape[1])
-        gram_of_panel(panel, n, n_features, second, o)
+        last_row_of_gram(panel, n, n_features, s1, k * s1.shape[1])
+        gram_of_panel(panel, n, n_features, s2, o)
 
 
 @jit
@@ -304,31 +302,31 @@ def in_lanes(n, live, n_features, lanes):
 
 
 @jit
-def accumulate_matrices(operands, X, work, first, second):
+def accumulate_matrices(operands, X, work, s1, s2):
     """Add the moments of a tile for full and tied covariances, in place; return live pairs."""
     n_features = work.tile.shape[0]
     means, lows = operands.means, operands.means_low
-    matrix = second.shape[1] * second.shape[2] if second.shape[0] > 1 else 0  # one for all: tied
+    matrix = s2.shape[1] * s2.shape[2] if s2.shape[0] > 1 else 0  # one for all: tied
     lanes = lanes_of(X)
     pairs = 0
     for k in range(work.resp.shape[0]):
-        dead = operands.dead[k]
-        n, live = choose_live(work, k, dead)
+        negligible = operands.negligible[k]
+        n, live = choose_live(work, k, negligible)
         pairs += live
         if live == 0:
             continue
         if not in_lanes(n, live, n_features, lanes):
-            list_live(work, k, dead, n)
-            moments_of_live(operands, X, live, k, work, first, second, k * matrix)
+            list_live(work, k, negligible, n)
+            moments_of_live(operands, X, live, k, work, s1, s2, k * matrix)
             continue
-        first[k, n_features] += gather_shares(work, k, dead, n)
+        s1[k, n_features] += gather_resp(work, k, negligible, n)
         place_chosen(work, k, n)
-        m, o, f = k * means.shape[1], k * matrix, k * first.shape[1]
+        m, o, f = k * means.shape[1], k * matrix, k * s1.shape[1]
         if n_features <= SQUARE:
-            moments_of_few(work, means, lows, m, n, second, o, first, f)
+            moments_of_few(work, means, lows, m, n, s2, o, s1, f)
         else:
             gather_gaps(work, means, lows, k, n)
-            moments_of_tile(work.shares, work.points, n_features, n, second, o, first, f)
+            moments_of_tile(work.tile_resp, work.points, n_features, n, s2, o, s1, f)
     return pairs
 
 
@@ -347,57 +345,57 @@ def square_rows(points, n_features, n_squares, n):
 
 
 @jit
-def add_products(work, n_shares, n, k, squared, first, second):
+def add_weighted_sums(work, n_rows, n, k, squared, s1, s2):
     """Add ``sum w x`` and, if `squared`, ``sum w x^2`` of n vectors from row k on, in place.
 
-    x are the differences in `work.points`, w the first `n_shares` rows of `work.shares`. A row of
-    `second` has a column a feature, or one for the sum over features.
+    x are the differences in `work.points`, w the first `n_rows` rows of `work.tile_resp`. A row of
+    `s2` has a column a feature, or one for the sum over features.
     """
     n_features = work.tile.shape[0]
-    shares, points = work.shares, work.points
-    ldo, ldq = first.shape[1], second.shape[2]
-    products_of_tile(shares, n_shares, points, 0, n_features, n, first, k * ldo, ldo)
+    tile_resp, points = work.tile_resp, work.points
+    ldo, ldq = s1.shape[1], s2.shape[2]
+    products_of_tile(tile_resp, n_rows, points, 0, n_features, n, s1, k * ldo, ldo)
     if squared:
         n_squares = min(n_features, ldq)
         square_rows(points, n_features, n_squares, n * lanes_of(work.tile))
-        products_of_tile(shares, n_shares, points, n_features, n_squares, n, second, k * ldq, ldq)
+        products_of_tile(tile_resp, n_rows, points, n_features, n_squares, n, s2, k * ldq, ldq)
 
 
 @jit
-def accumulate_each(operands, work, means, lows, shift, squared, first, second):
+def accumulate_each(operands, work, means, lows, shift, squared, s1, s2):
     """Add the moments of a tile one component after the other, in place; return live pairs.
 
     Component k's about the mean in row k of `means` and `lows`, or the first where `shift` is 0;
-    see `add_products`.
+    see `add_weighted_sums`.
     """
     n_features = work.tile.shape[0]
     pairs = 0
     for k in range(work.resp.shape[0]):
-        dead = operands.dead[k]
-        n, live = choose_live(work, k, dead)
+        negligible = operands.negligible[k]
+        n, live = choose_live(work, k, negligible)
         pairs += live
         if live:
-            first[k, n_features] += gather_shares(work, k, dead, n)
+            s1[k, n_features] += gather_resp(work, k, negligible, n)
             place_chosen(work, k, n)
             gather_gaps(work, means, lows, shift * k, n)
-            add_products(work, 1, n, k, squared, first, second)
+            add_weighted_sums(work, 1, n, k, squared, s1, s2)
     return pairs
 
 
 @jit
-def spread_shares(work, k, dead):
-    """Write component k's responsibilities into its row of `work.shares`, each in its place.
+def spread_resp(work, k, negligible):
+    """Write component k's responsibilities into its row of `work.tile_resp`, each in its place.
 
     Return their sum.
     """
     lanes, size = lanes_of(work.tile), work.peak.size
     n = work.counts[k]
     if n * lanes == size:
-        return share_row(work.resp, k, work.weight, dead, work.shares, k, size)
+        return round_resp(work.resp, k, work.weight, negligible, work.tile_resp, k, size)
     work.near.fill(0.0)
     for m in range(n):
         copy_doubles(work.resp, k * size + m * lanes, work.near, work.places[k, m], work.tile)
-    return share_row(work.near, 0, work.weight, dead, work.shares, k, size)
+    return round_resp(work.near, 0, work.weight, negligible, work.tile_resp, k, size)
 
 
 @jit
@@ -406,20 +404,20 @@ def live_pairs(operands, work):
     pairs = 0
     for k in range(work.resp.shape[0]):
         live = work.live[k]
-        pairs += live if live >= 0 else choose_live(work, k, operands.dead[k])[1]
+        pairs += live if live >= 0 else choose_live(work, k, operands.negligible[k])[1]
     return pairs
 
 
 @jit
-def spread_all_shares(operands, work, first):
-    """Write all responsibilities into `work.shares`, each in its place, and add up N in `first`."""
+def spread_all_resp(operands, work, s1):
+    """Write all responsibilities into `work.tile_resp`, each in its place, and add up N in `s1`."""
     n_features = work.tile.shape[0]
     for k in range(work.resp.shape[0]):
-        first[k, n_features] += spread_shares(work, k, operands.dead[k])
+        s1[k, n_features] += spread_resp(work, k, operands.negligible[k])
 
 
 @jit
-def accumulate_common(operands, work, squared, first, second):
+def accumulate_about_center(operands, work, squared, s1, s2):
     """Add the moments of a tile about the center, in place; return live pairs.
 
     Unless few pairs matter, as products of all responsibilities with the points, and with their
@@ -429,29 +427,29 @@ def accumulate_common(operands, work, squared, first, second):
     center, low = operands.center, operands.center_low
     pairs = live_pairs(operands, work)
     if pairs < FEW * n_components * size:
-        return accumulate_each(operands, work, center, low, 0, squared, first, second)
-    spread_all_shares(operands, work, first)
+        return accumulate_each(operands, work, center, low, 0, squared, s1, s2)
+    spread_all_resp(operands, work, s1)
     subtract_mean(work.tile, center, low, 0, work.points)
     n = size // lanes_of(work.tile)
-    add_products(work, n_components, n, 0, squared, first, second)
+    add_weighted_sums(work, n_components, n, 0, squared, s1, s2)
     return pairs
 
 
 @jit
-def accumulate_tied(operands, X, work, first, second):
+def accumulate_tied(operands, X, work, s1, s2):
     """As `accumulate_matrices`; about the center if that is common, and then without S2."""
-    if operands.common:
-        return accumulate_common(operands, work, False, first, second)
-    return accumulate_matrices(operands, X, work, first, second)
+    if operands.about_center:
+        return accumulate_about_center(operands, work, False, s1, s2)
+    return accumulate_matrices(operands, X, work, s1, s2)
 
 
 @jit
-def accumulate_diag(operands, X, work, first, second):
+def accumulate_diag(operands, X, work, s1, s2):
     """Add the moments of a tile for diag and spherical covariances, in place; return live pairs.
 
     About the center if that is common.
     """
-    if operands.common:
-        return accumulate_common(operands, work, True, first, second)
+    if operands.about_center:
+        return accumulate_about_center(operands, work, True, s1, s2)
     means, lows = operands.means, operands.means_low
-    return accumulate_each(operands, work, means, lows, 1, True, first, second)
+    return accumulate_each(operands, work, means, lows, 1, True, s1, s2)

@@ -34,7 +34,7 @@ from fastgmm.kernels.tiles import (
 
 
 @jit
-def given_responsibilities(labels, given, work):
+def load_given(labels, given, work):
     """Write the weighted shares of a tile's points that the caller gave, in place.
 
     `labels` (n_samples,) names each point's component, `given` (n_samples, n_components) its
@@ -80,14 +80,14 @@ def em_pass_of(name, mahalanobis, accumulate):
     """Return the pass for fitting mixtures of one covariance type.
 
     ``mahalanobis(operands, work)`` writes squared distances into `work.resp`, and
-    ``accumulate(operands, X, work, first, second)`` adds up moments and returns live pairs.
+    ``accumulate(operands, X, work, s1, s2)`` adds up moments and returns live pairs.
     """
 
     @jit
-    def expectation(t, first, count, weighted, work, operands, bounds, drift):
+    def expectation(t, place, count, weighted, work, operands, bounds, drift):
         """Turn tile t into responsibilities times weights; return its log-likelihood.
 
-        `first` is the place of its first point in its block, `count` the number of its points;
+        `place` is the place of its first point in its block, `count` the number of its points;
         `weighted` says that they have weights. With bounds, where there is drift.
         """
         lazy = drift.scale.size > 0
@@ -97,7 +97,7 @@ def em_pass_of(name, mahalanobis, accumulate):
         if lazy:
             remember(operands, bounds, drift, t, work)
             if drift.reorder:
-                note_distances(bounds, drift, t, first, work)
+                note_distances(bounds, drift, t, place, work)
         log_densities(operands.offsets, work)
         densities(work)
         if weighted:
@@ -107,7 +107,7 @@ def em_pass_of(name, mahalanobis, accumulate):
             for p in range(count, work.total.size):
                 work.total[p] = 1.0
             log_likelihood += sum_of_logs(work.total)
-        scale_densities(operands.dead, work)
+        scale_densities(operands.negligible, work)
         return log_likelihood
 
     @jit
@@ -115,7 +115,7 @@ def em_pass_of(name, mahalanobis, accumulate):
         """Run both steps over one chunk, or the M-step alone; its row of `moments` changes."""
         X = data.X
         size, lanes = work.peak.size, lanes_of(work.tile)
-        first, second, pairs = moments.first[chunk], moments.second[chunk], moments.pairs[chunk]
+        s1, s2, pairs = moments.s1[chunk], moments.s2[chunk], moments.pairs[chunk]
         begin, end = chunk_tiles(chunk, n_chunks, X.shape[0], size, bounds.tiles)
         for t in range(begin, end):
             start = t * size
@@ -133,9 +133,9 @@ def em_pass_of(name, mahalanobis, accumulate):
                 )
                 moments.log_likelihood[chunk] += log_likelihood
             else:
-                given_responsibilities(given.labels, given.resp, work)
+                load_given(given.labels, given.resp, work)
             pairs[0] += work.counts.sum() * lanes
-            pairs[1] += accumulate(operands, X, work, first, second)
+            pairs[1] += accumulate(operands, X, work, s1, s2)
             if drift.reorder and (t + 1 == end or (t + 1) % bounds.tiles == 0):
                 begin_row, n = block * size, start + count - block * size
                 put_in_order(
@@ -179,7 +179,7 @@ def infer_pass_of(name, mahalanobis):
                 for p in range(count):
                     log_prob[start + p] = work.peak[p]
             if proba.size:
-                scale_densities(operands.dead, work)
+                scale_densities(operands.negligible, work)
                 for p in range(count):
                     for k in range(work.resp.shape[0]):
                         proba[start + p, k] = work.resp[k, p]

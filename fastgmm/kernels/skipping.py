@@ -82,8 +82,8 @@ def remember(operands, bounds, drift, t, work):
 
 
 @jit
-def note_distances(bounds, drift, t, first, work):
-    """Write the squared distances of a tile's points, from place `first` of the block on, in place.
+def note_distances(bounds, drift, t, begin, work):
+    """Write the squared distances of a tile's points, from place `begin` of the block on, in place.
 
     The computed ones into ``work.block.distances``, and of others a bound, with a minus.
     """
@@ -96,34 +96,34 @@ def note_distances(bounds, drift, t, first, work):
                 bound = scale * bounds.lower[t, k, p // lanes] - shift
                 bound = bound if bound > 0.0 else 0.0
                 for l in range(lanes):
-                    distances[k, first + p + l] = -bound * bound
+                    distances[k, begin + p + l] = -bound * bound
         for m in range(work.counts[k]):
-            place = first + work.places[k, m]
+            place = begin + work.places[k, m]
             for l in range(lanes):
                 distances[k, place + l] = work.resp[k, m * lanes + l]
 
 
 @jit
-def find_nearest(offsets, distances, n, peak, first):
+def find_nearest(offsets, distances, n, peak, nearest):
     """Write the nearest component of each of n points and its log-density, in place."""
     for p in range(n):
         peak[p] = -np.inf
-        first[p] = 0
+        nearest[p] = 0
     for k in range(offsets.size):
         for p in range(n):
             value = np.float32(offsets[k] - 0.5 * abs(distances[k, p]))
-            first[p] = k if value > peak[p] else first[p]
+            nearest[p] = k if value > peak[p] else nearest[p]
             peak[p] = value if value > peak[p] else peak[p]
 
 
 @jit
-def write_farness(distances, first, n, n_features, keys):
+def write_farness(distances, nearest, n, n_features, keys):
     """Write how far each of n points is from its nearest component, from 0 to 255, in place.
 
     A typical point of a component is half-way.
     """
     for p in range(n):
-        far = 128.0 * np.sqrt(abs(distances[first[p], p]) / n_features)
+        far = 128.0 * np.sqrt(abs(distances[nearest[p], p]) / n_features)
         keys[p] = np.uint16(far if far < 255.0 else 255.0)
 
 
@@ -183,7 +183,7 @@ def bound_tile(turn, bounds, drift, tile, lanes, block, closest):
         for v in range(n_vectors):
             bounds.lower[tile, k, v] = stored(closest[v], part, shift, steps)
     for v in range(n_vectors):
-        home = block.first[turn[v * lanes]]
+        home = block.nearest[turn[v * lanes]]
         far = np.float32(0.0)
         for l in range(lanes):
             d = distances[home, turn[v * lanes + l]]
@@ -201,15 +201,15 @@ def put_in_order(offsets, bounds, drift, t, start, n, size, lanes, work):
     them, to the end of the tile, repeat the first one of their tile.
     """
     block, turn, order = work.block, work.block.turn, work.block.order
-    find_nearest(offsets, block.distances, n, block.peak, block.first)
+    find_nearest(offsets, block.distances, n, block.peak, block.nearest)
     for p in range(n):
         turn[p] = p
-    write_farness(block.distances, block.first, n, work.tile.shape[0], block.keys)
+    write_farness(block.distances, block.nearest, n, work.tile.shape[0], block.keys)
     counting_sort(block.keys, n, block.ends, turn, order)
     for k in range((offsets.size - 1) // PATTERN_BITS * PATTERN_BITS, -1, -PATTERN_BITS):
         write_pattern(drift.density, drift.nats, block.distances, k, n, block.peak, block.keys)
         counting_sort(block.keys, n, block.ends, turn, order)
-    counting_sort(block.first, n, block.ends, turn, order)
+    counting_sort(block.nearest, n, block.ends, turn, order)
     for p in range(n):
         order[p] = bounds.order[start + turn[p]]
     for p in range(n):

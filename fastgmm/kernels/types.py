@@ -12,7 +12,7 @@ class Data(NamedTuple):
     sample_weight: np.ndarray
 
 
-class Shares(NamedTuple):
+class Given(NamedTuple):
     """Responsibilities from outside: `labels` (n_samples,), or `resp`, or neither (both empty)."""
 
     labels: np.ndarray
@@ -25,18 +25,18 @@ class Operands(NamedTuple):
     `means` and `means_low` (n_components, width) add up to the means and are padded with zeros
     to `row_width`; `factors` holds the inverse Cholesky factors, flat, one component a row
     (one row in all for tied); `offsets` (n_components,) is the log-density at the mean plus
-    the log-weight; responsibilities of at most `dead` (n_components,) are left out of moments;
+    the log-weight; responsibilities of at most `negligible` (n_components,) are left out of moments;
     `centers`, `centers_low` (n_components, n_features) are the whitened means and `center`,
-    `center_low` (1, n_features) the point they are taken about, empty for full; `common` says
+    `center_low` (1, n_features) the point they are taken about, empty for full; `about_center` says
     that moments are to be taken about that point, too.
     """
 
-    common: bool
+    about_center: bool
     means: np.ndarray
     means_low: np.ndarray
     factors: np.ndarray
     offsets: np.ndarray
-    dead: np.ndarray
+    negligible: np.ndarray
     centers: np.ndarray
     centers_low: np.ndarray
     center: np.ndarray
@@ -46,14 +46,14 @@ class Operands(NamedTuple):
 class Moments(NamedTuple):
     """Sums of one chunk each: S1 and N, S2, and the weighted log-likelihood.
 
-    `first` (n_chunks, n_components, width) has N in column n_features; `second` is (n_chunks,
+    `s1` (n_chunks, n_components, width) has N in column n_features; `s2` is (n_chunks,
     n_matrices, rows, width), lower triangles for full (a matrix a component) and tied (one),
     a row a component for diag and one number for spherical; `log_likelihood` is (n_chunks,).
     `pairs` (n_chunks, 2) counts points times components: those computed and those that mattered.
     """
 
-    first: np.ndarray
-    second: np.ndarray
+    s1: np.ndarray
+    s2: np.ndarray
     log_likelihood: np.ndarray
     pairs: np.ndarray
 
@@ -63,13 +63,13 @@ class Block(NamedTuple):
 
     `distances` (n_components, points) float32: a point's squared distance where it was
     computed, minus a lower bound of it where not. `peak` (points,) float32 is the log-density of
-    the nearest component with its weight, `first` which that is. `keys`, `order` and `turn` are
+    the nearest component with its weight, `nearest` which that is. `keys`, `order` and `turn` are
     (points,) uint16, too; `ends` has a place more than there are keys.
     """
 
     distances: np.ndarray
     peak: np.ndarray
-    first: np.ndarray
+    nearest: np.ndarray
     keys: np.ndarray
     order: np.ndarray
     turn: np.ndarray
@@ -86,7 +86,7 @@ class Workspace(NamedTuple):
     of them, side by side; `peak` and `total` (size,); `near` (2, size) for what is gathered of
     those or of the weights. `points` (2 n_features, size) holds what is made of the tile:
     differences from a mean, whitened points, squares. For the M-step `chosen` (vectors,) lists
-    the vectors with live points, `index` (size,) live points; `shares` (n_components, size) is
+    the vectors with live points, `index` (size,) live points; `tile_resp` (n_components, size) is
     in the precision of the tile, as `root` (PANEL,) and `panel` (PANEL, row width). `block` is
     what putting points in order takes: see `Block`.
     """
@@ -104,7 +104,7 @@ class Workspace(NamedTuple):
     live: np.ndarray
     chosen: np.ndarray
     index: np.ndarray
-    shares: np.ndarray
+    tile_resp: np.ndarray
     root: np.ndarray
     panel: np.ndarray
     block: Block

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgmm.jit.threads import Workspaces, launch, threads_for
 from fastgmm.kernels.tiles import make_workspace, row_width, tile_size
-from fastgmm.kernels.types import Moments, Shares
+from fastgmm.kernels.types import Moments, Given
 from fastgmm.model.sums import shifted, weighted_mean
 from fastgmm.sources.base import Statistics
 from fastgmm.sources.operands import loses_digits, make_operands, mean_operands
@@ -21,7 +21,7 @@ _MOMENT_BYTES = 16 * 2**20  # memory for the moments of all chunks together
 _MAX_CHUNKS = 64
 _TILES_PER_CHUNK = 4
 WORK = 10  # arithmetic operations a number and component, roughly
-_NOTHING_GIVEN = Shares(np.empty(0, np.int32), np.empty((0, 0)))
+_NOTHING_GIVEN = Given(np.empty(0, np.int32), np.empty((0, 0)))
 
 
 def chunk_count(X, bytes_per_chunk=1):
@@ -103,20 +103,20 @@ class EMPass:
         terms = model.terms(parameters)
         kernels, operands = make_operands(kind, terms, dtype)
         if complete:
-            operands = operands._replace(dead=np.zeros_like(operands.dead))
+            operands = operands._replace(negligible=np.zeros_like(operands.negligible))
             statistics = self._launch(kernels, operands, _NOTHING_GIVEN)
         else:
             drift = self._drift(terms, operands)
             statistics = self._launch(kernels, operands, _NOTHING_GIVEN, drift)
             self._decide_on_skipping()
-        if not operands.common:
+        if not operands.about_center:
             return statistics
         if kind.scatter_is_constant:
             center = weighted_mean(terms.weights, terms.means)
             statistics = statistics._replace(s2=self._scatter(center))
         statistics, ratio = kind.to_means(statistics, terms)
         if loses_digits(ratio, dtype):  # the components have become far narrower
-            operands = operands._replace(common=False)
+            operands = operands._replace(about_center=False)
             return self._launch(kernels, operands, _NOTHING_GIVEN)
         return statistics
 
@@ -126,7 +126,7 @@ class EMPass:
         `labels` (n_samples,) names each row's component; `resp` (n_samples, n_components) are
         responsibilities; where neither is given every row belongs to the first component.
         """
-        given = Shares(
+        given = Given(
             _NOTHING_GIVEN.labels if labels is None else labels,
             _NOTHING_GIVEN.resp if resp is None else resp,
         )

@@ -383,7 +383,7 @@ def takes_common_center(problem, dtype):
     model = Mixture.from_parameters(*problem.parameters)
     kind = KINDS[problem.covariance_type]
     terms = MaximumLikelihood(kind).terms(model._parameters)
-    return make_operands(kind, terms, np.dtype(dtype))[1].common
+    return make_operands(kind, terms, np.dtype(dtype))[1].about_center
 
 
 @each_type

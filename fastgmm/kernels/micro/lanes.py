@@ -175,23 +175,23 @@ least, greatest = _extreme("umin"), _extreme("umax")
 
 
 @intrinsic
-def live_bits(typingctx, resp, i, weight, p, dead, like):
-    """Return a bit for each place of a vector: whether ``resp[i:] > dead * weight[p:]``, float64.
+def live_bits(typingctx, resp, i, weight, p, negligible, like):
+    """Return a bit for each place of a vector: whether ``resp[i:] > negligible * weight[p:]``, float64.
 
     As many as a vector of `like` has lanes.
     """
 
     def generate(context, builder, signature, args):
-        _, i, _, p, dead, _ = args
+        _, i, _, p, negligible, _ = args
         resp, weight = (
             elements_of(context, builder, signature, args, position) for position in (0, 2)
         )
         vectors = Vectors(builder, ir.DoubleType())
-        dead = vectors.splat(dead)
+        negligible = vectors.splat(negligible)
         word = ir.IntType(64)
         bits = ir.Constant(word, 0)
         for c in range(0, VECTOR_BYTES // (like.dtype.bitwidth // 8), vectors.lanes):
-            bound = builder.fmul(vectors.load(weight, builder.add(p, index(c))), dead)
+            bound = builder.fmul(vectors.load(weight, builder.add(p, index(c))), negligible)
             live = builder.fcmp_ordered(">", vectors.load(resp, builder.add(i, index(c))), bound)
             part = builder.zext(builder.bitcast(live, ir.IntType(vectors.lanes)), word)
             bits = builder.or_(bits, builder.shl(part, ir.Constant(word, c)))

@@ -64,7 +64,7 @@ def element(typingctx, X, i):
     return X.dtype(X, types.intp), generate
 
 
-def distances_block(rows):
+def center_distances_block(rows):
     """Make ``f(tile, p, n, C, k, out)``: write squared distances of a strip of a tile.
 
     From the points of `tile` (n features, TILE) from place p to the centers in rows k ...
