@@ -13,12 +13,14 @@ from fastgmm.kernels.densities import (
     dot,
     log_densities,
     log_totals,
+    scale_densities,
+    sum_of_logs,
+)
+from fastgmm.kernels.distances import (
     mahalanobis_diag,
     mahalanobis_full,
     mahalanobis_spherical,
     mahalanobis_tied,
-    scale_densities,
-    sum_of_logs,
 )
 from fastgmm.kernels.micro.lanes import lanes_of, prefer_wide_vectors
 from fastgmm.kernels.moments import accumulate_diag, accumulate_matrices, accumulate_tied

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgmm.jit.threads import Workspaces, launch, threads_for
 from fastgmm.kernels.tiles import make_workspace, row_width, tile_size
-from fastgmm.kernels.types import Moments, Given
+from fastgmm.kernels.types import Given, Moments
 from fastgmm.model.sums import shifted, weighted_mean
 from fastgmm.sources.base import Statistics
 from fastgmm.sources.operands import loses_digits, make_operands, mean_operands
