@@ -204,8 +204,9 @@ def relabel(data, origin, drift, count, work, known, chunk, sums):
 
 
 @jit
-def lloyd_chunk(chunk, n_chunks, work, data, centers, drift, slack, origin, known, sums):
+def lloyd_chunk(chunk, n_chunks, work, data, clusters, known, sums):
     """Assign the rows of one chunk to the nearest centers and sum them, in place."""
+    centers, drift, slack, origin = clusters
     n_samples = data.X.shape[0]
     begin, end = chunk_tiles(chunk, n_chunks, n_samples, BLOCK)
     count = 0
@@ -220,15 +221,10 @@ def lloyd_chunk(chunk, n_chunks, work, data, centers, drift, slack, origin, know
 
 
 @entry
-def lloyd_pass(begin, end, n_chunks, work, data, centers, drift, slack, origin, known, sums):
-    """Assign the rows of some chunks to the nearest centers.
-
-    `drift` (n_clusters + 1,) says by how much the centers may have closed in on the rows of a
-    cluster, all assignments together, and is infinite for rows without one; `slack` bounds the
-    relative rounding error of distances. `known` and `sums` are modified in place.
-    """
+def lloyd_pass(begin, end, n_chunks, work, data, clusters, known, sums):
+    """Assign the rows of some chunks to the nearest centers; `known` and `sums` change in place."""
     for chunk in range(begin, end):
-        lloyd_chunk(chunk, n_chunks, work, data, centers, drift, slack, origin, known, sums)
+        lloyd_chunk(chunk, n_chunks, work, data, clusters, known, sums)
 
 
 @entry
@@ -272,20 +268,26 @@ def seeding_tile(start, end, work, data, candidates, closest, potential, t):
 
 
 @entry
-def seeding_pass(begin, end, n_chunks, work, data, size, candidates, closest, potential):
+def seeding_pass(begin, end, n_chunks, work, data, candidates, closest, potential):
     """Run one round of k-means++ over some chunks.
 
-    `candidates` (n_groups, n_features, CANDIDATES) hold the center chosen last in the first
-    column of each group, then candidates. `closest` (n_samples + GROUP_ROWS,), squared distances
-    to the nearest center, takes in the first; `potential` (n_tiles, n_groups, CANDIDATES) of
-    tiles of `size` rows receives the sums of w min(closest, distance to the candidate). Both are
+    `closest` (n_samples + GROUP_ROWS,), squared distances
+    to the nearest center, takes in the center chosen last; `potential` (n_tiles, n_groups, CANDIDATES) of
+    tiles receives the sums of w min(closest, distance to the candidate). Both are
     modified in place.
     """
-    n_samples = data.X.shape[0]
+    n_samples, size = data.X.shape[0], candidates.tile
     for chunk in range(begin, end):
         first, last = chunk_tiles(chunk, n_chunks, n_samples, size)
         for t in range(first, last):
             start = t * size
             seeding_tile(
-                start, min(start + size, n_samples), work, data, candidates, closest, potential, t
+                start,
+                min(start + size, n_samples),
+                work,
+                data,
+                candidates.centers,
+                closest,
+                potential,
+                t,
             )

@@ -26,13 +26,16 @@ def buffer_width(n):
 
 
 @jit
-def add_row_products(left, right, start, last, lower, out, row, n_rows, begin, end):
-    """Add ``sum_t left[t, row + r] right[t, j]`` over t from `start` to `last`, in place.
+def add_row_products(left, right, terms, lower, out, rows, columns):
+    """Add ``sum_t left[t, row + r] right[t, j]`` to `out`, in place.
 
-    To columns `begin` to `end` of `out`, whole vectors of them, of `n_rows` rows from `row` on:
-    one or `PANEL_ROWS`. `right` is triangular, `lower` or upper, and zeros are left out; where
-    only those are left, nothing is added.
+    `terms` (first, last) is the range of t; `rows` (row, count) are the rows of `out`, one or
+    `PANEL_ROWS` of them; `columns` (begin, end) are whole vectors of its columns. `right` is
+    triangular, `lower` or upper, and its zeros are skipped.
     """
+    start, last = terms
+    row, n_rows = rows
+    begin, end = columns
     ld, lanes = out.shape[1], lanes_of(out)
     for j in range(begin, end, lanes):
         begin_t = j if lower and j > start else start
@@ -60,9 +63,9 @@ def take_root(root, n):
     """
     width = root.shape[1]
     for b in range(0, n, PANEL_ROWS):
-        add_row_products(root, root, 0, b, False, root, b, PANEL_ROWS, b, width)
+        add_row_products(root, root, (0, b), False, root, (b, PANEL_ROWS), (b, width))
         for i in range(b, min(b + PANEL_ROWS, n)):
-            add_row_products(root, root, b, i, False, root, i, 1, b, width)
+            add_row_products(root, root, (b, i), False, root, (i, 1), (b, width))
             pivot = -root[i, i]
             if not (pivot > 0.0 and np.isfinite(pivot)):
                 return False
@@ -78,9 +81,9 @@ def invert(root, n, inverse):
             for j in range(inverse.shape[1]):
                 inverse[i, j] = 0.0
         end = b + PANEL_ROWS
-        add_row_products(root, inverse, 0, b, True, inverse, b, PANEL_ROWS, 0, b)
+        add_row_products(root, inverse, (0, b), True, inverse, (b, PANEL_ROWS), (0, b))
         for i in range(b, min(end, n)):
-            add_row_products(root, inverse, b, i, True, inverse, i, 1, 0, end)
+            add_row_products(root, inverse, (b, i), True, inverse, (i, 1), (0, end))
             scale_columns(inverse, i, 0, end, -1.0 / root[i, i])
             inverse[i, i] = 1.0 / root[i, i]
 
@@ -177,9 +180,9 @@ def write_quotient(old, new, turned, spare):
             spare[i, j] = new[i, j] if j <= i < n else 0.0
     for b in range(width - PANEL_ROWS, -1, -PANEL_ROWS):
         end = min(b + PANEL_ROWS, n)
-        add_row_products(spare, turned, end, n, False, turned, b, PANEL_ROWS, b, width)
+        add_row_products(spare, turned, (end, n), False, turned, (b, PANEL_ROWS), (b, width))
         for i in range(end - 1, b - 1, -1):
-            add_row_products(spare, turned, i + 1, end, False, turned, i, 1, b, width)
+            add_row_products(spare, turned, (i + 1, end), False, turned, (i, 1), (b, width))
             scale_columns(turned, i, b, width, -1.0 / new[i, i])
 
 
@@ -193,7 +196,7 @@ def square_of(turned, n, square):
             square[i, j] = 0.0
     for b in range(0, n, PANEL_ROWS):
         last = min(b + PANEL_ROWS, n)
-        add_row_products(turned, turned, 0, last, False, square, b, PANEL_ROWS, b, width)
+        add_row_products(turned, turned, (0, last), False, square, (b, PANEL_ROWS), (b, width))
     for i in range(n):
         for j in range(i):
             square[i, j] = square[j, i]

@@ -156,13 +156,15 @@ def gather_gaps(work, means, lows, row, n):
 
 
 @jit
-def products_of_tile(tile_resp, n_components, points, begin, n_features, n, out, o, ldo):
+def products_of_tile(tile_resp, points, begin, shape, n, out, o, ldo):
     """Add ``tile_resp @ points.T`` to `out`, whose rows begin at offset o, ldo apart; in place.
 
-    Over the first rows of `tile_resp`, rows begin ... begin + n_features - 1 of `points` and the
-    first n vectors of both; what whole blocks leave over is added number by number.
+    `shape` (rows, columns) says how many rows of `tile_resp`, from the first on, and how many of
+    `points`, from `begin` on, are multiplied, over the first n vectors of both. What whole blocks
+    leave over is added number by number.
     """
     size = tile_resp.shape[1]
+    n_components, n_features = shape
     rows, columns = n_components // SQUARE * SQUARE, n_features // 4 * 4
     for col in range(0, columns, 4):
         d = (begin + col) * size
@@ -205,14 +207,16 @@ def moments_of_tile(weight, gaps, n_features, n, s2, o, s1, f):
 
 
 @jit
-def moments_of_few(work, M, L, m, n, s2, o, s1, f):
+def moments_of_few(operands, work, k, n, s1, s2, o):
     """As `moments_of_tile`, for up to four features and the n vectors of `work.chosen`.
 
-    Differences from the mean that begins at offset m of `M` and `L` are made on the way: keeping
-    them, as pays where each is read by several blocks, takes a quarter to a half longer.
+    Differences from the mean of component k are computed on the way. Storing them first pays where
+    several blocks read each of them; here it takes a quarter to a half longer.
     """
     n_features, size = work.tile.shape
     w, tile, chosen, ld = work.tile_resp, work.tile, work.chosen, s2.shape[2]
+    M, L = operands.means, operands.means_low
+    m, f = k * M.shape[1], k * s1.shape[1]
     add_small_matrix(n_features, w, tile, size, chosen, n, M, L, m, s2, o, ld, s1, f)
 
 
@@ -321,9 +325,9 @@ def accumulate_matrices(operands, X, work, s1, s2):
             continue
         s1[k, n_features] += gather_resp(work, k, negligible, n)
         place_chosen(work, k, n)
-        m, o, f = k * means.shape[1], k * matrix, k * s1.shape[1]
+        o, f = k * matrix, k * s1.shape[1]
         if n_features <= SQUARE:
-            moments_of_few(work, means, lows, m, n, s2, o, s1, f)
+            moments_of_few(operands, work, k, n, s1, s2, o)
         else:
             gather_gaps(work, means, lows, k, n)
             moments_of_tile(work.tile_resp, work.points, n_features, n, s2, o, s1, f)
@@ -354,11 +358,12 @@ def add_weighted_sums(work, n_rows, n, k, squared, s1, s2):
     n_features = work.tile.shape[0]
     tile_resp, points = work.tile_resp, work.points
     ldo, ldq = s1.shape[1], s2.shape[2]
-    products_of_tile(tile_resp, n_rows, points, 0, n_features, n, s1, k * ldo, ldo)
+    products_of_tile(tile_resp, points, 0, (n_rows, n_features), n, s1, k * ldo, ldo)
     if squared:
         n_squares = min(n_features, ldq)
         square_rows(points, n_features, n_squares, n * lanes_of(work.tile))
-        products_of_tile(tile_resp, n_rows, points, n_features, n_squares, n, s2, k * ldq, ldq)
+        shape = n_rows, n_squares
+        products_of_tile(tile_resp, points, n_features, shape, n, s2, k * ldq, ldq)
 
 
 @jit

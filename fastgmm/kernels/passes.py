@@ -113,8 +113,9 @@ def em_pass_of(name, mahalanobis, accumulate):
         return log_likelihood
 
     @jit
-    def em_chunk(chunk, n_chunks, work, data, given, operands, bounds, drift, moments):
+    def em_chunk(chunk, n_chunks, work, inputs, moments):
         """Run both steps over one chunk, or the M-step alone; its row of `moments` changes."""
+        data, given, operands, bounds, drift = inputs
         X = data.X
         size, lanes = work.peak.size, lanes_of(work.tile)
         s1, s2, pairs = moments.s1[chunk], moments.s2[chunk], moments.pairs[chunk]
@@ -140,20 +141,18 @@ def em_pass_of(name, mahalanobis, accumulate):
             pairs[1] += accumulate(operands, X, work, s1, s2)
             if drift.reorder and (t + 1 == end or (t + 1) % bounds.tiles == 0):
                 begin_row, n = block * size, start + count - block * size
-                put_in_order(
-                    operands.offsets, bounds, drift, block, begin_row, n, size, lanes, work
-                )
+                put_in_order(operands.offsets, bounds, drift, block, begin_row, n, work)
 
     @entry_named(f"em_{name}")
-    def em_pass(begin, end, n_chunks, work, data, given, operands, bounds, drift, moments):
-        """Add the moments of some chunks to `moments` and keep `bounds` up to date, in place.
+    def em_pass(begin, end, n_chunks, work, inputs, moments):
+        """Add the moments of some chunks to `moments` and update the bounds in `inputs`, in place.
 
         Where `operands.offsets` is empty the responsibilities are those `given`, and there is no
         log-likelihood. Where `drift` is empty every pair is computed and `bounds` stay as they
         are.
         """
         for chunk in range(begin, end):
-            em_chunk(chunk, n_chunks, work, data, given, operands, bounds, drift, moments)
+            em_chunk(chunk, n_chunks, work, inputs, moments)
 
     return em_pass
 
@@ -162,8 +161,9 @@ def infer_pass_of(name, mahalanobis):
     """Return the pass for asking fitted mixtures of one covariance type: see `em_pass_of`."""
 
     @jit
-    def infer_chunk(chunk, n_chunks, work, X, operands, log_prob, proba, labels):
+    def infer_chunk(chunk, n_chunks, work, X, operands, outputs):
         """Fill one chunk's rows of the outputs that are not empty, in place."""
+        log_prob, proba, labels = outputs
         size = work.peak.size
         work.weight.fill(1.0)
         list_all(work.places, work.counts, lanes_of(work.tile))
@@ -189,10 +189,10 @@ def infer_pass_of(name, mahalanobis):
                 write_labels(work.resp, start, count, work.total, work.index, labels)
 
     @entry_named(f"infer_{name}")
-    def infer_pass(begin, end, n_chunks, work, X, operands, log_prob, proba, labels):
-        """Fill some chunks of the outputs that are not empty: log-likelihoods, shares, labels."""
+    def infer_pass(begin, end, n_chunks, work, X, operands, outputs):
+        """Fill some chunks of the outputs that are not empty, in place."""
         for chunk in range(begin, end):
-            infer_chunk(chunk, n_chunks, work, X, operands, log_prob, proba, labels)
+            infer_chunk(chunk, n_chunks, work, X, operands, outputs)
 
     return infer_pass
 

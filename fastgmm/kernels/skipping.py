@@ -194,13 +194,14 @@ def bound_tile(turn, bounds, drift, tile, lanes, block, closest):
 
 
 @jit
-def put_in_order(offsets, bounds, drift, t, start, n, size, lanes, work):
+def put_in_order(offsets, bounds, drift, t, start, n, work):
     """Order the n points of the block that begins with tile t, and make their bounds anew.
 
     By the least important key first, as each sort keeps the order of equal ones. Points after
     them, to the end of the tile, repeat the first one of their tile.
     """
     block, turn, order = work.block, work.block.turn, work.block.order
+    size, lanes = work.peak.size, lanes_of(work.tile)
     find_nearest(offsets, block.distances, n, block.peak, block.nearest)
     for p in range(n):
         turn[p] = p

@@ -151,6 +151,31 @@ class Drift(NamedTuple):
     reorder: bool
 
 
+class EMInputs(NamedTuple):
+    """What an EM pass reads: rows, given responsibilities, a mixture, and what is known of pairs.
+
+    It also updates `bounds`.
+    """
+
+    data: Data
+    given: Given
+    operands: Operands
+    bounds: Bounds
+    drift: Drift
+
+
+class Outputs(NamedTuple):
+    """What an inference pass fills; empty arrays are left alone.
+
+    `log_prob` (n_samples,) are log-densities, `proba` (n_samples, n_components) responsibilities,
+    `labels` (n_samples,) the most probable components.
+    """
+
+    log_prob: np.ndarray
+    proba: np.ndarray
+    labels: np.ndarray
+
+
 class Known(NamedTuple):
     """What is known of every row: its cluster, and how far its bound reaches.
 
@@ -176,6 +201,32 @@ class Sums(NamedTuple):
     size: np.ndarray
     changed: np.ndarray
     scatter: np.ndarray
+
+
+class Centers(NamedTuple):
+    """The centers of k-means and how far they have moved.
+
+    `centers` (n_clusters, n_features); `drift` (n_clusters + 1,) says by how much the centers may
+    have closed in on the rows of a cluster, all assignments together, and is infinite for rows
+    without a cluster; `slack` bounds the relative rounding error of distances; sums are taken
+    about `origin` (n_features,).
+    """
+
+    centers: np.ndarray
+    drift: np.ndarray
+    slack: float
+    origin: np.ndarray
+
+
+class Candidates(NamedTuple):
+    """Rows that k-means++ may choose as the next center.
+
+    `centers` (n_groups, n_features, CANDIDATES) have the center chosen last in the first column
+    of each group, then candidates; `tile` is the number of rows whose weights share a sum.
+    """
+
+    centers: np.ndarray
+    tile: int
 
 
 class RowWorkspace(NamedTuple):

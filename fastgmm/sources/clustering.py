@@ -20,7 +20,7 @@ from fastgmm.jit.threads import Workspaces, launch, threads_for
 from fastgmm.kernels import kmeans as kernels
 from fastgmm.kernels.kmeans import BLOCK
 from fastgmm.kernels.micro.rows import CANDIDATES, GROUP_ROWS, TILE
-from fastgmm.kernels.types import Data, Known, RowWorkspace, Sums
+from fastgmm.kernels.types import Candidates, Centers, Data, Known, RowWorkspace, Sums
 from fastgmm.sources.passes import chunk_count
 
 _BYTES = 40 * 2**20  # of memory for what is remembered of rows
@@ -129,8 +129,7 @@ class Seeding:
                 chunk_count(part.X),
                 self._workspaces,
                 part,
-                self._tile,
-                candidates,
+                Candidates(candidates, self._tile),
                 self._known(part.X) if begin else self._closest,
                 potential[begin:end],
             )
@@ -225,6 +224,7 @@ class _Part:
         )
         self._data = data
         self._origin = origin
+        self._slack = 1e-15 * (n_features + 8)  # well above the rounding error of a distance
         self._n_threads = threads_for(data.X.size * n_clusters * 3, n_threads)
         self._workspaces = Workspaces(lambda: _make_workspace(n_features, n_clusters))
 
@@ -239,10 +239,7 @@ class _Part:
             len(changed),
             self._workspaces,
             self._data,
-            centers,
-            drift,
-            1e-15 * (self._data.X.shape[1] + 8),  # well above the rounding error of a distance
-            self._origin,
+            Centers(centers, drift, self._slack, self._origin),
             self.known,
             self._sums,
         )

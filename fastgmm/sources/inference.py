@@ -4,6 +4,7 @@ import numpy as np
 
 from fastgmm.jit.threads import Workspaces, launch, threads_for
 from fastgmm.kernels.tiles import make_workspace
+from fastgmm.kernels.types import Outputs
 from fastgmm.sources.passes import WORK, chunk_count
 
 
@@ -34,7 +35,9 @@ def infer(X, densities, n_threads, log_prob=None, proba=None, labels=None):
         Workspaces(lambda: make_workspace(X, n_components)),
         X,
         operands,
-        np.empty(0, X.dtype) if log_prob is None else log_prob,
-        np.empty((0, 0), X.dtype) if proba is None else proba,
-        np.empty(0, np.intp) if labels is None else labels,
+        Outputs(
+            np.empty(0, X.dtype) if log_prob is None else log_prob,
+            np.empty((0, 0), X.dtype) if proba is None else proba,
+            np.empty(0, np.intp) if labels is None else labels,
+        ),
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from fastgmm.jit.threads import Workspaces, launch, threads_for
 from fastgmm.kernels.tiles import make_workspace, row_width, tile_size
-from fastgmm.kernels.types import Given, Moments
+from fastgmm.kernels.types import EMInputs, Given, Moments
 from fastgmm.model.sums import shifted, weighted_mean
 from fastgmm.sources.base import Statistics
 from fastgmm.sources.operands import loses_digits, make_operands, mean_operands
@@ -79,11 +79,7 @@ class EMPass:
             self._n_threads,
             n_chunks,
             self._workspaces,
-            self._data,
-            given,
-            operands,
-            self._skipping.bounds,
-            drift,
+            EMInputs(self._data, given, operands, self._skipping.bounds, drift),
             self._moments,
         )
         n_features = self._data.X.shape[1]

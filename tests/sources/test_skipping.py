@@ -325,7 +325,7 @@ def bound_one_tile(turn, bounds, drift, lanes, block, closest):
 
 @entry
 def order_block(offsets, bounds, drift, n, size, lanes, work):
-    kernels.put_in_order(offsets, bounds, drift, 0, 0, n, size, lanes, work)
+    kernels.put_in_order(offsets, bounds, drift, 0, 0, n, work)
 
 
 def test_points_that_matter_to_the_same_components_lie_side_by_side():
