@@ -1,4 +1,23 @@
-"""What micro-kernels are written with: intrinsics, their types, and LLVM's instructions."""
+"""What micro-kernels are written with: intrinsics, their types, and LLVM's instructions.
+
+Pointers
+    LLVM's pointers are opaque: a pointer does not know what it points to. llvmlite still builds
+    typed pointers beside opaque ones and will remove the typed ones; 0.46 to 0.50 accept the
+    forms below with both kinds, and later releases will need them::
+
+        pointer = pointer_of(context, builder, signature, args, position)  # always opaque
+        scalar = element_type(signature, position)  # e.g. ir.DoubleType()
+        place = builder.gep(pointer, [offset], source_etype=scalar)
+        value = builder.load(place, align=8, typ=scalar)
+        vector = builder.load(place, align=8, typ=ir.VectorType(scalar, 8))
+        builder.store(vector, place, align=8)
+
+    ``gep`` counts in elements of `source_etype` and returns an opaque pointer again, so vectors
+    are loaded and stored through the same pointers as scalars, without a ``bitcast``. A function
+    that takes a pointer declares it as ``ir.PointerType()``. Do not write ``type.pointee``,
+    ``as_pointer()`` or ``PointerType(scalar)``: they make or need typed pointers. A typed pointer
+    must not be stored through, because llvmlite compares what it points to with the value.
+"""
 
 from llvmlite import ir
 from numba import types
@@ -16,9 +35,36 @@ __all__ = [
     "add_attribute",
     "data_of",
     "declared",
+    "element_type",
     "for_range",
     "intrinsic",
     "ir",
+    "pointer_of",
     "target_features",
     "types",
 ]
+
+_BOX = ir.LiteralStructType([ir.PointerType()])
+
+
+def element_type(signature, position):
+    """Return LLVM's type of the elements of the array argument at `position`."""
+    dtype = signature.args[position].dtype
+    if isinstance(dtype, types.Float):
+        return {32: ir.FloatType(), 64: ir.DoubleType()}[dtype.bitwidth]
+    if isinstance(dtype, types.Integer):
+        return ir.IntType(dtype.bitwidth)
+    raise TypeError(f"no LLVM type is known for elements of type {dtype}")
+
+
+def pointer_of(context, builder, signature, args, position):
+    """Return an opaque pointer to the first element of the array argument at `position`.
+
+    Reading the pointer out of a structure that holds an opaque one removes its type; LLVM
+    deletes both instructions.
+    """
+    pointer = data_of(context, builder, signature, args, position)
+    if pointer.type.is_opaque:
+        return pointer
+    box = builder.insert_value(ir.Constant(_BOX, ir.Undefined), pointer, 0)
+    return builder.extract_value(box, 0)
