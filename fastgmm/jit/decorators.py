@@ -12,52 +12,50 @@ Memory
     at two features that took a fifth of the time.
 """
 
-import numba
-
-from fastgmm.jit.cache import cached
-from fastgmm.jit.numba_internals import EntryCompiler, HelperCompiler, jit_enabled
+from fastgmm.jit import numba_internals, plain
+from fastgmm.jit.cache import file_stem
+from fastgmm.jit.identity import identity
 
 FAST = {"contract", "nsz"}
 FAST_SUM = FAST | {"reassoc"}
 
-_OPTIONS = {
-    "nogil": True,
-    "fastmath": FAST,
-    "error_model": "numpy",
-    "_nrt": False,  # nothing is allocated, so nothing need be counted: see above
-    "no_cfunc_wrapper": True,
-}
-_HELPER = {**_OPTIONS, "no_cpython_wrapper": True, "pipeline_class": HelperCompiler}
+_OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 
-def _njit(function, **options):
-    with jit_enabled():
-        return numba.njit(**options)(function)
+def _helper(function, fastmath):
+    """Compile a helper on the path that is taken."""
+    options = {**_OPTIONS, "fastmath": fastmath}
+    if function.__closure__:
+        function.__qualname__ += f".{identity(function)}"
+    if numba_internals.enabled():
+        try:
+            return numba_internals.helper(function, options)
+        except Exception as error:
+            numba_internals.PATH.give_up(repr(error))
+    return plain.helper(function, options)
 
 
 def jit(function):
     """Compile a helper that only other kernels call."""
-    return _njit(function, **_HELPER)
+    return _helper(function, FAST)
 
 
 def jit_sum(function):
     """Compile a helper made of plain sums, whose terms may be added in any order."""
-    return _njit(function, **{**_HELPER, "fastmath": FAST_SUM})
+    return _helper(function, FAST_SUM)
 
 
 def entry(function):
-    """Compile and cache a kernel that Python calls."""
-    return cached(_njit(function, **_OPTIONS, pipeline_class=EntryCompiler))
+    """Compile and cache a kernel that Python calls.
 
-
-def entry_named(name):
-    """Compile and cache one of several kernels that are written once, for different helpers.
-
-    The name tells their machine code apart.
+    A closure may capture kernels, intrinsics, functions and constants: see `identity`.
     """
-
-    def decorate(function):
-        function.__qualname__ = name
-        return entry(function)
-
-    return decorate
+    options = {**_OPTIONS, "fastmath": FAST}
+    name, stem = identity(function), file_stem(function)
+    function.__qualname__ += f".{name}"  # Numba's linker knows functions by their names
+    if numba_internals.enabled():
+        try:
+            return numba_internals.entry(function, stem, name, options)
+        except Exception as error:
+            numba_internals.PATH.give_up(repr(error))
+    return plain.entry(function, options)

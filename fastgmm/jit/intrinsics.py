@@ -19,17 +19,14 @@ Pointers
     must not be stored through, because llvmlite compares what it points to with the value.
 """
 
-from llvmlite import ir
-from numba import types
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from llvmlite import binding, ir
+from numba import config, types
 from numba.extending import intrinsic
 
-from fastgmm.jit.numba_internals import (
-    add_attribute,
-    data_of,
-    declared,
-    for_range,
-    target_features,
-)
+from fastgmm.jit.numba_internals import add_attribute, data_of
 
 __all__ = [
     "add_attribute",
@@ -68,3 +65,40 @@ def pointer_of(context, builder, signature, args, position):
         return pointer
     box = builder.insert_value(ir.Constant(_BOX, ir.Undefined), pointer, 0)
     return builder.extract_value(box, 0)
+
+
+def target_features():
+    """Return the features of the processor that Numba compiles for, separated by commas."""
+    if config.CPU_FEATURES is not None:
+        return config.CPU_FEATURES
+    return binding.get_host_cpu_features().flatten()
+
+
+def declared(builder, function_type, name):
+    """Return the function of a name and type in the module that is being built."""
+    known = builder.module.globals.get(name)
+    return known if known is not None else ir.Function(builder.module, function_type, name)
+
+
+class Loop(NamedTuple):
+    """What the body of a loop may use."""
+
+    index: ir.Value
+
+
+@contextmanager
+def for_range(builder, count):
+    """Emit a loop over ``range(count)`` around what is emitted meanwhile; yield a `Loop`."""
+    before = builder.basic_block
+    head, body, end = (builder.append_basic_block(f"for.{name}") for name in ("cond", "body", "end"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    index = builder.phi(count.type, name="loop.index")
+    builder.cbranch(builder.icmp_signed("<", index, count), body, end)
+    builder.position_at_end(body)
+    yield Loop(index)
+    index.add_incoming(ir.Constant(count.type, 0), before)
+    more = builder.add(index, ir.Constant(count.type, 1), flags=["nsw"])
+    index.add_incoming(more, builder.basic_block)
+    builder.branch(head)
+    builder.position_at_end(end)

@@ -1,35 +1,132 @@
-"""How kernels become machine code: helpers are optimised once, in the module of their entry point.
+"""The fast path of compilation: everything private of Numba and llvmlite, and only here.
 
-Numba optimises every function, makes machine code of it, and links it into its callers, where all
-of it is optimised once more at each level of calls. Nobody calls a helper from Python, so here a
-helper's code is only simplified and handed on. An entry point links all helpers below it, each
-once, and the whole is optimised and made machine code in one go. First fit in an empty cache,
-same hour, two cores of AMD's Zen 4: 20.4 s before, 13.6 so.
+Without it kernels are compiled by `fastgmm.jit.plain`, with Numba's public decorator: the results
+are the same and the first fit takes longer to compile. That happens by itself where something named
+here is missing or fails, and on a Numba newer than `NEWEST_TESTED`; the logger ``fastgmm`` says so.
+The environment variable ``FASTGMM_NUMBA_INTERNALS`` overrides the choice by version: 1 takes the
+fast path, 0 the plain one.
 
-Where nothing is written out by hand (Numba's ``inline="always"`` copies and types the callee's
-body anew in each caller), LLVM decides what to inline with everything in view: 1.2 s less, and a
-tenth faster at two features. A cheap round of optimisation before the real one, which Numba makes
-to find pairs of reference counts, has nothing to find: 0.4 s less. Collecting garbage, of which a
-compiler makes much and keeps it, took 1.4 s.
+How kernels become machine code
+    Numba optimises every function, makes machine code of it, and links it into its callers, where
+    all of it is optimised once more at each level of calls. Nobody calls a helper from Python, so
+    here a helper's code is only simplified and handed on. An entry point links all helpers below
+    it, each once, and the whole is optimised and made machine code in one go. First fit in an
+    empty cache, same hour, two cores of AMD's Zen 4: 20.4 s before, 13.6 so.
 
-What an entry point links is its own, unseen from outside. Numba counts functions from zero in each
-process and names machine code by that count, so two entry points cached by different processes may
-name different helpers alike, and a third process would call the first it loads for both. That they
-are its own is said last, because LLVM inlines more of what is called from one place only, which
-took 2 to 3 s longer for each type of covariance.
+    Nothing is inlined by Numba (its ``inline="always"`` copies and types the callee's body anew in
+    each caller). LLVM decides what to inline with everything in view: 1.2 s less, and a tenth
+    faster at two features. Numba optimises once cheaply before the real optimisation, to find pairs
+    of reference counts; kernels count no references, and leaving that out saves 0.4 s. The compiler
+    makes much garbage and keeps most of it; collecting it took 1.4 s.
 
-Not kept: a pipeline without the passes that kernels do not need (0.1 s), helpers that are not even
-simplified (1 s more).
+    What an entry point links is internal to its module. Numba counts functions from zero in each
+    process and names machine code by that count, so two entry points cached by different processes
+    may name different helpers alike, and a third process would call the first it loads for both.
+    Helpers become internal only after optimisation: LLVM inlines a function with a single caller
+    whatever its size, and doing so here costs 2 to 3 s of compilation per covariance type.
+
+    Not kept: a pipeline without the passes that kernels do not need (0.1 s), helpers that are not
+    even simplified (1 s more).
+
+What is private, and what for
+    ``numba.core.compiler.Compiler``, ``numba.core.codegen.JITCodeLibrary`` (its linking, its pass
+    managers, its final module), ``pipeline_class``: code as above. ``numba.core.caching
+    .FunctionCache``, ``numba.core.serialize.dumps``, ``dispatcher._cache``: files of machine code
+    named by all kernel sources (`fastgmm.jit.cache`). The options ``_nrt``, ``no_cfunc_wrapper``,
+    ``no_cpython_wrapper``, ``targetdescr``, ``Flags``: kernels without reference counts and without
+    wrappers that nobody calls. ``context.make_array``: the pointer in an array. llvmlite's set of
+    attributes: attributes of functions that have a value. Each has a fallback beside it.
 """
 
+import functools
 import gc
-from contextlib import contextmanager
+import os
+import pickle
+from contextlib import contextmanager, suppress
 
-from llvmlite import binding
-from llvmlite.binding import Linkage
-from numba.core import cgutils, config
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import Compiler
+import numba
+from llvmlite import binding, ir
+
+from fastgmm._logging import logger
+from fastgmm.jit import plain
+from fastgmm.jit.cache import SOURCE_STAMP, CodeFiles
+from fastgmm.jit.plain import jit_enabled
+from fastgmm.jit.registry import remember
+
+try:
+    from llvmlite.binding import Linkage
+    from numba.core.caching import FunctionCache
+    from numba.core.codegen import JITCodeLibrary
+    from numba.core.compiler import Compiler, Flags
+    from numba.core.serialize import dumps
+except Exception as error:
+    _missing = error
+    FunctionCache = JITCodeLibrary = Compiler = object
+else:
+    _missing = None
+
+NEWEST_TESTED = (0, 68)
+
+_OPTIONS = {
+    "_nrt": False,  # kernels allocate nothing, so nothing need be counted: see `decorators`
+    "no_cfunc_wrapper": True,  # nobody calls a kernel from C
+}
+_HELPER = {**_OPTIONS, "no_cpython_wrapper": True}  # nobody calls a helper from Python
+
+
+# --- which path
+
+
+def refusal(environment=os.environ, version=numba.__version__):
+    """Return why the fast path is not to be taken, None where it is."""
+    choice = environment.get("FASTGMM_NUMBA_INTERNALS", "")
+    if choice == "0":
+        return "FASTGMM_NUMBA_INTERNALS is 0"
+    newest = ".".join(map(str, NEWEST_TESTED))
+    if choice != "1" and tuple(map(int, version.split(".")[:2])) > NEWEST_TESTED:
+        return f"Numba {version} is newer than {newest}, the newest tested"
+    return None
+
+
+class _Path:
+    """Which path is taken: the fast one as long as `refused` is None."""
+
+    def __init__(self):
+        self.refused = None
+        reason = refusal()
+        if reason is not None:
+            self.give_up(reason)
+        else:
+            try:
+                _check()
+            except Exception as error:
+                self.give_up(repr(error))
+
+    def give_up(self, reason):
+        """Take the plain path from now on, and say why; said once."""
+        if self.refused is None:
+            self.refused = reason
+            logger.warning(
+                "kernels are compiled by Numba's public decorator, which takes longer: %s", reason
+            )
+
+
+def _check():
+    """Raise an error if something is missing, or an option is not known any more."""
+    if _missing is not None:
+        raise _missing
+    for options in (_OPTIONS, _HELPER):
+        with jit_enabled():
+            dispatcher = numba.njit(**options, pipeline_class=HelperCompiler)(lambda: None)
+        dispatcher.targetdescr.options.parse_as_flags(Flags(), dispatcher.targetoptions)
+
+
+def enabled():
+    """Say whether kernels are compiled on the fast path."""
+    return PATH.refused is None
+
+
+# --- the compiler
 
 
 class _NoSymbols:
@@ -85,23 +182,34 @@ class HelperCompiler(Compiler):
 
     library_class = HelperLibrary
 
-    def __init__(self, typingctx, targetctx, library, *args):
-        library = self.library_class(targetctx.codegen(), "fastgmm")
-        library.enable_object_caching()
-        super().__init__(typingctx, targetctx, library, *args)
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        try:
+            library = self.library_class(self.state.targetctx.codegen(), "fastgmm")
+            library.enable_object_caching()
+        except Exception as error:  # `EntryCompiler` then goes on without
+            PATH.give_up(repr(error))
+        else:
+            self.state.library = library
 
 
-@contextmanager
-def jit_enabled():
-    """Let Numba compile even with ``NUMBA_DISABLE_JIT``: its intrinsics are nothing in Python.
+class EntryCompiler(HelperCompiler):
+    """As `HelperCompiler`, for entry points: the helpers below are compiled on the way.
 
-    Who sets that wants to step through code of their own.
+    Where that fails, for whatever reason, the same kernel is compiled on the plain path.
     """
-    disabled, config.DISABLE_JIT = config.DISABLE_JIT, 0
-    try:
-        yield
-    finally:
-        config.DISABLE_JIT = disabled
+
+    library_class = EntryLibrary
+
+    def compile_extra(self, func):
+        """Compile a function."""
+        with _without_garbage_collection(), jit_enabled():
+            if enabled():
+                try:
+                    return super().compile_extra(func)
+                except Exception as error:
+                    PATH.give_up(repr(error))
+            return plain.overload(func, self.state.args)
 
 
 @contextmanager
@@ -115,43 +223,112 @@ def _without_garbage_collection():
             gc.enable()
 
 
-class EntryCompiler(HelperCompiler):
-    """As `HelperCompiler`, for entry points: the helpers below are compiled on the way."""
-
-    library_class = EntryLibrary
-
-    def compile_extra(self, func):
-        """Compile a function."""
-        with _without_garbage_collection(), jit_enabled():
-            return super().compile_extra(func)
+# --- the cache
 
 
-def target_features():
-    """Return the features of the processor that Numba compiles for, separated by commas."""
-    if config.CPU_FEATURES is not None:
-        return config.CPU_FEATURES
-    return binding.get_host_cpu_features().flatten()
+class _Cache(FunctionCache):
+    """Numba's cache of one function, in files of our own.
+
+    `identity` says what the function is and captures. Numba would pickle what is captured, and
+    its kernels have other pickles in each process.
+    """
+
+    def __init__(self, py_func, stem, identity):
+        super().__init__(py_func)
+        self._identity = numba.__version__, identity
+        self._files = CodeFiles(self._cache_path, stem, SOURCE_STAMP)
+
+    def _index_key(self, sig, codegen):
+        return sig, codegen.magic_tuple(), self._identity
+
+    def _load_overload(self, sig, target_context):
+        content = self._files.load(self._index_key(sig, target_context.codegen()))
+        if content is None or not enabled():
+            return None
+        return self._impl.rebuild(target_context, pickle.loads(content))
+
+    def _save_overload(self, sig, data):
+        if enabled() and self._impl.check_cachable(data):
+            self._impl.locator.ensure_cache_path()
+            content = dumps(self._impl.reduce(data))
+            self._files.save(self._index_key(sig, data.codegen), content)
+
+    def load_overload(self, sig, target_context):
+        """Return the code that is kept for a signature, None where there is none to be had."""
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception as error:  # compiled anew, which overwrites the file
+            logger.info("machine code in the cache cannot be loaded: %r", error)
+            return None
+
+    def save_overload(self, sig, data):
+        """Keep the code for a signature where that is possible."""
+        try:
+            super().save_overload(sig, data)
+        except OSError:  # a full disk, say: the code is there all the same
+            pass
+        except Exception as error:
+            logger.warning("machine code cannot be cached: %r", error)
+
+
+# --- what the decorators call
+
+
+def helper(function, options):
+    """Compile a helper on the fast path."""
+    with jit_enabled():
+        dispatcher = numba.njit(**options, **_HELPER, pipeline_class=HelperCompiler)(function)
+    return remember(dispatcher, options, fast=True)
+
+
+def entry(function, stem, identity, options):
+    """Compile an entry point on the fast path; its machine code is kept in files of a stem."""
+    with jit_enabled():
+        dispatcher = numba.njit(**options, **_OPTIONS, pipeline_class=EntryCompiler)(function)
+    with suppress(RuntimeError):  # no writable directory: compile anew in every process
+        dispatcher._cache = _Cache(function, stem, identity)
+    return remember(dispatcher, options, fast=True, entry=True)
+
+
+# --- what intrinsics need
 
 
 def data_of(context, builder, signature, args, position):
-    """Return the pointer to the elements of the array argument at `position`."""
-    array_type = signature.args[position]
-    return context.make_array(array_type)(context, builder, args[position]).data
+    """Return the pointer to the elements of the array argument at `position`.
+
+    Without ``make_array``: Numba passes an array as a structure of seven members, of which the
+    first that is a pointer and comes after two integers is this one, the fifth.
+    """
+    array_type, array = signature.args[position], args[position]
+    try:
+        return context.make_array(array_type)(context, builder, array).data
+    except (AttributeError, TypeError):
+        return builder.extract_value(array, 4)
 
 
-def declared(builder, function_type, name):
-    """Return the function of a name and type in the module that is being built."""
-    return cgutils.get_or_insert_function(builder.module, function_type, name)
-
-
-def for_range(builder, count):
-    """Return a context manager that emits a loop over ``range(count)``; it yields `index`."""
-    return cgutils.for_range(builder, count)
+@functools.cache
+def _attributes_with_values():
+    """Say whether llvmlite writes attributes with a value as LLVM reads them."""
+    module = ir.Module()
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), []), "f")
+    ir.IRBuilder(function.append_basic_block()).ret_void()
+    try:
+        set.add(function.attributes, '"key"="value"')
+        binding.parse_assembly(str(module)).verify()
+    except Exception as error:
+        logger.warning("some kernels run slower: llvmlite takes no attribute: %r", error)
+        return False
+    return True
 
 
 def add_attribute(builder, text):
-    """Add a string attribute to the function that is being built.
+    """Add a string attribute to the function that is being built, if that is possible.
 
-    llvmlite's attribute set knows no string attributes; its base class takes any.
+    llvmlite's set of attributes knows none that has a value; its base class takes any. Such
+    attributes make code faster and change no result.
     """
-    set.add(builder.function.attributes, text)
+    if _attributes_with_values():
+        set.add(builder.function.attributes, text)
+
+
+PATH = _Path()

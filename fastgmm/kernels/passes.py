@@ -7,7 +7,7 @@ compiles no other's.
 
 from typing import Any, NamedTuple
 
-from fastgmm.jit.decorators import entry_named, jit
+from fastgmm.jit.decorators import entry, jit
 from fastgmm.kernels.densities import (
     densities,
     dot,
@@ -78,7 +78,7 @@ def write_labels(resp, start, count, best, place, labels):
         labels[start + p] = place[p]
 
 
-def em_pass_of(name, mahalanobis, accumulate):
+def em_pass_of(mahalanobis, accumulate):
     """Return the pass for fitting mixtures of one covariance type.
 
     ``mahalanobis(operands, work)`` writes squared distances into `work.resp`, and
@@ -143,7 +143,7 @@ def em_pass_of(name, mahalanobis, accumulate):
                 begin_row, n = block * size, start + count - block * size
                 put_in_order(operands.offsets, bounds, drift, block, begin_row, n, work)
 
-    @entry_named(f"em_{name}")
+    @entry
     def em_pass(begin, end, n_chunks, work, inputs, moments):
         """Add the moments of some chunks to `moments` and update the bounds in `inputs`, in place.
 
@@ -157,7 +157,7 @@ def em_pass_of(name, mahalanobis, accumulate):
     return em_pass
 
 
-def infer_pass_of(name, mahalanobis):
+def infer_pass_of(mahalanobis):
     """Return the pass for asking fitted mixtures of one covariance type: see `em_pass_of`."""
 
     @jit
@@ -188,7 +188,7 @@ def infer_pass_of(name, mahalanobis):
             if labels.size:
                 write_labels(work.resp, start, count, work.total, work.index, labels)
 
-    @entry_named(f"infer_{name}")
+    @entry
     def infer_pass(begin, end, n_chunks, work, X, operands, outputs):
         """Fill some chunks of the outputs that are not empty, in place."""
         for chunk in range(begin, end):
@@ -204,11 +204,11 @@ class Kernels(NamedTuple):
     infer_pass: Any
 
 
-def _kernels(name, mahalanobis, accumulate):
-    return Kernels(em_pass_of(name, mahalanobis, accumulate), infer_pass_of(name, mahalanobis))
+def _kernels(mahalanobis, accumulate):
+    return Kernels(em_pass_of(mahalanobis, accumulate), infer_pass_of(mahalanobis))
 
 
-FULL = _kernels("full", mahalanobis_full, accumulate_matrices)
-TIED = _kernels("tied", mahalanobis_tied, accumulate_tied)
-DIAG = _kernels("diag", mahalanobis_diag, accumulate_diag)
-SPHERICAL = _kernels("spherical", mahalanobis_spherical, accumulate_diag)
+FULL = _kernels(mahalanobis_full, accumulate_matrices)
+TIED = _kernels(mahalanobis_tied, accumulate_tied)
+DIAG = _kernels(mahalanobis_diag, accumulate_diag)
+SPHERICAL = _kernels(mahalanobis_spherical, accumulate_diag)
