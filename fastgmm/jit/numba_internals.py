@@ -35,7 +35,8 @@ What is private, and what for
     named by all kernel sources (`fastgmm.jit.cache`). The options ``_nrt``, ``no_cfunc_wrapper``,
     ``no_cpython_wrapper``, ``targetdescr``, ``Flags``: kernels without reference counts and without
     wrappers that nobody calls. ``context.make_array``: the pointer in an array. llvmlite's set of
-    attributes: attributes of functions that have a value. Each has a fallback beside it.
+    attributes: attributes of functions that have a value. ``parallel._is_initialized``: whether
+    asking Numba for its number of threads would start them. Each has a fallback beside it.
 """
 
 import functools
@@ -64,6 +65,11 @@ except Exception as error:
     FunctionCache = JITCodeLibrary = Compiler = object
 else:
     _missing = None
+
+try:
+    from numba.np.ufunc import parallel as _parallel
+except Exception:
+    _parallel = None
 
 NEWEST_TESTED = (0, 68)
 
@@ -288,6 +294,14 @@ def entry(function, stem, identity, options):
     with suppress(RuntimeError):  # no writable directory: compile anew in every process
         dispatcher._cache = _Cache(function, stem, identity)
     return remember(dispatcher, options, fast=True, entry=True)
+
+
+# --- threads
+
+
+def numba_threads_run():
+    """Return whether Numba has started its own threads; True where that cannot be known."""
+    return _parallel is None or getattr(_parallel, "_is_initialized", True)
 
 
 # --- what intrinsics need

@@ -19,7 +19,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 
 import numba
-from numba.np.ufunc import parallel
+
+from fastgmm.jit.numba_internals import numba_threads_run
 
 PARALLEL_WORK = 2_000_000  # arithmetic operations that are worth waking other threads for
 GROUP_SECONDS = 0.05  # between returns to Python, where chunks are short enough
@@ -67,7 +68,7 @@ def threads_for(work, n_threads=None):
         return 1
     if n_threads is not None:
         return min(n_threads, numba.config.NUMBA_NUM_THREADS)
-    if parallel._is_initialized:  # asking would start Numba's own threads
+    if numba_threads_run():  # otherwise asking would start Numba's own threads
         return numba.get_num_threads()
     return numba.config.NUMBA_NUM_THREADS
 
@@ -117,50 +118,50 @@ class _Chunks:
             size = max(1, min(self._most, int(GROUP_SECONDS / max(seconds, 1e-9))))
 
 
-def call_at_once(kernel, n_chunks, workspaces, *args):
-    """Call ``kernel(0, n_chunks, n_chunks, workspace, *args)`` on this thread."""
-    workspace = workspaces.take()
-    kernel(0, n_chunks, n_chunks, workspace, *args)
-    workspaces.give_back(workspace)
-
-
-def launch_if_long(kernel, work, n_threads, n_chunks, workspaces, *args):
-    """Call a kernel at once where there is little `work`, and else `launch` it."""
-    if work < PARALLEL_WORK:
-        call_at_once(kernel, n_chunks, workspaces, *args)
-    else:
-        launch(kernel, threads_for(work, n_threads), n_chunks, workspaces, *args)
-
-
-def launch(kernel, n_threads, n_chunks, workspaces, *args):
+def launch(kernel, n_chunks, workspaces, *args, work, n_threads=None):
     """Call ``kernel(begin, end, n_chunks, workspace, *args)`` until every chunk is done.
 
-    Chunks are handed out in small groups to whoever is free, the calling thread among them;
-    the outcome does not depend on who does which. An interrupt stops after the groups under
-    way, and no helper is still at work when this returns. Where no helpers are to be had, the
-    calling thread does all.
+    Where there is little work, the calling thread does all chunks in one call. Otherwise chunks
+    are handed out in small groups to whoever is free, the calling thread among them; the outcome
+    does not depend on who does which. An interrupt stops after the groups under way, and no helper
+    is still at work when this returns. Where no helpers can be started, the calling thread does
+    everything.
+
+    Parameters
+    ----------
+    kernel : callable
+        An entry point.
+    n_chunks : int
+        Number of chunks.
+    workspaces : Workspaces
+        Lends each thread its buffers.
+    *args
+        Further arguments of the kernel.
+    work : int
+        Arithmetic operations of all chunks together, roughly.
+    n_threads : int, optional
+        Threads to use at most; by default the caller's Numba setting.
     """
-    if n_chunks == 1:
-        call_at_once(kernel, 1, workspaces, *args)
+    n_threads = min(threads_for(work, n_threads), n_chunks)
+    if n_chunks == 1 or work < PARALLEL_WORK:
+        workspace = workspaces.take()
+        kernel(0, n_chunks, n_chunks, workspace, *args)
+        workspaces.give_back(workspace)
         return
-    n_threads = min(n_threads, n_chunks)
     chunks = _Chunks(n_chunks, n_threads)
 
-    def work():
+    def run():
         workspace = workspaces.take()
         for begin, end in chunks.groups():
             kernel(begin, end, n_chunks, workspace, *args)
         workspaces.give_back(workspace)
 
-    if n_threads == 1:
-        work()
-        return
     helpers = []
     try:
         with suppress(RuntimeError):  # no further thread can be started, or Python is ending
             for _ in range(n_threads - 1):
-                helpers.append(_helpers.submit(work))
-        work()
+                helpers.append(_helpers.submit(run))
+        run()
     finally:
         chunks.stop()  # after an error nobody starts another group
         running = [helper for helper in helpers if not helper.cancel()]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm.jit.threads import Workspaces, launch, threads_for
+from fastgmm.jit.threads import Workspaces, launch
 from fastgmm.kernels import kmeans as kernels
 from fastgmm.kernels.kmeans import BLOCK
 from fastgmm.kernels.micro.rows import CANDIDATES, GROUP_ROWS, TILE
@@ -125,13 +125,14 @@ class Seeding:
             end = begin + -(-len(part.X) // self._tile)
             launch(
                 kernels.seeding_pass,
-                threads_for(part.X.size * places.size, self._n_threads),
                 chunk_count(part.X),
                 self._workspaces,
                 part,
                 Candidates(candidates, self._tile),
                 self._known(part.X) if begin else self._closest,
                 potential[begin:end],
+                work=part.X.size * places.size,
+                n_threads=self._n_threads,
             )
             begin = end
         return potential[:, :, 1:].reshape(len(potential), -1)[:, : len(rows)]
@@ -170,13 +171,14 @@ def nearest(X, centers, n_threads=None):
     labels, closest = np.empty(len(X), np.int32), np.empty(len(X))
     launch(
         kernels.nearest_pass,
-        threads_for(X.size * len(centers) * 3, n_threads),
         chunk_count(X),
         Workspaces(lambda: _make_workspace(X.shape[1], len(centers))),
         X,
         np.ascontiguousarray(centers),
         labels,
         closest,
+        work=X.size * len(centers) * 3,
+        n_threads=n_threads,
     )
     return labels, closest
 
@@ -225,7 +227,8 @@ class _Part:
         self._data = data
         self._origin = origin
         self._slack = 1e-15 * (n_features + 8)  # well above the rounding error of a distance
-        self._n_threads = threads_for(data.X.size * n_clusters * 3, n_threads)
+        self._work = data.X.size * n_clusters * 3
+        self._n_threads = n_threads
         self._workspaces = Workspaces(lambda: _make_workspace(n_features, n_clusters))
 
     def update(self, centers, drift):
@@ -235,13 +238,14 @@ class _Part:
         scatter.fill(0.0)
         launch(
             kernels.lloyd_pass,
-            self._n_threads,
             len(changed),
             self._workspaces,
             self._data,
             Centers(centers, drift, self._slack, self._origin),
             self.known,
             self._sums,
+            work=self._work,
+            n_threads=self._n_threads,
         )
         moments = high.sum(axis=0) + low.sum(axis=0)
         return Totals(moments, size.sum(axis=0), changed.sum(), scatter.sum())

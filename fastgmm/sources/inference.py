@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fastgmm.jit.threads import Workspaces, launch, threads_for
+from fastgmm.jit.threads import Workspaces, launch
 from fastgmm.kernels.tiles import make_workspace
 from fastgmm.kernels.types import Outputs
 from fastgmm.sources.passes import WORK, chunk_count
@@ -30,7 +30,6 @@ def infer(X, densities, n_threads, log_prob=None, proba=None, labels=None):
     n_components = densities.n_components
     launch(
         kernels.infer_pass,
-        threads_for(X.size * n_components * WORK, n_threads),
         chunk_count(X),
         Workspaces(lambda: make_workspace(X, n_components)),
         X,
@@ -40,4 +39,6 @@ def infer(X, densities, n_threads, log_prob=None, proba=None, labels=None):
             np.empty((0, 0), X.dtype) if proba is None else proba,
             np.empty(0, np.intp) if labels is None else labels,
         ),
+        work=X.size * n_components * WORK,
+        n_threads=n_threads,
     )

@@ -43,6 +43,7 @@ def make_operands(kind: CovarianceType, terms: Terms, dtype: np.dtype) -> tuple[
     kernels, flat = kind.kernel_factors(factors, len(weights), about_center)
     if dtype != np.float64:
         flat = np.clip(flat, -largest, largest).astype(dtype)
+    flat = np.require(flat, requirements=["C", "W"])  # kernels are compiled for no other kind
     negligible = weights * np.exp(-NATS[dtype.itemsize])
     return kernels, Operands(about_center, high, low, flat, offsets, negligible, *centers, *center)
 

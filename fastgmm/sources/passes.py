@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from fastgmm.jit.threads import Workspaces, launch, threads_for
+from fastgmm.jit.threads import Workspaces, launch
 from fastgmm.kernels.tiles import make_workspace, row_width, tile_size
 from fastgmm.kernels.types import EMInputs, Given, Moments
 from fastgmm.model.sums import shifted, weighted_mean
@@ -51,7 +51,8 @@ class EMPass:
         self.covariance_type = covariance_type
         self.n_components = n_components
         self._data = data
-        self._n_threads = threads_for(data.X.size * n_components * WORK, n_threads)
+        self._work = data.X.size * n_components * WORK
+        self._n_threads = n_threads
         width = row_width(n_features, data.X.itemsize)
         second = covariance_type.moment_shape(n_components, n_features, width)
         n_chunks = chunk_count(data.X, 8 * (n_components * width + math.prod(second)))
@@ -76,11 +77,12 @@ class EMPass:
         n_chunks = len(self._moments.log_likelihood)
         launch(
             kernels.em_pass,
-            self._n_threads,
             n_chunks,
             self._workspaces,
             EMInputs(self._data, given, operands, self._skipping.bounds, drift),
             self._moments,
+            work=self._work,
+            n_threads=self._n_threads,
         )
         n_features = self._data.X.shape[1]
         s1, s2, log_likelihood, _ = (
@@ -124,7 +126,7 @@ class EMPass:
         """
         given = Given(
             _NOTHING_GIVEN.labels if labels is None else labels,
-            _NOTHING_GIVEN.resp if resp is None else resp,
+            _NOTHING_GIVEN.resp if resp is None else np.require(resp, np.float64, "C"),
         )
         operands = mean_operands(means, self._data.X.dtype)
         return self._launch(self.covariance_type.kernels, operands, given)

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from fastgmm.jit.threads import Workspaces, launch_if_long
+from fastgmm.jit.threads import Workspaces, launch
 from fastgmm.kernels.linalg import buffer_width, factorize_pass, stretch_pass
 
 
@@ -12,11 +12,12 @@ def factorize(covariances, n_threads):
     """Return the factors (n_matrices, n, n) and their log-determinants, NaN where not definite."""
     n_matrices, n, _ = covariances.shape
     factors, log_det = np.zeros((n_matrices, n, n)), np.empty(n_matrices)
-    work, covariances = n_matrices * n**3, np.ascontiguousarray(covariances)
+    covariances = np.ascontiguousarray(covariances)
     width = buffer_width(n)
     buffers = Workspaces(lambda: (np.empty((width, width)), np.empty((width, width))))
+    work = n_matrices * n**3
     arrays = covariances, factors, log_det
-    launch_if_long(factorize_pass, work, n_threads, n_matrices, buffers, *arrays)
+    launch(factorize_pass, n_matrices, buffers, *arrays, work=work, n_threads=n_threads)
     return factors, log_det
 
 
@@ -26,8 +27,9 @@ def stretch(old, new, n_threads):
     least, greatest = np.empty(n_matrices), np.empty(n_matrices)
     shape = 3, buffer_width(n), buffer_width(n)
     buffers = Workspaces(lambda: (*np.empty(shape), np.empty((2, n))))
+    work = n_matrices * n**3
     arrays = old, new, least, greatest
-    launch_if_long(stretch_pass, n_matrices * n**3, n_threads, n_matrices, buffers, *arrays)
+    launch(stretch_pass, n_matrices, buffers, *arrays, work=work, n_threads=n_threads)
     return least, greatest
 
 
