@@ -1,1 +1,1 @@
-"""Mixtures as mathematics: parameters, covariance types, M-steps and model files."""
+"""The mathematics of mixtures: parameters, covariance types, criteria and model files."""

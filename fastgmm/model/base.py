@@ -1,4 +1,4 @@
-"""The interface of a model: what EM maximises, and over which parameters."""
+"""The interface of a model: the parameters that EM estimates and the objective it maximises."""
 
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple
@@ -9,12 +9,13 @@ from fastgmm.model.covariance import CovarianceType
 
 
 class Terms(NamedTuple):
-    """The E-step of a mixture: what kernels and bounds need to know of each component.
+    """The E-step of a mixture: all that kernels and bounds need to know about each component.
 
-    A row x belongs to component k with log-density ``log_norm_k - |factor_k (x - mean_k)|^2 / 2``
-    and responsibility in proportion to ``exp(offset_k - |factor_k (x - mean_k)|^2 / 2)``.
-    `weights`, `offsets` and `log_norm` are (n_components,), `means` (n_components, n_features);
-    `covariances` and `factors` have the shape of the covariance type.
+    The log-density of a row x in component k is ``log_norm_k - |factor_k (x - mean_k)|^2 / 2``.
+    Its responsibility is proportional to ``exp(offset_k - |factor_k (x - mean_k)|^2 / 2)``, where
+    ``offset_k = log weight_k + log_norm_k``. `weights`, `offsets` and `log_norm` are
+    (n_components,), `means` (n_components, n_features); `covariances` and `factors` have the
+    shape of the covariance type.
     """
 
     weights: np.ndarray
@@ -26,16 +27,16 @@ class Terms(NamedTuple):
 
 
 class Model(ABC):
-    """What the M-step makes of statistics, what the E-step is given, and what must not fall.
+    """The M-step, the E-step's terms, and the objective that must not fall.
 
-    Its parameters are a `Parameters`, or a NamedTuple with the same first five fields.
+    Parameters are a `Parameters`, or a NamedTuple that begins with the same five fields.
 
     Attributes
     ----------
     covariance_type : CovarianceType
-        What the components' covariances have in common.
+        A value of `COVARIANCE_TYPES`.
     reg_covar : float
-        What the M-step adds to the diagonals of the covariances.
+        The M-step adds this number to the diagonals of the covariances.
     """
 
     covariance_type: CovarianceType
@@ -43,20 +44,26 @@ class Model(ABC):
 
     @abstractmethod
     def terms(self, parameters: Any) -> Terms:
-        """Return the E-step under the parameters."""
+        """Return the terms of the E-step under the parameters."""
 
     @abstractmethod
     def update(self, parameters: Any, statistics: Any, n_threads: int | None = 1) -> Any:
-        """Return the parameters that the M-step makes of statistics taken under `parameters`."""
+        """Return the M-step's new parameters from the statistics taken under `parameters`.
+
+        Of `parameters` only the means and covariances may be read: a start knows no others.
+        """
 
     @abstractmethod
     def objective(self, parameters: Any, statistics: Any, total_weight: float) -> float:
-        """Return what EM never lowers, a row, from the statistics taken under `parameters`."""
+        """Return the objective per unit of row weight, from statistics taken under `parameters`.
+
+        EM never lowers it.
+        """
 
     @abstractmethod
     def has_dwindled(self, old: Any, new: Any) -> bool:
-        """Return whether a component has lost nearly all its weight or the spread of a feature.
+        """Return whether a component lost nearly all its weight, or its variance in a feature.
 
         Responsibilities that the pass under the old parameters dropped as negligible may then
-        matter, and the pass has to be repeated with nothing dropped.
+        matter, so the pass is repeated with nothing dropped.
         """

@@ -1,8 +1,8 @@
-"""Model files: an ``.npz`` archive of plain arrays, read without pickle and checked in full.
+"""Model files: an ``.npz`` archive of plain arrays, read without pickle and fully checked.
 
-The archive is not compressed and its arrays lie side by side, so they take no more memory than
-the file takes disk; a copy of each is made, and one more when a mixture is made of them. Every
-array's name, kind and shape is checked against the model's sizes before it is used.
+The archive is not compressed and its arrays do not overlap, so the arrays need no more memory
+than the file needs on disk. Reading copies each array once, and building a mixture copies it
+once more. The name, dtype and shape of every array are checked before it is used.
 """
 
 import math
@@ -26,20 +26,23 @@ _NAMES = {
     "format", "version", "covariance_type", "weights", "means", "covariances", "factors",
     "log_det", "converged", "log_likelihoods", "regularized",
 }  # fmt: skip
-# What numpy.savez writes at the head of an array; read here rather than with its own parser,
-# which evaluates the text as Python literals.
+# The header that numpy.savez writes before an array. NumPy's own parser evaluates it as a Python
+# literal, so it is parsed here instead.
 _HEADER = re.compile(
     rb"\x93NUMPY\x01\x00..\{'descr': '([<|][fibU]\d{1,9})', 'fortran_order': False, "
     rb"'shape': \(((?:\d{1,18}, ?)*(?:\d{1,18})?)\), \} *\n",
     re.DOTALL,
 )
-# The end of an archive: where its directory lies in one beyond 4 GiB, and its usual end record.
+# The end of an archive: the locator of the directory of an archive beyond 4 GiB, and the usual
+# end record.
 _ZIP_TAIL = struct.Struct("<4s16x4s4H2LH")
-_RECORD_TOLERANCE = 1e-4  # of covariances made from their factors, on the scale of the variances
+_FACTOR_TOLERANCE = 1e-4  # greatest error of covariances from their factors, relative to variances
+_FOREIGN = "is not a fastgmm model file; give a file that Mixture.save wrote."
+_CUT_SHORT = "is not a fastgmm model file, or it is cut short; save the model again."
 
 
 def write_model(path: str | os.PathLike[str], **fields: Any) -> None:
-    """Write the fields of a mixture; an existing file is replaced whole or not at all."""
+    """Write the fields of a mixture. An existing file is replaced completely or not at all."""
     with replacing(Path(path)) as temporary, temporary.open("wb") as file:
         np.savez(file, format=_FORMAT, version=_VERSION, **fields)
 
@@ -50,19 +53,19 @@ def read_model(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     Raises
     ------
     ModelFileError
-        If the file is not a model of this library, or it is damaged.
+        If the file was not written by `write_model`, or it is damaged.
     """
     path = Path(path)
     mode = path.stat().st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # to open a pipe is to wait for a writer
-        raise ModelFileError(f"{path} is not a regular file; name one that Mixture.save wrote.")
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # opening a pipe would wait for a writer
+        raise ModelFileError(f"{path} is not a regular file; give a file that Mixture.save wrote.")
     with path.open("rb") as file:
         try:
             fields = _read_members(file)
             _check_fields(fields)
         except ModelFileError as error:
             raise ModelFileError(f"{path} {error}") from error
-        except Exception as error:  # zipfile and numpy raise many kinds on damaged bytes
+        except Exception as error:  # damaged bytes make zipfile and numpy raise many kinds
             raise ModelFileError(
                 f"{path} is not a fastgmm model file, or it is damaged ({error}); save the "
                 "model again."
@@ -70,60 +73,84 @@ def read_model(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return fields
 
 
+def _damaged(what: str) -> ModelFileError:
+    """Return the error for a file in which something is not valid; `what` says what."""
+    return ModelFileError(f"is damaged: {what}. Save the model again.")
+
+
 def _read_members(file: BinaryIO) -> dict[str, np.ndarray]:
+    """Return the arrays of an archive by name."""
     size = os.fstat(file.fileno()).st_size
     _check_directory(file, size)
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         if {member.filename.removesuffix(".npy") for member in members} != _NAMES:
-            raise ModelFileError("is not a fastgmm model file; save one with Mixture.save.")
+            raise ModelFileError(_FOREIGN)
         stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
         apart = len(members) == len(_NAMES) and sum(m.file_size for m in members) <= size
         if not (stored and apart):
-            raise ModelFileError("is not laid out as Mixture.save does; save it again.")
+            raise _damaged("its arrays are not laid out as Mixture.save does")
         return {
             member.filename.removesuffix(".npy"): _read_array(archive, member) for member in members
         }
 
 
 def _check_directory(file: BinaryIO, size: int) -> None:
-    """Refuse a long list of members, which zipfile would read into some 20 times its memory."""
+    """Refuse a long directory: zipfile would need about 20 times its size in memory to read it."""
     file.seek(max(0, size - _ZIP_TAIL.size))
     tail = file.read(_ZIP_TAIL.size)
     if len(tail) < _ZIP_TAIL.size:
-        raise ModelFileError("is not a fastgmm model file, or it is cut short; save it again.")
+        raise ModelFileError(_CUT_SHORT)
     extended, signature, *_, n_members, _, _, comment = _ZIP_TAIL.unpack(tail)
     plain = extended != b"PK\6\7" or size > 2**32
     if signature != b"PK\5\6" or n_members != len(_NAMES) or comment or not plain:
-        raise ModelFileError("is not a fastgmm model file, or it is cut short; save it again.")
+        raise ModelFileError(_CUT_SHORT)
 
 
 def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
-    """Return one array; its declared size must be that of its bytes."""
+    """Return one array. Its header must fit its number of bytes."""
     content = archive.read(member)
     header = _HEADER.match(content)
     if header is None:
-        raise ModelFileError(f"is damaged: its array {member.filename!r} has no valid header.")
+        raise _damaged(f"array {member.filename!r} has no valid header")
     dtype = np.dtype(header[1].decode())
     shape = [int(length) for length in header[2].replace(b",", b" ").split()]
-    if dtype.itemsize * math.prod(shape) != len(content) - header.end():
-        raise ModelFileError(f"is damaged: its array {member.filename!r} does not fit its header.")
+    n_bytes = len(content) - header.end()
+    if dtype.itemsize * math.prod(shape) != n_bytes:
+        raise _damaged(f"array {member.filename!r} has {n_bytes} bytes, unlike its header says")
     return np.frombuffer(content, dtype, offset=header.end()).reshape(shape)
 
 
 def _check_fields(fields: dict[str, np.ndarray]) -> None:
-    """Refuse fields that do not make a valid mixture together."""
+    """Refuse fields that do not form a valid mixture."""
     if str(fields["format"]) != _FORMAT:
-        raise ModelFileError("is not a fastgmm model file; save one with Mixture.save.")
+        raise ModelFileError(_FOREIGN)
     if int(fields["version"]) != _VERSION:
         raise ModelFileError(
-            f"has version {int(fields['version'])}, which this fastgmm does not know; upgrade "
-            "fastgmm."
+            f"has format version {int(fields['version'])}, but this fastgmm reads version "
+            f"{_VERSION} only; upgrade fastgmm."
         )
-    kind = COVARIANCE_TYPES.get(str(fields["covariance_type"]))
+    name = str(fields["covariance_type"])
+    if name not in COVARIANCE_TYPES:
+        raise ModelFileError(
+            f"has covariance_type {name[:20]!r}, not one of {', '.join(COVARIANCE_TYPES)}; register "
+            "that type before loading, or save the model again."
+        )
+    kind, means = COVARIANCE_TYPES[name], fields["means"]
+    if means.ndim != 2 or means.size == 0:
+        raise _damaged(f"means has shape {means.shape}, not (n_components, n_features)")
+    _check_arrays(kind, fields)
+    if (fields["weights"] < 0).any() or abs(fields["weights"].sum() - 1) > 1e-6:
+        total = fields["weights"].sum()
+        raise _damaged(f"weights must be at least 0 and sum to 1, but they sum to {total:.6g}")
+    _check_record(fields, len(means))
+    if not _factors_fit(kind, fields):
+        raise _damaged("the covariances do not agree with their factors")
+
+
+def _check_arrays(kind: CovarianceType, fields: dict[str, np.ndarray]) -> None:
+    """Refuse arrays of other shapes than those that the means imply, or of invalid numbers."""
     means = fields["means"]
-    if kind is None or means.ndim != 2 or means.size == 0:
-        raise ModelFileError("is damaged: its covariance type or means are not valid.")
     n_components, n_features = means.shape
     shapes = {
         "weights": (n_components,),
@@ -134,19 +161,14 @@ def _check_fields(fields: dict[str, np.ndarray]) -> None:
     }
     for name, shape in shapes.items():
         if fields[name].shape != shape:
-            raise ModelFileError(f"is damaged: {name} has shape {fields[name].shape}, not {shape}.")
+            raise _damaged(f"{name} has shape {fields[name].shape}, not {shape}")
     for name in ("weights", "means", "covariances", "factors", "log_det"):
         if fields[name].dtype != np.float64 or not np.isfinite(fields[name]).all():
-            raise ModelFileError(f"is damaged: {name} is not made of finite float64 numbers.")
-    if (fields["weights"] < 0).any() or abs(fields["weights"].sum() - 1) > 1e-6:
-        raise ModelFileError("is damaged: its weights do not sum to 1.")
-    _check_record(fields, n_components)
-    if not _factors_fit(kind, fields, n_components, n_features):
-        raise ModelFileError("is damaged: its covariances do not fit their factors.")
+            raise _damaged(f"{name} must hold finite float64 numbers only")
 
 
 def _check_record(fields: dict[str, np.ndarray], n_components: int) -> None:
-    """Refuse what cannot be the record of a fit."""
+    """Refuse an invalid record of the fit: convergence, objectives, regularised components."""
     trace, regularized = fields["log_likelihoods"], fields["regularized"]
     valid = (
         fields["converged"].dtype == bool
@@ -158,19 +180,18 @@ def _check_record(fields: dict[str, np.ndarray], n_components: int) -> None:
         and (np.diff(regularized, prepend=-1, append=n_components) > 0).all()
     )
     if not valid:
-        raise ModelFileError("is damaged: its record of the fit is not valid.")
+        raise _damaged("converged, log_likelihoods or regularized is not valid")
 
 
-def _factors_fit(
-    kind: CovarianceType, fields: dict[str, np.ndarray], n_components: int, n_features: int
-) -> bool:
-    """Say whether factors are those of the covariances, and log-determinants theirs."""
+def _factors_fit(kind: CovarianceType, fields: dict[str, np.ndarray]) -> bool:
+    """Return whether factors agree with the covariances, and log-determinants with factors."""
+    n_components, n_features = fields["means"].shape
     factors, covariances = fields["factors"], fields["covariances"]
     if not kind.are_factors(factors):
         return False
-    with np.errstate(all="ignore"):  # what is not finite does not compare
+    with np.errstate(all="ignore"):  # a comparison with NaN is false
         log_det = -0.5 * np.log(kind.pivots(factors, n_components, n_features)).sum(axis=1)
         return bool(
-            kind.factor_error(covariances, factors) <= _RECORD_TOLERANCE
+            kind.factor_error(covariances, factors) <= _FACTOR_TOLERANCE
             and np.allclose(log_det, fields["log_det"], rtol=1e-9, atol=1e-9 * n_features)
         )

@@ -1,4 +1,4 @@
-"""The parameters of a mixture of Gaussians, as the library passes them on internally."""
+"""The parameters of a mixture of Gaussians inside the library."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import numpy as np
 
 
 class Parameters(NamedTuple):
-    """A mixture, float64 throughout.
+    """The parameters of a mixture; all arrays are float64.
 
-    `weights` (n_components,), `means` (n_components, n_features), `covariances` and `factors`
-    shaped by the covariance type, `log_det` (n_components,) the log-determinants of the
-    factors, NaN where a covariance is not positive definite.
+    `weights` is (n_components,) and `means` (n_components, n_features). `covariances` and
+    `factors` have the shape of the covariance type. `log_det` (n_components,) holds the
+    log-determinants of the factors, NaN where a covariance is not positive definite.
     """
 
     weights: np.ndarray

@@ -1,6 +1,6 @@
 """Covariance types: an interface, and one file for each type.
 
-`COVARIANCE_TYPES` is the only place that knows all of them; `register` adds another.
+`COVARIANCE_TYPES` holds every type by its name; `register` adds one.
 """
 
 from fastgmm.model.covariance.base import CovarianceType
@@ -15,7 +15,7 @@ COVARIANCE_TYPES: dict[str, CovarianceType] = {}
 
 
 def register(covariance_type: CovarianceType) -> CovarianceType:
-    """Make a covariance type known by its name; return it."""
+    """Add a covariance type to `COVARIANCE_TYPES` under its name; return it."""
     COVARIANCE_TYPES[covariance_type.name] = covariance_type
     return covariance_type
 

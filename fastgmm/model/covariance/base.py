@@ -1,4 +1,4 @@
-"""The interface of a covariance type: every formula that depends on what components share."""
+"""The interface of a covariance type: every formula that depends on the covariances' structure."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -9,27 +9,27 @@ from fastgmm.kernels.passes import Kernels
 
 
 class CovarianceType(ABC):
-    """What the covariances of a mixture have in common.
+    """The structure of a mixture's covariances.
 
-    A type is one object, registered in `COVARIANCE_TYPES`; nothing outside its file depends on
-    which type it is. Below, Sigma_k is the covariance of component k and U_k its factor: the
-    lower-triangular inverse of the Cholesky factor of Sigma_k, so that
+    A type is one object without state, registered in `COVARIANCE_TYPES`. Code outside its file
+    never asks which type it has. Below, Sigma_k is the covariance of component k and U_k its
+    factor: the lower-triangular inverse of the Cholesky factor of Sigma_k, so that
     ``U_k^T U_k = Sigma_k^-1`` and the Mahalanobis distance is ``|U_k (x - mean_k)|``. Arrays
-    `covariances` and `factors` have the shape that `shape` returns. Of a matrix only the lower
-    triangle need be right, except in what the ``public_`` methods return.
+    `covariances` and `factors` have the shape that `shape` returns. Only the lower triangles of
+    covariance matrices and of S2 are valid, except in the results of the ``public_`` methods.
 
     Attributes
     ----------
     name : str
-        What callers pass as `covariance_type`.
+        The value of the public argument `covariance_type`.
     kernels : Kernels
         The compiled passes over rows.
     worth_skipping : float
-        Greatest share of live pairs at which skipping the others pays. The cheaper a pair is to
-        compute, the smaller the share.
+        Fraction of live pairs of row and component, at most 1. Below it, skipping the other
+        pairs saves more time than the bounds cost. The cheaper a pair, the smaller the fraction.
     scatter_is_constant : bool
-        Whether S2 about one point for all components is the same for all responsibilities, so
-        that passes need not sum it.
+        Whether S2, taken about one point for all components, is the same for all
+        responsibilities. Passes then do not sum it.
     """
 
     name: ClassVar[str]
@@ -37,11 +37,18 @@ class CovarianceType(ABC):
     worth_skipping: ClassVar[float]
     scatter_is_constant: ClassVar[bool] = False
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are the same type: a copy made by pickle equals the original."""
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
     # Shapes and counts.
 
     @abstractmethod
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
-        """Return the shape of covariances, factors and second moments."""
+        """Return the shape of covariances, factors and S2."""
 
     @abstractmethod
     def n_parameters(self, n_components: int, n_features: int) -> int:
@@ -51,74 +58,95 @@ class CovarianceType(ABC):
 
     @abstractmethod
     def moment_shape(self, n_components: int, n_features: int, width: int) -> tuple[int, int, int]:
-        """Return the shape of S2 in the kernels' buffers, whose rows are padded to `width`."""
+        """Return the shape of S2 in the kernels' buffers, with rows padded to `width` numbers."""
 
     @abstractmethod
     def second_moments(self, raw: np.ndarray, n_features: int) -> np.ndarray:
-        """Return S2 in the shape of the covariances, cut from the kernels' padded buffer."""
+        """Return S2 in the shape of the covariances from the kernels' padded buffer `raw`."""
 
     @abstractmethod
     def from_moments(self, s2: Any, nk: Any, delta: Any, divisor: Any) -> np.ndarray:
-        """Return ``S2_k / N_k - delta_k delta_k^T``, pooled as the type shares covariances.
+        """Return the covariances ``S2_k / N_k - delta_k delta_k^T``, averaged as the type demands.
 
-        S2 is taken about points from which the new means lie `delta` (n_components, n_features)
-        away; `divisor` (n_components,) is `nk`, and 1 for components without rows.
+        ``delta_k = S1_k / N_k`` (n_components, n_features) is the new mean minus the point about
+        which S2_k is taken. `nk` and `divisor` are (n_components,); `divisor` equals `nk`, or 1
+        for components without rows.
         """
 
     @abstractmethod
     def about_center(self, weights: Any, means: Any, factors: Any) -> tuple[Any, Any]:
-        """Return one point about which kernels can take all components' moments.
+        """Return the point ``sum_k weight_k mean_k`` and ``U_k (mean_k - point)``.
 
-        Also ``U_k (mean_k - point)`` (n_components, n_features). Both are None where each
-        component needs moments about its own mean.
+        The kernels take the moments of all components about this point. The arrays are
+        (n_features,) and (n_components, n_features); both are None if the kernels of the type
+        take each component's moments about its own mean.
         """
 
     @abstractmethod
     def to_means(self, statistics: Any, parameters: Any) -> tuple[Any, float]:
         """Return statistics about the means, from those about the point of `about_center`.
 
-        Also the greatest ratio of a term of this sum to the sum: what cancellation costs.
+        Also return the greatest ratio of a subtracted term to its difference: cancellation
+        multiplies rounding errors by it. The ratio is infinite if S2 is not finite.
         """
 
     # Covariances.
 
     @abstractmethod
     def from_variances(self, variances: np.ndarray) -> np.ndarray:
-        """Return axis-aligned covariances from variances (n_components, n_features)."""
+        """Return the covariances ``diag(variances_k)``, or the type's average of them.
+
+        `variances` is (n_components, n_features).
+        """
 
     @abstractmethod
     def from_precisions(self, precisions: Any, n_components: int, n_features: int) -> tuple:
-        """Return Sigma, U and log det U from ``precision = U^T U``; NaN where not definite."""
+        """Return Sigma, U and log det U_k (n_components,), where ``precision_k = U_k^T U_k``.
+
+        log det U_k is NaN if the precision is not positive definite.
+        """
 
     @abstractmethod
     def variances(self, covariances: Any, n_components: int, n_features: int) -> np.ndarray:
-        """Return the diagonals of the Sigma_k (n_components, n_features)."""
+        """Return the diagonals of all Sigma_k (n_components, n_features)."""
 
     @abstractmethod
     def matrices(self, covariances: Any, n_components: int, n_features: int) -> np.ndarray:
-        """Return the Sigma_k as matrices, one a component, or a single one that all share."""
+        """Return the matrices Sigma_k (n_components or 1, n_features, n_features).
+
+        There is one matrix if all components have the same.
+        """
 
     @abstractmethod
     def square_roots(self, covariances: Any, n_features: int) -> np.ndarray:
-        """Return matrices A_k with ``A_k A_k^T = Sigma_k``, one a component or a single one."""
+        """Return matrices A_k with ``A_k A_k^T = Sigma_k``, as many as `matrices` returns."""
 
     @abstractmethod
     def add_to_diagonal(self, covariances: np.ndarray, values: Any) -> None:
-        """Add `values`, a number or one a component, to the diagonals of the Sigma_k, in place."""
+        """Add `values`, a number or an array (n_components,), to the diagonals of all Sigma_k.
+
+        Covariances are modified in place. If all components have the same matrix, it gets the
+        greatest value.
+        """
 
     @abstractmethod
     def replace(self, covariances: np.ndarray, k: int, variances: np.ndarray) -> None:
-        """Set Sigma_k to ``diag(variances)``, or to the nearest that the type has, in place."""
+        """Set Sigma_k to ``diag(variances)``, or to the type's average of it, in place."""
 
     @abstractmethod
     def select(self, mask: np.ndarray, old: np.ndarray, new: np.ndarray) -> np.ndarray:
-        """Return old covariances of the components in `mask` (n_components,), new ones of others."""
+        """Return `old` covariances where `mask` (n_components,) is true and `new` ones elsewhere.
+
+        If all components have the same matrix, it is the old one only where all are true.
+        """
 
     @abstractmethod
     def dilute(self, covariances: Any, means: Any, kept: Any) -> np.ndarray:
-        """Return Sigma_k about ``kept_k mean_k`` after rows at the origin join each component.
+        """Return the covariances of scikit-learn's M-step, which adds a small number to each N_k.
 
-        `kept` (n_components,) is the part of a component's weight that its own rows have.
+        `kept` (n_components,) is N_k divided by the increased N_k. The mean becomes
+        ``kept_k mean_k``. How the covariance changes depends on scikit-learn's formula for the
+        type, so each implementation states its own.
         """
 
     # Factors.
@@ -127,36 +155,44 @@ class CovarianceType(ABC):
     def factorize(
         self, covariances: Any, n_components: int, n_features: int, n_threads: int | None = 1
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return U and log det U_k (n_components,), NaN where Sigma_k is not definite."""
+        """Return U and log det U_k (n_components,), NaN if Sigma_k is not positive definite."""
 
     @abstractmethod
     def pivots(self, factors: Any, n_components: int, n_features: int) -> np.ndarray:
-        """Return ``U_jj^-2`` (n_components, n_features): feature j's variance given those before."""
+        """Return the squared pivots ``U_jj^-2`` (n_components, n_features) of all Sigma_k.
+
+        Each is the variance of feature j given features 0 to j - 1.
+        """
 
     @abstractmethod
     def distances(self, factors: np.ndarray, gaps: np.ndarray) -> np.ndarray:
-        """Return ``|U_k gap|`` of gaps (..., n_components, n_features)."""
+        """Return ``|U_k gap|`` (..., n_components) for gaps (..., n_components, n_features)."""
 
     @abstractmethod
     def stretch(
         self, old: Any, new: Any, n_components: int, n_features: int, n_threads: int | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return bounds (n_components,) of ``|old_k x| / |new_k x|`` over all x: least, greatest."""
+        """Return lower and upper bounds (n_components,) of ``|old_k x| / |new_k x|`` for all x."""
 
     @abstractmethod
     def cancellation(
         self, covariances: Any, factors: Any, n_components: int, n_features: int
     ) -> np.ndarray:
-        """Return the norm of ``|U_k| deviations_k`` (n_components,).
+        """Return the norm of ``|U_k| deviations_k`` (n_components,); 1 for diagonal matrices.
 
-        This is how many times larger than a distance the terms are that it is summed from.
+        ``|U_k|`` has the absolute values of the entries and ``deviations_k`` are the square roots
+        of the variances. A distance can have a relative rounding error so many times larger than
+        that of a sum in which nothing cancels.
         """
 
     @abstractmethod
     def kernel_factors(
         self, factors: np.ndarray, n_components: int, about_center: bool
     ) -> tuple[Kernels, np.ndarray]:
-        """Return the passes to run and U as they read it: one component a row."""
+        """Return the passes to run, and U in their layout: one row per factor.
+
+        `about_center` says whether they take moments about the point of `about_center`.
+        """
 
     # Checks and public forms.
 
@@ -170,16 +206,16 @@ class CovarianceType(ABC):
 
     @abstractmethod
     def factor_error(self, covariances: np.ndarray, factors: np.ndarray) -> float:
-        """Return the greatest entry of ``U_k^-1 U_k^-T - Sigma_k`` on the scale of deviations."""
+        """Return the greatest entry of ``|U_k^-1 U_k^-T - Sigma_k|`` in units of the deviations."""
 
     @abstractmethod
     def public_covariances(self, covariances: np.ndarray) -> np.ndarray:
-        """Return covariances with both triangles right."""
+        """Return the covariances with both triangles filled in."""
 
     @abstractmethod
     def public_factors(self, factors: np.ndarray) -> np.ndarray:
-        """Return the transposed U, as scikit-learn's `precisions_cholesky_`; its own inverse."""
+        """Return U^T, scikit-learn's `precisions_cholesky_`. The method is its own inverse."""
 
     @abstractmethod
     def precisions(self, public_factors: np.ndarray) -> np.ndarray:
-        """Return the inverse covariances from what `public_factors` returns."""
+        """Return the inverse covariances ``U^T U`` from the result of `public_factors`."""

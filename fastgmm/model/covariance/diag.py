@@ -1,9 +1,9 @@
-"""Diagonal covariances: a variance for each component and feature."""
+"""Diagonal covariances: one variance for each component and feature."""
 
 import numpy as np
 
 from fastgmm.kernels import passes
-from fastgmm.model.covariance import variances as shared
+from fastgmm.model.covariance import variances as helpers
 from fastgmm.model.covariance.base import CovarianceType
 from fastgmm.model.sums import greatest_ratio, weighted_mean
 
@@ -38,7 +38,7 @@ class Diag(CovarianceType):
         if not np.isfinite(statistics.s2).all():
             return statistics, np.inf
         gaps = parameters.means - weighted_mean(parameters.weights, parameters.means)
-        squares, s1 = shared.squares_about_means(statistics, gaps)
+        squares, s1 = helpers.squares_about_means(statistics, gaps)
         s2 = statistics.s2 - squares
         return statistics._replace(s1=s1, s2=s2), greatest_ratio(statistics.s2, s2)
 
@@ -54,10 +54,10 @@ class Diag(CovarianceType):
         return covariances
 
     def matrices(self, covariances, n_components, n_features):
-        return shared.on_diagonals(covariances)
+        return helpers.on_diagonals(covariances)
 
     def square_roots(self, covariances, n_features):
-        return shared.on_diagonals(np.sqrt(covariances))
+        return helpers.on_diagonals(np.sqrt(covariances))
 
     def add_to_diagonal(self, covariances, values):
         covariances += np.reshape(values, (-1, 1))
@@ -69,11 +69,11 @@ class Diag(CovarianceType):
         return np.where(mask[:, None], old, new)
 
     def dilute(self, covariances, means, kept):
-        kept = kept[:, None]
+        kept = kept[:, None]  # scikit-learn subtracts the squared new mean from E[x^2]
         return kept * (covariances + (1.0 - kept) * means * means)
 
     def factorize(self, covariances, n_components, n_features, n_threads=1):
-        return shared.factorize(covariances)
+        return helpers.factorize(covariances)
 
     def pivots(self, factors, n_components, n_features):
         return factors**-2.0
@@ -86,7 +86,7 @@ class Diag(CovarianceType):
         return ratio.min(axis=1), ratio.max(axis=1)
 
     def cancellation(self, covariances, factors, n_components, n_features):
-        return np.ones(n_components)  # one term a feature: nothing cancels
+        return np.ones(n_components)  # U_k x has one term per feature: nothing cancels
 
     def kernel_factors(self, factors, n_components, about_center):
         return self.kernels, factors
@@ -95,10 +95,10 @@ class Diag(CovarianceType):
         return 0.0
 
     def are_factors(self, factors):
-        return bool((factors > 0).all())
+        return helpers.are_factors(factors)
 
     def factor_error(self, covariances, factors):
-        return shared.factor_error(covariances, factors)
+        return helpers.factor_error(covariances, factors)
 
     def public_covariances(self, covariances):
         return covariances
@@ -107,4 +107,4 @@ class Diag(CovarianceType):
         return factors
 
     def precisions(self, public_factors):
-        return public_factors * public_factors
+        return helpers.precisions(public_factors)

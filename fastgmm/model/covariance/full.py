@@ -1,4 +1,4 @@
-"""Full covariances: a matrix of its own for each component."""
+"""Full covariances: one matrix for each component."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from fastgmm.model.covariance.base import CovarianceType
 
 
 class Full(CovarianceType):
-    """A covariance matrix a component: arrays (n_components, n_features, n_features)."""
+    """One covariance matrix per component: arrays (n_components, n_features, n_features)."""
 
     name = "full"
     kernels = passes.FULL
@@ -62,8 +62,10 @@ class Full(CovarianceType):
         return np.where(mask[:, None, None], old, new)
 
     def dilute(self, covariances, means, kept):
-        pull = (1.0 - kept)[:, None] * means
-        outer = pull[:, :, None] * pull[:, None, :]
+        # The mean of the component's own rows about the new mean: scikit-learn sums
+        # r (x - new mean)(x - new mean)^T over these rows only.
+        gap = (1.0 - kept)[:, None] * means
+        outer = gap[:, :, None] * gap[:, None, :]
         return kept[:, None, None] * (matrices.symmetric(covariances) + outer)
 
     def factorize(self, covariances, n_components, n_features, n_threads=1):
@@ -98,7 +100,7 @@ class Full(CovarianceType):
         return matrices.symmetric(covariances)
 
     def public_factors(self, factors):
-        return np.ascontiguousarray(np.swapaxes(factors, -1, -2))
+        return matrices.transposed(factors)
 
     def precisions(self, public_factors):
-        return public_factors @ np.swapaxes(public_factors, -1, -2)
+        return matrices.precisions(public_factors)

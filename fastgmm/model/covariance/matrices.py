@@ -1,4 +1,4 @@
-"""What full and tied covariances do with matrices: factors, roots, symmetry."""
+"""Functions of covariance matrices, for the full and the tied type."""
 
 from contextlib import suppress
 
@@ -9,7 +9,10 @@ from fastgmm.kernels.linalg import buffer_width, factorize_pass, stretch_pass
 
 
 def factorize(covariances, n_threads):
-    """Return the factors (n_matrices, n, n) and their log-determinants, NaN where not definite."""
+    """Return the factors U (n_matrices, n, n) and log det U (n_matrices,) of covariances.
+
+    log det U is NaN where a matrix is not positive definite.
+    """
     n_matrices, n, _ = covariances.shape
     factors, log_det = np.zeros((n_matrices, n, n)), np.empty(n_matrices)
     covariances = np.ascontiguousarray(covariances)
@@ -22,7 +25,7 @@ def factorize(covariances, n_threads):
 
 
 def stretch(old, new, n_threads):
-    """Return bounds (n_matrices,) of ``|old x| / |new x|`` for triangular matrices."""
+    """Return lower and upper bounds (n_matrices,) of ``|old x| / |new x|`` for triangles."""
     n_matrices, n, _ = old.shape
     least, greatest = np.empty(n_matrices), np.empty(n_matrices)
     shape = 3, buffer_width(n), buffer_width(n)
@@ -34,34 +37,44 @@ def stretch(old, new, n_threads):
 
 
 def lengths(factors, gaps):
-    """Return the norms of ``factors @ gap`` for gaps (..., n)."""
+    """Return the norms (...) of ``factors @ gap`` for gaps (..., n)."""
     return np.linalg.norm(np.einsum("...ij,...j->...i", factors, gaps), axis=-1)
 
 
 def symmetric(lower):
-    """Return the matrices whose lower triangles are given."""
+    """Return the symmetric matrices (..., n, n) with the given lower triangles."""
     lower = np.tril(lower)
     return lower + np.swapaxes(np.tril(lower, -1), -1, -2)
 
 
+def transposed(factors):
+    """Return the transposed matrices in C order."""
+    return np.ascontiguousarray(np.swapaxes(factors, -1, -2))
+
+
+def precisions(transposed_factors):
+    """Return ``U^T U`` from ``U^T``."""
+    return transposed_factors @ np.swapaxes(transposed_factors, -1, -2)
+
+
 def asymmetry(matrices):
-    """Return the greatest ``|A - A^T|`` relative to the largest entry of A; 0 for zeros."""
+    """Return the greatest ``|A - A^T|`` relative to the largest entry of A; 0 if A is zero."""
     size = np.abs(matrices).max(axis=(-1, -2), keepdims=True)
     gaps = np.abs(matrices - np.swapaxes(matrices, -1, -2))
     return float(np.divide(gaps, size, out=np.zeros_like(gaps), where=size > 0).max())
 
 
 def are_factors(factors):
-    """Return whether all matrices are lower-triangular with positive diagonals."""
+    """Return whether all matrices are lower-triangular with a positive diagonal."""
     positive = (np.einsum("...jj->...j", factors) > 0).all()
     return bool(positive and not np.triu(factors, 1).any())
 
 
 def factor_error(covariances, factors):
-    """Return the greatest entry of ``U^-1 U^-T - Sigma`` on the scale of the deviations.
+    """Return the greatest entry of ``|U^-1 U^-T - Sigma|`` in units of the deviations.
 
-    The covariances are made from the factors, not the other way round: inverting a triangle
-    succeeds on every processor, however close to singular the covariance is.
+    The covariances are computed from the factors, not the factors from the covariances: a
+    triangle can be inverted on every processor, however close to singular the covariance is.
     """
     deviations = np.sqrt(np.einsum("...jj->...j", covariances))
     roots = np.linalg.inv(factors) / deviations[..., None]
@@ -71,10 +84,11 @@ def factor_error(covariances, factors):
 
 
 def from_precisions(precisions):
-    """Return Sigma, U and log det U from precisions (n_matrices, n, n), NaN where not definite.
+    """Return Sigma, U and log det U from precisions (n_matrices, n, n).
 
-    ``precision = U^T U`` with U lower-triangular: U^T is the Cholesky factor of the matrix in
-    reversed order of rows and columns, reversed back.
+    ``precision = U^T U`` with U lower-triangular. To find U^T, reverse the order of the rows and
+    of the columns, take the Cholesky factor, and reverse both again. log det U is NaN where a
+    precision is not positive definite.
     """
     n = precisions.shape[-1]
     factors, log_det = np.tile(np.eye(n), (len(precisions), 1, 1)), np.empty(len(precisions))

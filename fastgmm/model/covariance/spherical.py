@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgmm.kernels import passes
-from fastgmm.model.covariance import variances as shared
+from fastgmm.model.covariance import variances as helpers
 from fastgmm.model.covariance.base import CovarianceType
 from fastgmm.model.sums import greatest_ratio, weighted_mean
 
@@ -22,7 +22,7 @@ class Spherical(CovarianceType):
         return n_components
 
     def moment_shape(self, n_components, n_features, width):
-        return 1, n_components, 1  # squared distances: one sum over all features
+        return 1, n_components, 1  # squared distances, summed over all features
 
     def second_moments(self, raw, n_features):
         return raw[0, :, 0]
@@ -38,7 +38,7 @@ class Spherical(CovarianceType):
         if not np.isfinite(statistics.s2).all():
             return statistics, np.inf
         gaps = parameters.means - weighted_mean(parameters.weights, parameters.means)
-        squares, s1 = shared.squares_about_means(statistics, gaps)
+        squares, s1 = helpers.squares_about_means(statistics, gaps)
         s2 = statistics.s2 - squares.sum(axis=1)
         return statistics._replace(s1=s1, s2=s2), greatest_ratio(statistics.s2, s2)
 
@@ -54,7 +54,7 @@ class Spherical(CovarianceType):
         return np.broadcast_to(covariances[:, None], (n_components, n_features))
 
     def matrices(self, covariances, n_components, n_features):
-        return shared.on_diagonals(self.variances(covariances, n_components, n_features))
+        return helpers.on_diagonals(self.variances(covariances, n_components, n_features))
 
     def square_roots(self, covariances, n_features):
         return np.sqrt(covariances)[:, None, None] * np.eye(n_features)
@@ -69,11 +69,11 @@ class Spherical(CovarianceType):
         return np.where(mask, old, new)
 
     def dilute(self, covariances, means, kept):
-        kept = kept[:, None]
+        kept = kept[:, None]  # scikit-learn averages the variances of its diagonal type
         return (kept * (covariances[:, None] + (1.0 - kept) * means * means)).mean(axis=1)
 
     def factorize(self, covariances, n_components, n_features, n_threads=1):
-        factors, log_det = shared.factorize(covariances[:, None])
+        factors, log_det = helpers.factorize(covariances[:, None])
         return factors[:, 0], n_features * log_det
 
     def pivots(self, factors, n_components, n_features):
@@ -87,7 +87,7 @@ class Spherical(CovarianceType):
         return ratio, ratio
 
     def cancellation(self, covariances, factors, n_components, n_features):
-        return np.ones(n_components)  # one term a feature: nothing cancels
+        return np.ones(n_components)  # U_k x has one term per feature: nothing cancels
 
     def kernel_factors(self, factors, n_components, about_center):
         return self.kernels, factors[:, None]
@@ -96,10 +96,10 @@ class Spherical(CovarianceType):
         return 0.0
 
     def are_factors(self, factors):
-        return bool((factors > 0).all())
+        return helpers.are_factors(factors)
 
     def factor_error(self, covariances, factors):
-        return shared.factor_error(covariances, factors)
+        return helpers.factor_error(covariances, factors)
 
     def public_covariances(self, covariances):
         return covariances
@@ -108,4 +108,4 @@ class Spherical(CovarianceType):
         return factors
 
     def precisions(self, public_factors):
-        return public_factors * public_factors
+        return helpers.precisions(public_factors)

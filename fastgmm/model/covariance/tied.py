@@ -10,11 +10,11 @@ from fastgmm.model.sums import greatest_ratio, products, shifted, weighted_mean
 
 
 class Tied(CovarianceType):
-    """One covariance matrix that all components share: arrays (n_features, n_features)."""
+    """The same covariance matrix in all components: arrays (n_features, n_features)."""
 
     name = "tied"
     kernels = passes.TIED
-    worth_skipping = 0.2  # components share most of the M-step
+    worth_skipping = 0.2  # most of the M-step is done once for all components
     scatter_is_constant = True
 
     def shape(self, n_components, n_features):
@@ -71,7 +71,7 @@ class Tied(CovarianceType):
         return old if mask.all() else new
 
     def dilute(self, covariances, means, kept):
-        return covariances  # components without rows do not contribute to it
+        return covariances  # scikit-learn adds next to nothing to the sum of all N_k
 
     def factorize(self, covariances, n_components, n_features, n_threads=1):
         factors, log_det = matrices.factorize(covariances[None], 1)
@@ -94,7 +94,7 @@ class Tied(CovarianceType):
     def kernel_factors(self, factors, n_components, about_center):
         if about_center:
             return self.kernels, factors.reshape(1, -1)
-        # Rows whitened about one point lose the digits of components far from it.
+        # Differences from a far mean lose digits if rows are whitened about one common point.
         return passes.FULL, np.tile(factors.reshape(1, -1), (n_components, 1))
 
     def asymmetry(self, matrices_):
@@ -110,7 +110,7 @@ class Tied(CovarianceType):
         return matrices.symmetric(covariances)
 
     def public_factors(self, factors):
-        return np.ascontiguousarray(np.swapaxes(factors, -1, -2))
+        return matrices.transposed(factors)
 
     def precisions(self, public_factors):
-        return public_factors @ np.swapaxes(public_factors, -1, -2)
+        return matrices.precisions(public_factors)
