@@ -1,6 +1,7 @@
 """scikit-learn's `GaussianMixture` on the kernels of this library.
 
-Importing it needs scikit-learn.
+Importing this package needs scikit-learn. `TheirGaussianMixture` is scikit-learn's own class,
+also while `fastgmm.patch_sklearn` is in force.
 """
 
 try:
@@ -10,7 +11,12 @@ except ImportError as error:
         'fastgmm.sklearn needs scikit-learn; install it with: pip install "fastgmm[sklearn]"'
     ) from error
 
+from fastgmm.sklearn.compat import TheirGaussianMixture
 from fastgmm.sklearn.convert import from_sklearn
-from fastgmm.sklearn.gaussian_mixture import GaussianMixture, TheirGaussianMixture
+from fastgmm.sklearn.gaussian_mixture import GaussianMixture
 
 __all__ = ["GaussianMixture", "TheirGaussianMixture", "from_sklearn"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,4 +1,4 @@
-"""Between estimators of scikit-learn, of this library, and mixtures."""
+"""Conversions between scikit-learn's estimator, this library's estimator and `Mixture`."""
 
 from __future__ import annotations
 
@@ -8,42 +8,45 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.model.parameters import Parameters
-from fastgmm.sklearn.gaussian_mixture import GaussianMixture, TheirGaussianMixture, converted
+from fastgmm.sklearn.attributes import copy_as, fitted_parameters
+from fastgmm.sklearn.compat import TheirGaussianMixture
+from fastgmm.sklearn.gaussian_mixture import GaussianMixture
 
 if TYPE_CHECKING:
     from fastgmm.api.mixture import Mixture
 
 
 def from_sklearn(model: TheirGaussianMixture) -> GaussianMixture:
-    """Return the estimator of this library with another's parameters and fitted attributes.
+    """Return this library's estimator with the parameters and attributes of scikit-learn's.
 
     Parameters
     ----------
     model : sklearn.mixture.GaussianMixture
-        Fitted or not.
+        An estimator, fitted or not.
 
     Returns
     -------
     GaussianMixture
-        Independent of `model`.
+        A copy: changing its arrays does not change `model`.
 
     Raises
     ------
     TypeError
-        If `model` is anything else; a subclass may compute something else.
+        If `model` is of another class. Subclasses are refused, because they may compute another
+        model.
     """
     _refuse_other_models(model)
-    return converted(model, GaussianMixture)
+    return copy_as(model, GaussianMixture)
 
 
 def parameters_of(model: TheirGaussianMixture) -> Parameters:
     """Return the parameters of a fitted estimator: see `Mixture.from_sklearn`."""
     _refuse_other_models(model)
     check_is_fitted(model)
-    parameters = from_sklearn(model)._fitted()
+    parameters = fitted_parameters(from_sklearn(model))
     if parameters is None:
         raise ValueError(
-            "model holds no mixture in weights_, means_ and precisions_cholesky_; fit it anew."
+            "model holds no mixture in weights_, means_ and precisions_cholesky_; fit it again."
         )
     return parameters._replace(weights=parameters.weights / parameters.weights.sum())
 
@@ -65,5 +68,5 @@ def _refuse_other_models(model: object) -> None:
     if type(model) not in (TheirGaussianMixture, GaussianMixture):
         raise TypeError(
             f"model must be scikit-learn's GaussianMixture but is a {type(model).__name__}; "
-            "other estimators are other models."
+            "pass an estimator of that class or of fastgmm.sklearn.GaussianMixture."
         )

@@ -1,28 +1,26 @@
-"""Where scikit-learn's rules differ from the library's own: starts, and components without rows.
+"""scikit-learn's rules that differ from those of `fastgmm.fit`: starts, and empty components.
 
-scikit-learn adds 10 eps to the number of rows of every component before it divides by it. That
-decides what becomes of a component that has lost its rows: its mean goes to the origin and its
-covariance to `reg_covar`. A start on single rows has weights 1 / n_samples, which do not sum to
-one and count in the first log-likelihood; with tied covariances the scatter of all rows goes
-into it. And an array given for one of weights, means and precisions replaces what the start
-found, but does not change how it is found.
+scikit-learn adds 10 eps to the weight of every component before it divides by that weight. A
+component that has lost its rows therefore ends with its mean at the origin and its covariance at
+`reg_covar`. A start on single rows has weights 1 / n_samples; they do not sum to one and enter
+the log-likelihood of iteration 1. Its tied covariance is the scatter of all rows. Weights, means
+or precisions that the caller gives replace those of the start, and the start is made as if they
+had not been given.
 """
 
-import warnings
-
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import _gaussian_mixture as theirs
 
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.starts import RESP_STARTS, ROW_STARTS, Given, Start
+from fastgmm.sklearn.compat import warn_of_convergence
 
-_FEW = 1e-3  # rows; what 10 eps change about more is lost in rounding
+_FEW = 1e-3  # rows: adding 10 eps to a greater weight changes it by no more than rounding
 
 
 class IllDefinedError(ValueError):
-    """A covariance cannot be factorised."""
+    """A covariance cannot be factorised; the message is scikit-learn's."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -33,16 +31,16 @@ class IllDefinedError(ValueError):
 
 
 class TheirPolicy:
-    """Treats components as scikit-learn does: a `Policy` that repairs nothing.
+    """scikit-learn's treatment of collapsed components: a `Policy` that repairs nothing.
 
     Parameters
     ----------
     model : Model
-        Whose parameters these are.
+        The model that is fitted.
     n_rows : float
         Number of rows, or the sum of their weights.
     dtype : dtype
-        Of the data; its eps is the one meant above.
+        Precision of the data; scikit-learn adds ten times its eps.
     """
 
     floor_raised = False
@@ -54,11 +52,11 @@ class TheirPolicy:
         self._extra = 10 * float(np.finfo(dtype).eps)
 
     def on_few_points(self, parameters: Parameters) -> np.ndarray:
-        """Return a mask (n_components,) that names no component."""
+        """Return a mask (n_components,) of False: no component counts as collapsed."""
         return np.zeros(len(parameters.weights), bool)
 
     def repair(self, parameters: Parameters, iterated: bool = True) -> tuple[Parameters, bool]:
-        """Return the parameters as scikit-learn's M-step finds them, and False.
+        """Return the parameters of scikit-learn's M-step, and False: no component was moved.
 
         Raises
         ------
@@ -72,7 +70,10 @@ class TheirPolicy:
         return parameters, False
 
     def dilute(self, parameters: Parameters) -> Parameters:
-        """Return parameters with the 10 eps that count where a component has hardly any rows."""
+        """Return the parameters after 10 eps were added to the weight of every component.
+
+        Only components with hardly any rows change.
+        """
         weights, means, covariances, _, _ = parameters
         nk = weights * self._n_rows
         few = nk < _FEW
@@ -94,7 +95,7 @@ def starting_parameters(
     policy: TheirPolicy,
     random_state: np.random.RandomState,
 ) -> Parameters:
-    """Return the parameters that scikit-learn starts from."""
+    """Return the parameters that scikit-learn would start from."""
     known = given.known()
     if len(known) == len(given):
         return Parameters(**known)
@@ -108,25 +109,24 @@ def starting_parameters(
 
 
 def _warn_of_few_clusters(parameters: Parameters) -> None:
-    found, asked = np.count_nonzero(parameters.weights), len(parameters.weights)
-    if found < asked:
-        warnings.warn(
-            f"Number of distinct clusters ({found}) found smaller than n_clusters ({asked}). "
-            "Possibly due to duplicate points in X.",
-            ConvergenceWarning,
-            stacklevel=8,  # where theirs says it: in sklearn.base, whence `fit` is called
+    """Give the warning of scikit-learn's k-means if clusters are empty."""
+    found, wanted = np.count_nonzero(parameters.weights), len(parameters.weights)
+    if found < wanted:
+        warn_of_convergence(
+            f"Number of distinct clusters ({found}) found smaller than n_clusters ({wanted}). "
+            "Possibly due to duplicate points in X."
         )
 
 
 def _on_rows(start: Start, rows: np.ndarray) -> Parameters:
-    """Return a start with one component on each row."""
+    """Return a start with one component on each of the rows (n_components, n_features)."""
     kind, reg_covar = start.model.covariance_type, start.model.reg_covar
     seeds = np.eye(len(rows), dtype=rows.dtype)
     nk, means, covariances = (
         values.astype(np.float64)
         for values in theirs._estimate_gaussian_parameters(rows, seeds, reg_covar, kind.name)
     )
-    if kind.scatter_is_constant:  # the scatter of all rows, whatever their responsibilities
+    if kind.scatter_is_constant:  # scikit-learn takes the scatter of all rows of the data
         scatter = start.source.moments(kind, np.zeros(means.shape[1])).s2
         covariances = (scatter - (nk * means.T) @ means) / nk.sum()
         kind.add_to_diagonal(covariances, reg_covar)

@@ -1,0 +1,67 @@
+"""Conversion between an estimator's fitted attributes and `Parameters`."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.mixture._gaussian_mixture import _compute_log_det_cholesky
+
+from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
+from fastgmm.model.parameters import Parameters
+from fastgmm.sklearn.fallback import is_foreign
+
+
+def covariance_type_of(model: Any) -> CovarianceType:
+    """Return the covariance type that an estimator names."""
+    return COVARIANCE_TYPES[model.covariance_type]
+
+
+def set_attributes(model: Any, parameters: Parameters, dtype: np.dtype) -> None:
+    """Set the attributes that hold the parameters, in the precision of the data."""
+    kind = covariance_type_of(model)
+    model.weights_ = parameters.weights.astype(dtype)
+    model.means_ = parameters.means.astype(dtype)
+    model.covariances_ = kind.public_covariances(parameters.covariances).astype(dtype)
+    model.precisions_cholesky_ = kind.public_factors(parameters.factors).astype(dtype)
+
+
+def fitted_parameters(model: Any) -> Parameters | None:
+    """Return the parameters that the attributes hold, or None if they describe no mixture."""
+    attributes = model.weights_, model.means_, model.precisions_cholesky_
+    if any(map(is_foreign, attributes)):
+        return None
+    kind = covariance_type_of(model)
+    weights, means, cholesky = map(doubles, attributes)
+    if means.ndim != 2 or weights.shape != means.shape[:1]:
+        return None
+    if cholesky.shape != kind.shape(*means.shape):
+        return None
+    finite = all(np.isfinite(array).all() for array in (weights, means, cholesky))
+    factors = kind.public_factors(cholesky)
+    if not finite or not kind.are_factors(factors) or (weights < 0).any():
+        return None
+    log_det = _compute_log_det_cholesky(cholesky, model.covariance_type, means.shape[1])
+    return Parameters(
+        weights,
+        means,
+        doubles(getattr(model, "covariances_", cholesky)),
+        factors,
+        np.broadcast_to(log_det, len(means)).copy(),
+    )
+
+
+def doubles(values: ArrayLike) -> np.ndarray:
+    """Return a copy of an array in float64."""
+    return np.array(values, np.float64)
+
+
+def copy_as(model: Any, kind: type) -> Any:
+    """Return an estimator of class `kind` with copies of the attributes that it can have."""
+    made = kind()
+    unknown = set(model.get_params(deep=False)) - set(made.get_params(deep=False))
+    state = {name: value for name, value in vars(model).items() if name not in unknown}
+    vars(made).update(copy.deepcopy(state))
+    return made

@@ -1,0 +1,43 @@
+"""Differences between releases of scikit-learn, and warnings at the place where it gives them."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture._gaussian_mixture import GaussianMixture as TheirGaussianMixture
+from sklearn.utils._array_api import get_namespace
+
+try:
+    from sklearn.utils.validation import validate_data
+except ImportError:  # scikit-learn 1.5
+
+    def validate_data(estimator: Any, X: Any, **options: Any) -> Any:
+        """Check X as later releases do."""
+        return estimator._validate_data(X, **options)
+
+
+__all__ = ["TheirGaussianMixture", "namespace_of", "validate_data", "warn_of_convergence"]
+
+_TAKES_NAMESPACE = "xp" in inspect.signature(TheirGaussianMixture._check_parameters).parameters
+
+
+def namespace_of(X: np.ndarray) -> dict[str, Any]:
+    """Return the keyword argument that names the array library, if this release takes one."""
+    return {"xp": get_namespace(X)[0]} if _TAKES_NAMESPACE else {}
+
+
+def warn_of_convergence(message: str) -> None:
+    """Give a ConvergenceWarning of scikit-learn from the innermost frame outside this library.
+
+    For a fit this is the wrapper in ``sklearn.base`` around `fit`, where scikit-learn's own
+    warning comes from: filters by module match both.
+    """
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == "fastgmm":
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, ConvergenceWarning, stacklevel=level)

@@ -1,0 +1,61 @@
+"""When scikit-learn's own code runs instead of the kernels, and what the log says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import sklearn
+from numpy.typing import ArrayLike
+
+from fastgmm._logging import logger
+
+FOREIGN = "X is an array of a library other than NumPy"
+
+# The private methods that scikit-learn's methods consist of, which subclasses may override.
+DENSITY_STEPS = (
+    "_estimate_log_prob", "_estimate_log_weights", "_estimate_weighted_log_prob",
+    "_estimate_log_prob_resp",
+)  # fmt: skip
+FIT_STEPS = (
+    "_initialize_parameters", "_initialize", "_e_step", "_m_step", "_compute_lower_bound",
+    "_get_parameters", *DENSITY_STEPS,
+)  # fmt: skip
+
+
+def is_foreign(X: Any) -> bool:
+    """Return whether X is an array of another library, in which scikit-learn would compute."""
+    return (
+        hasattr(X, "__array_namespace__")
+        and not isinstance(X, np.ndarray)
+        and sklearn.get_config()["array_api_dispatch"]
+    )
+
+
+def overridden_step(
+    model: object, names: Sequence[str], own_steps: Mapping[str, object]
+) -> str | None:
+    """Return the name of the first step that a subclass or an instance replaces, or None."""
+    for name in names:
+        if name in vars(model) or getattr(type(model), name) is not own_steps[name]:
+            return name
+    return None
+
+
+def fall_back(method: str, reason: str, sample_weight: ArrayLike | None = None) -> None:
+    """Log that scikit-learn's own code runs, and why.
+
+    Raises
+    ------
+    ValueError
+        If there are weights, which that code does not support.
+    """
+    if sample_weight is not None:
+        raise ValueError(f"sample_weight cannot be used here: {reason}. Leave it out.")
+    logger.warning("GaussianMixture.%s falls back to scikit-learn: %s", method, reason)
+
+
+def log_accelerated(method: str, shape: tuple[int, ...]) -> None:
+    """Log that a method runs on the kernels."""
+    logger.info("GaussianMixture.%s runs accelerated on X of shape %s", method, shape)
