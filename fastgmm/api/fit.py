@@ -17,7 +17,8 @@ from fastgmm.em.loop import Run, Settings, run_em
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
 from fastgmm.search.restarts import best_of
-from fastgmm.search.starts import Given, make_start, starting_parameters
+from fastgmm.search.start import Given, make_start
+from fastgmm.search.starts import starting_parameters
 from fastgmm.sources.base import Source
 
 

@@ -38,7 +38,7 @@ from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.search.kmeans import kmeans
 from fastgmm.search.restarts import best_of
 from fastgmm.search.spurious import Yardstick, make_yardstick, spurious_components
-from fastgmm.search.starts import from_labels, make_start
+from fastgmm.search.start import from_labels, make_start
 from fastgmm.sources.base import Source
 from fastgmm.sources.operands import Densities
 from fastgmm.sources.totals import log_likelihood, totals

@@ -21,7 +21,7 @@ from fastgmm.em.loop import Policy, Run, Settings, run_em
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.restarts import best_of
-from fastgmm.search.starts import Given, Start
+from fastgmm.search.start import Given, Start
 from fastgmm.sklearn.attributes import (
     covariance_type_of,
     doubles,

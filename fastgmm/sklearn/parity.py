@@ -13,7 +13,8 @@ from sklearn.mixture import _gaussian_mixture as theirs
 
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
-from fastgmm.search.starts import RESP_STARTS, ROW_STARTS, Given, Start
+from fastgmm.search.start import Given, Start
+from fastgmm.search.starts import RESP_STARTS, ROW_STARTS
 from fastgmm.sklearn.compat import warn_of_convergence
 
 _FEW = 1e-3  # rows: adding 10 eps to a greater weight changes it by no more than rounding

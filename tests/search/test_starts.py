@@ -6,7 +6,7 @@ import pytest
 from reference import COVARIANCE_TYPES, full_covariances, m_step, precisions
 
 import fastgmm
-from fastgmm.search import starts
+from fastgmm.search import start as start_module
 from fastgmm.search.kmeans import kmeans
 from fastgmm.sources import clustering
 from fastgmm.sources.array import ArraySource
@@ -194,7 +194,7 @@ def test_rows_of_which_nothing_is_remembered(n_features, weighted, monkeypatch, 
     seeds = start_of(X, 6, init_params="k-means++", **options)
     monkeypatch.setattr(clustering, "_BYTES", 8 * 1024)
     monkeypatch.setattr(clustering, "_PART", 512)
-    monkeypatch.setattr(starts, "_LABELS_BLOCK", 1200)
+    monkeypatch.setattr(start_module, "_LABELS_BLOCK", 1200)
     for before, after in (
         (kept, start_of(X, 6, **options)),
         (placed, start_of(X, 6, means_init=X[:6], **options)),
