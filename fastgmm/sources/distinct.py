@@ -14,9 +14,8 @@ def first_of_equals(data):
     keys = np.zeros(len(data.X), np.uint64)
     for begin in range(0, len(keys), _BLOCK):
         rows = slice(begin, begin + _BLOCK)
-        bits = (data.X[rows] + data.X.dtype.type(0)).view(
-            f"u{data.X.itemsize}"
-        )  # makes -0.0 and 0.0 equal
+        positive = data.X[rows] + data.X.dtype.type(0)  # makes -0.0 equal to 0.0
+        bits = positive.view(f"u{data.X.itemsize}")
         for column in bits.T:
             keys[rows] = (keys[rows] ^ column) * _MIXER
             keys[rows] ^= keys[rows] >> np.uint64(29)
