@@ -1,1 +1,1 @@
-"""The EM loop, the models it fits and what happens to collapsed components."""
+"""The EM loop, the models that it fits, and the repair of collapsed components."""

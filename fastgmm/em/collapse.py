@@ -1,9 +1,12 @@
-"""What happens to components whose covariance became singular.
+"""Detection and repair of collapsed components.
 
-A component has collapsed when its covariance cannot be factorised, and when it lives on too few
-points to have one: on a single point, where without `reg_covar` it is below 1e-12 of the
-mixture's own variance in every feature; or on no more points than features, where in some
-direction it is below 1e-6. Points are counted as if each had the greatest weight.
+A component has collapsed if one of the following holds. Variances are those without `reg_covar`,
+relative to the variance of the whole mixture in the same feature.
+
+- Its covariance cannot be factorised.
+- It has fallen onto a single point: all its variances are at most 1e-12.
+- It has no more rows than features, and some variance of a feature given the features before it
+  is at most 1e-6. Its number of rows is its weight times `Source.effective_rows`.
 """
 
 import numpy as np
@@ -14,30 +17,35 @@ from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
 from fastgmm.sources.base import Source
 
-MAX_RESETS = 20  # per start; after these a collapsed component counts as regularised
-_POINT = 1e-12
-_FLAT = 1e-6
-_CANDIDATES = 64
+MAX_RESETS = 20  # resets per start; later collapses are regularised
+_POINT = 1e-12  # relative variance of a component on a single point
+_FLAT = 1e-6  # relative variance of a component on a line or plane
+_CANDIDATES = 64  # rows among which a new mean is drawn
 
 
 def _names(mask):
-    places = np.flatnonzero(mask)
-    return f"component{'s' if len(places) > 1 else ''} {', '.join(map(str, places))}"
+    """Return the words "component 2" or "components 0, 2" for a mask (n_components,)."""
+    indices = np.flatnonzero(mask)
+    return f"component{'s' if len(indices) > 1 else ''} {', '.join(map(str, indices))}"
 
 
 class CollapsePolicy:
-    """Repairs the parameters of one start, by the rule that `on_collapse` names.
+    """Repairs collapsed components during one start.
+
+    Attribute `floor_raised` is a mask (n_components,) of the components that needed more than
+    `reg_covar` on their diagonal, or False if there are none.
 
     Parameters
     ----------
     on_collapse : {"regularize", "reset", "raise"}
-        The rule.
+        Add to the diagonals of singular covariances, move collapsed components to other rows, or
+        raise an error.
     model : Model
-        Whose parameters these are.
+        The model that is fitted.
     source : Source
-        Rows to draw new means from.
+        The rows from which new means are drawn.
     random_state : numpy.random.RandomState
-        Draws them.
+        The generator that draws them.
     """
 
     def __init__(
@@ -47,7 +55,8 @@ class CollapsePolicy:
         source: Source,
         random_state: np.random.RandomState,
     ) -> None:
-        self._apply = getattr(self, f"_{on_collapse}")
+        rules = {"regularize": self._regularize, "reset": self._reset, "raise": self._raise}
+        self._apply = rules[on_collapse]
         self._model = model
         self._type = model.covariance_type
         self._reg_covar = model.reg_covar
@@ -55,64 +64,67 @@ class CollapsePolicy:
         self._random_state = random_state
         self._n_rows = source.effective_rows
         self._resets = 0
-        self._moves_points = on_collapse != "regularize"
-        resets = on_collapse == "reset"
-        self._tried = ", and moving it elsewhere did not help" if resets else ""
-        self._untried = "" if resets else ", or on_collapse='reset'"
-        self.floor_raised = False  # or a mask of the components whose floor was raised
+        self._on_collapse = on_collapse
+        self.floor_raised = False
 
     def on_few_points(self, parameters: Parameters) -> np.ndarray:
-        """Return a mask (n_components,) of the components that live on too few points."""
+        """Return a mask (n_components,) of the components on a single point or on few rows."""
         weights, means, covariances, factors = parameters[:4]
         scale = marginal_variance(self._model, parameters)
         raw = self._type.variances(covariances, *means.shape) - self._reg_covar
         collapsed = (raw <= _POINT * scale).all(axis=1)
         few = weights * self._n_rows < means.shape[1] + 0.5
         if few.any():
-            with np.errstate(divide="ignore"):  # the factor of a singular matrix is unfinished
+            with np.errstate(divide="ignore"):  # a singular matrix has an incomplete factor
                 pivots = self._type.pivots(factors, *means.shape) - self._reg_covar
             collapsed |= few & (pivots <= _FLAT * scale).any(axis=1)
         return collapsed & (weights > 0)
 
     def repair(self, parameters: Parameters, iterated: bool = True) -> tuple[Parameters, bool]:
-        """Return valid parameters and whether a component was moved.
+        """Return valid parameters, and whether a component was moved.
 
-        A start may put a component on a single point (`iterated` false), what EM makes of it
-        may not.
+        `iterated` is false for the parameters of a start, which may put a component on a single
+        point: EM can make it grow.
 
         Raises
         ------
         CollapseError
-            If the rule is "raise", or the rule has no means to repair a singular covariance.
+            If a component has collapsed and `on_collapse` is "raise", or if a covariance is
+            singular and nothing can be added to it.
         """
         singular = np.isnan(parameters.log_det)
         collapsed = singular
-        if iterated and self._moves_points:
+        if iterated and self._on_collapse != "regularize":
             collapsed = singular | self.on_few_points(parameters)
         if not collapsed.any():
             return parameters, False
         return self._apply(parameters, collapsed, singular)
 
     def _raise(self, parameters, collapsed, singular):
+        """Raise an error that names the collapsed components."""
         raise CollapseError(
-            f"The covariance of {_names(collapsed)} collapsed: the component has fallen onto a "
-            "single point, or its points lie in a subspace. Use fewer components, a larger "
-            "reg_covar, another start, or on_collapse='reset' or 'regularize'."
+            f"The covariance of {_names(collapsed)} collapsed: its rows are all equal, or they lie "
+            "on a line or plane. Use fewer components, a larger reg_covar, another start, or "
+            "on_collapse='reset' or 'regularize'."
         )
 
     def _regularize(self, parameters, collapsed, singular):
+        """Make singular covariances positive definite; leave other collapsed components alone."""
         if not singular.any():
             return parameters, False
         if self._reg_covar == 0:
+            resets = self._on_collapse == "reset"
+            tried = ", and moving it to other rows did not help" if resets else ""
+            untried = "" if resets else ", or on_collapse='reset'"
             raise CollapseError(
-                f"The covariance of {_names(singular)} is singular and reg_covar is 0, so "
-                f"nothing can hold it up{self._tried}. Set reg_covar > 0 (1e-6 of the features' "
-                f"variance is usual) or use fewer components{self._untried}."
+                f"The covariance of {_names(singular)} is singular and reg_covar is 0{tried}. Set "
+                "reg_covar > 0 (1e-6 of the features' variance is usual) or use fewer "
+                f"components{untried}."
             )
         return self._raise_floor(parameters, singular), False
 
     def _raise_floor(self, parameters, singular):
-        """Add more and more to singular covariances, until they can be factorised."""
+        """Add increasing numbers to singular covariances until they can be factorised."""
         self.floor_raised = self.floor_raised | singular
         scale = marginal_variance(self._model, parameters).mean()
         floor = max(self._reg_covar, np.finfo(float).eps * scale)
@@ -124,17 +136,26 @@ class CollapsePolicy:
             floor *= 10
             if not np.isfinite(floor):
                 raise CollapseError(
-                    f"The covariance of {_names(singular)} is not finite: the values of X are "
-                    "too large. Scale X, for example to unit variance."
+                    f"The covariance of {_names(singular)} is not finite because the values of X "
+                    "are too large. Scale X, for example to unit variance."
                 )
         return parameters._replace(covariances=covariances, factors=factors, log_det=log_det)
 
     def _reset(self, parameters, collapsed, singular):
-        if self._resets >= MAX_RESETS:
+        """Move collapsed components; regularise them after too many moves, or if none can move."""
+        moved = None
+        if self._resets < MAX_RESETS:
+            self._resets += 1
+            moved = self._move(parameters, collapsed)
+        if moved is None:
             return self._regularize(parameters, collapsed, singular)
-        self._resets += 1
+        singular = np.isnan(moved.log_det)
+        return self._regularize(moved, singular, singular)[0], True
+
+    def _move(self, parameters, collapsed):
+        """Return parameters with new means for collapsed components; None if all rows are equal."""
         scale = marginal_variance(self._model, parameters)
-        breadth = self._breadth(parameters, collapsed, scale)
+        variances = self._variances_elsewhere(parameters, collapsed, scale)
         weights, means = parameters.weights.copy(), parameters.means.copy()
         covariances = parameters.covariances.copy()
         moved = False
@@ -145,25 +166,24 @@ class CollapsePolicy:
             moved = True
             means[k] = row
             weights[k] = 1.0 / len(weights)
-            self._type.replace(covariances, k, breadth + self._reg_covar)
-        if not moved:  # all rows are equal: there is nowhere to go
-            return self._regularize(parameters, collapsed, singular)
+            self._type.replace(covariances, k, variances + self._reg_covar)
+        if not moved:
+            return None
         factors, log_det = self._type.factorize(covariances, *means.shape)
-        repaired = parameters._replace(
+        return parameters._replace(
             weights=weights / weights.sum(),
             means=means,
             covariances=covariances,
             factors=factors,
             log_det=log_det,
         )
-        singular = np.isnan(log_det)
-        return self._regularize(repaired, singular, singular)[0], True
 
-    def _breadth(self, parameters, collapsed, scale):
-        """Return variances (n_features,) for components that are moved.
+    def _variances_elsewhere(self, parameters, collapsed, scale):
+        """Return variances (n_features,) for moved components.
 
-        Those within the components that stand, on average. With the variance of all the data
-        a moved component would reach the point it fell onto, and fall onto it again.
+        They are the average variances of the components that have not collapsed. With the
+        variances of all rows, `scale` (n_features,), a moved component would reach the point
+        onto which it fell and fall onto it again.
         """
         weights = np.where(collapsed, 0.0, parameters.weights)
         if not weights.any():
@@ -173,7 +193,10 @@ class CollapsePolicy:
         return np.where(within > _POINT * scale, within, scale)
 
     def _draw_away_from(self, point, scale):
-        """Return a row of the data drawn by its squared distance to `point`, None if all equal."""
+        """Return a row drawn in proportion to its squared distance from `point`, or None.
+
+        The result is None if all candidates equal the point.
+        """
         rows = self._source.draw(self._random_state, _CANDIDATES).astype(np.float64)
         distance = ((rows - point) ** 2 / np.where(scale > 0, scale, 1.0)).sum(axis=1)
         if not distance.any():

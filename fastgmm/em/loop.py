@@ -1,4 +1,4 @@
-"""The only EM loop: iterations and convergence."""
+"""The EM loop: iterations and convergence."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -11,7 +11,7 @@ from fastgmm.sources.base import Source, Statistics
 
 
 class Settings(NamedTuple):
-    """When to stop, and what to do about collapsed components: see `fastgmm.fit`."""
+    """When EM stops, and how it repairs collapsed components: see `fastgmm.fit`."""
 
     tol: float
     max_iter: int
@@ -20,21 +20,25 @@ class Settings(NamedTuple):
 
 
 class Policy(Protocol):
-    """What to do about collapsed components: see `CollapsePolicy`."""
+    """The interface of a repair of collapsed components: see `CollapsePolicy`."""
 
     @property
     def floor_raised(self) -> np.ndarray | bool:
-        """Components whose covariance needed more than `reg_covar` on its diagonal."""
+        """Mask (n_components,) of components that needed more than `reg_covar`, or False."""
 
     def on_few_points(self, parameters: Parameters) -> np.ndarray:
-        """Return a mask (n_components,) of the components that live on too few points."""
+        """Return a mask (n_components,) of the components on a single point or on few rows."""
 
     def repair(self, parameters: Parameters, iterated: bool = True) -> tuple[Parameters, bool]:
         """Return valid parameters, and whether a component was moved."""
 
 
 class Run(NamedTuple):
-    """The outcome of one start; `objectives` has an entry for each iteration."""
+    """The result of one start.
+
+    `stopped` is true if the callback ended the run. `objectives` has one entry per iteration, and
+    `regularized` the indices of collapsed components.
+    """
 
     parameters: Parameters
     converged: bool
@@ -44,14 +48,14 @@ class Run(NamedTuple):
 
     @property
     def objective(self) -> float:
-        """The last entry of `objectives`, minus infinity where there were no iterations."""
+        """The last entry of `objectives`; minus infinity if there were no iterations."""
         return self.objectives[-1] if self.objectives else -np.inf
 
 
 def em_step(source: Source, model: Model, parameters: Parameters) -> tuple[Statistics, Parameters]:
-    """Return the statistics under `parameters`, and the parameters that the M-step makes of them.
+    """Return the statistics under `parameters` and the new parameters from the M-step.
 
-    A pass drops responsibilities that are negligible beside their component's weight. Where a
+    A pass drops responsibilities that are negligible relative to their component's weight. If a
     component dwindles, they may no longer be negligible, so the pass is repeated with nothing
     dropped.
     """
@@ -71,11 +75,10 @@ def run_em(
     policy: Policy,
     previous: float = -np.inf,
 ) -> Run:
-    """Iterate from `parameters` until the objective settles; return a `Run`.
+    """Iterate from `parameters` until the objective changes by less than ``settings.tol``.
 
-    As in scikit-learn the objective of an iteration is that of the parameters before its M-step,
-    and two consecutive ones closer than ``tol`` mean convergence. `previous` is the last
-    objective of a run that this one continues.
+    As in scikit-learn, the objective of an iteration is that of the parameters before its M-step.
+    `previous` is the last objective of the run that this one continues, if any.
     """
     total_weight = source.total_weight
     parameters, _ = policy.repair(parameters, iterated=False)

@@ -133,8 +133,8 @@ def _check_fields(fields: dict[str, np.ndarray]) -> None:
     name = str(fields["covariance_type"])
     if name not in COVARIANCE_TYPES:
         raise ModelFileError(
-            f"has covariance_type {name[:20]!r}, not one of {', '.join(COVARIANCE_TYPES)}; register "
-            "that type before loading, or save the model again."
+            f"has covariance_type {name[:20]!r}, not one of {', '.join(COVARIANCE_TYPES)}; "
+            "register that type before loading, or save the model again."
         )
     kind, means = COVARIANCE_TYPES[name], fields["means"]
     if means.ndim != 2 or means.size == 0:

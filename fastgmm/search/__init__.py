@@ -1,1 +1,1 @@
-"""Starts, restarts and what tells a good optimum from a spurious one."""
+"""Starts, restarts, and the detection of spurious optima."""

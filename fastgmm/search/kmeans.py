@@ -1,13 +1,13 @@
-"""k-means with greedy k-means++ seeding, drawing its random numbers as scikit-learn does."""
+"""k-means with greedy k-means++ seeding; it draws the same random numbers as scikit-learn."""
 
 import numpy as np
 
 _MAX_ITER = 300
-_TOL = 1e-4
+_TOL = 1e-4  # squared shift of all centers, relative to the mean variance of the features
 
 
 def seed_rows(source, n_clusters, random_state):
-    """Return the places of rows chosen as centers by greedy k-means++: see `Seeding`."""
+    """Return the indices (n_clusters,) of rows that greedy k-means++ chooses: see `Seeding`."""
     seeding = source.seeding(n_clusters)
     seeding.first(random_state)
     while len(seeding.chosen) < n_clusters:
@@ -16,9 +16,9 @@ def seed_rows(source, n_clusters, random_state):
 
 
 class _Lloyd:
-    """Lloyd's iterations: assigns rows to centers and moves those to the clusters' means.
+    """Lloyd's iterations: assign rows to centers, and move the centers to the clusters' means.
 
-    Sums are taken about the median of the first centers, which no outlier moves.
+    Sums are taken about the median of the initial centers, because outliers hardly move it.
     """
 
     def __init__(self, source, centers):
@@ -30,7 +30,7 @@ class _Lloyd:
 
     @property
     def labels(self):
-        """The clusters of the first rows, as many as are remembered."""
+        """Labels (n_stored,) of the leading rows for which they are stored."""
         return self._assignment.labels
 
     def assign(self):
@@ -41,24 +41,25 @@ class _Lloyd:
     def variance(self):
         """Return the mean variance of the features, from the totals of the first assignment.
 
-        The scatter about the centers is that about the means and more. Every center is still one
-        of its cluster's rows, so the means are not far from it, and little cancels.
+        The scatter about the centers exceeds the scatter about the means by `gained`. Each center
+        is still a row of its cluster and so close to the mean: little cancels.
         """
         s1, weight = self._totals.moments[:, :-1], self._totals.moments[:, -1]
         total = weight.sum()
-        held = weight > 0
-        means = s1[held] / weight[held, None]
+        occupied = weight > 0
+        means = s1[occupied] / weight[occupied, None]
         mean = s1.sum(axis=0) / total
-        between = weight[held] @ ((means - mean) ** 2).sum(axis=1)
-        gained = weight[held] @ ((self._origin + means - self.centers[held]) ** 2).sum(axis=1)
+        between = weight[occupied] @ ((means - mean) ** 2).sum(axis=1)
+        gaps = self._origin + means - self.centers[occupied]
+        gained = weight[occupied] @ (gaps**2).sum(axis=1)
         return (self._totals.scatter + between - gained) / (total * len(mean))
 
     def move(self):
-        """Move the centers to the means of their clusters; return their squared shift.
+        """Move the centers to the means of their clusters; return their total squared shift.
 
-        An empty cluster gets the row farthest from its center. A cluster that loses its only row
-        that way moves to the heaviest cluster's center, or to its sum where that is not divided
-        yet: scikit-learn does so, and the same labels depend on it.
+        An empty cluster gets the row that is farthest from its center. A cluster that loses its
+        only row in this way moves to the heaviest cluster's mean, or to its sum if the loop has
+        not divided that sum yet. scikit-learn does the same, and labels must agree with it.
         """
         moments = self._totals.moments.copy()
         empty = np.flatnonzero(self._totals.size == 0)
@@ -74,14 +75,14 @@ class _Lloyd:
         return shift.sum()
 
     def _widen(self, shift):
-        """Add to the drift of each cluster its center's shift and the longest of any other."""
+        """Add to each cluster's drift the shift of its center and the longest of the others."""
         longest = np.argmax(shift)
         others = np.full(len(shift), shift[longest])
         others[longest] = np.delete(shift, longest).max(initial=0.0)
-        self._drift[:-1] += (shift + others) * (1.0 + 1e-9)  # rounding included
+        self._drift[:-1] += (shift + others) * (1.0 + 1e-9)  # the factor covers rounding
 
     def _relocate(self, empty, moments):
-        """Move the farthest rows from their clusters' sums to those of empty ones, in place."""
+        """Move the farthest rows from their clusters' sums to those of empty clusters, in place."""
         rows, labels, distances = self._assignment.farthest(self.centers, len(empty))
         if not distances.any():  # fewer distinct rows than clusters
             return
@@ -93,10 +94,11 @@ class _Lloyd:
 
 
 def kmeans(source, n_clusters, random_state):
-    """Return the clusters of the first rows, as many as are remembered, and the centers.
+    """Return labels (n_stored,) of the leading rows and centers (n_clusters, n_features).
 
-    Lloyd's iterations from k-means++. They stop when no label changes, when the centers' squared
-    shift is within 1e-4 of the mean variance of the features, or after 300 iterations.
+    Labels are stored for a limited number of rows: see `Assignment`. Lloyd's iterations start
+    from k-means++ and stop when no label changes, when the centers' squared shift is at most
+    1e-4 of the mean variance of the features, or after 300 iterations.
     """
     rows = seed_rows(source, n_clusters, random_state)
     lloyd = _Lloyd(source, source.rows(rows).astype(np.float64))

@@ -1,4 +1,4 @@
-"""Restarts: run EM from several starts and keep the best."""
+"""Restarts: run EM from several starts and keep the best result."""
 
 import math
 from collections.abc import Callable
@@ -8,9 +8,9 @@ from fastgmm.em.loop import Run
 
 
 def _is_better(run: Run, best: Run) -> bool:
-    """Return whether a run ended higher than the best so far, by more than rounding.
+    """Return whether a run ended higher than the best run so far, by more than rounding.
 
-    A run without iterations has no log-likelihood, and the last of those counts.
+    A run without iterations has the objective -inf. Any later run replaces it.
     """
     new, old = run.objective, best.objective
     same = math.isclose(new, old, rel_tol=1e-12, abs_tol=1e-12)
@@ -20,10 +20,13 @@ def _is_better(run: Run, best: Run) -> bool:
 def best_of(n_init: int, run: Callable[[int], Run]) -> Run:
     """Call ``run(init)`` for `n_init` starts and return the `Run` with the greatest objective.
 
-    Of runs that differ by rounding alone the first is kept, on every machine: starts often end
-    in the same mixture with its components in another order.
+    Several starts often end in the same mixture with the components in another order. Of runs
+    whose objectives differ only by rounding, the earliest is returned, on every machine.
 
-    A start that fails does not stop the others; only when all fail is the last error raised.
+    Raises
+    ------
+    CollapseError
+        The last start's error, if all starts fail. Failures of some starts are ignored.
     """
     best: Run | None = None
     failure = CollapseError()

@@ -1,19 +1,18 @@
-"""Spurious optima: components that fit an accident of the data, with a likelihood to match.
+"""Spurious optima: components that fit an accident of the data with a high likelihood.
 
-The likelihood of a mixture has no upper bound: a component that shrinks onto equal values,
-or onto as few points as can hold its covariance up, gains more than any penalty for its
-parameters takes away (Day 1969; McLachlan and Peel 2000, section 3.10). Such a component is
-told in two ways.
+The likelihood of a mixture has no upper bound. A component that shrinks onto equal values, or
+onto just enough rows for a regular covariance, raises the likelihood by more than any penalty
+for its parameters (Day 1969; McLachlan and Peel 2000, section 3.10). There are two tests.
 
 At the floor
-    In some direction its variance, without ``reg_covar``, is no more than ``reg_covar`` (or
-    1e-10 of that of all the data) while that of all the data is a thousand times as large. A
-    direction in which all the data are flat is no component's fault.
+    In some direction the component's variance without ``reg_covar`` is at most ``reg_covar``, or
+    at most 1e-10 of the variance of all rows, and it is at most 1e-3 of the variance of all rows.
+    Directions in which the rows do not vary at all are left out.
 On too few points
-    The distinct points that belong to it, each counted by its responsibility, hold fewer than
-    two numbers for every parameter of its own mean and covariance. Equal rows are one point,
-    which is what tells repeated values from many rows. A component whose covariance is shared
-    by all cannot collapse on its own and is not counted.
+    The responsibilities of the distinct rows sum to fewer than two numbers for each parameter of
+    the component's own mean and covariance. Equal rows count once, so that many repeated values
+    do not pass for many rows. If all components have the same covariance, none can collapse
+    alone and this test is left out.
 """
 
 from typing import NamedTuple
@@ -25,18 +24,18 @@ from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
 from fastgmm.model.parameters import Parameters
 from fastgmm.sources.base import Source
 
-_NARROW = 1e-3  # of the variance of all the data: what may count as collapsed
-_NOTHING = 1e-10  # of it: collapsed whatever the floor is
-_FLAT = 1e-10  # of the largest: directions in which the data themselves do not vary
+_NARROW = 1e-3  # relative to the variance of all rows: no greater variance counts as collapsed
+_COLLAPSED = 1e-10  # relative to the variance of all rows: collapsed for every `reg_covar`
+_FLAT = 1e-10  # relative to the largest variance of all rows: the rows do not vary
 _NUMBERS_PER_PARAMETER = 2
 
 
 class Yardstick(NamedTuple):
-    """What components are measured against: found once for all candidates.
+    """Properties of the rows with which components are compared, computed once for a search.
 
-    `whitening` (n_features, rank) takes the data to unit covariance, leaving out directions in
-    which they are flat. `distinct` is a mask (n_samples,) of one row of each set of equal ones
-    that have weight.
+    `whitening` (n_features, rank) transforms the rows to unit covariance and leaves out directions
+    in which they do not vary. `distinct` (n_samples,) is a mask of one row of each set of equal
+    rows of positive weight.
     """
 
     whitening: np.ndarray
@@ -46,17 +45,17 @@ class Yardstick(NamedTuple):
 def make_yardstick(source: Source) -> Yardstick:
     """Return the yardstick of the rows of a source."""
     mean, variance = source.mean_and_variance()
-    everything = source.moments(COVARIANCE_TYPES["full"], mean)
+    moments = source.moments(COVARIANCE_TYPES["full"], mean)
     scale = np.sqrt(np.where(variance > 0, variance, 1.0))
-    correlation = np.tril(everything.s2[0] / everything.nk[0] / scale / scale[:, None])
-    roots, axes = np.linalg.eigh(correlation)  # reads the lower triangle
-    varies = roots > _FLAT * roots[-1]
-    whitening = axes[:, varies] / np.sqrt(roots[varies]) / scale[:, None]
+    correlation = np.tril(moments.s2[0] / moments.nk[0] / scale / scale[:, None])
+    values, axes = np.linalg.eigh(correlation)  # reads the lower triangle
+    varies = values > _FLAT * values[-1]
+    whitening = axes[:, varies] / np.sqrt(values[varies]) / scale[:, None]
     return Yardstick(whitening, source.first_of_equals())
 
 
 def points_needed(kind: CovarianceType, n_features: int) -> int:
-    """Return how many distinct points a component needs; 0 where covariances are shared."""
+    """Return how many distinct rows a component needs; 0 if all have the same covariance."""
     own = kind.n_parameters(2, n_features) - kind.n_parameters(1, n_features)
     if own == 0:
         return 0
@@ -70,20 +69,20 @@ def spurious_components(
     yardstick: Yardstick,
     points: np.ndarray,
 ) -> dict[int, str]:
-    """Return what is wrong with each spurious component, by its place.
+    """Return a description of the fault of each spurious component, by component index.
 
     Parameters
     ----------
     model : Model
         The model that was fitted.
     parameters : Parameters
-        What was found.
+        The fitted parameters.
     regularized : tuple of int
         Components that collapsed during the fit.
     yardstick : Yardstick
-        That of the rows it was fitted to.
+        The yardstick of the rows that it was fitted to.
     points : ndarray of shape (n_components,)
-        Sums of responsibilities over distinct rows.
+        Sums of responsibilities over distinct rows: see `Totals`.
     """
     weights, n_features = parameters.weights, parameters.means.shape[1]
     found = dict.fromkeys(regularized, "collapsed")
@@ -95,13 +94,13 @@ def spurious_components(
 
 
 def _at_floor(model, parameters, yardstick):
-    """Return the places of components whose covariance is at the floor in some direction."""
+    """Return the indices of components whose covariance is at the floor in some direction."""
     kind, reg_covar, shape = model.covariance_type, model.reg_covar, parameters.means.shape
     covariances = kind.public_covariances(parameters.covariances)
     raw = kind.matrices(covariances, *shape) - reg_covar * np.eye(shape[1])
     whitening = yardstick.whitening
     ratios, axes = np.linalg.eigh(whitening.T @ raw @ whitening)
     lengths = ((whitening @ axes) ** 2).sum(axis=1)
-    floor = np.minimum(_NARROW, np.maximum(reg_covar * lengths, _NOTHING))
+    floor = np.minimum(_NARROW, np.maximum(reg_covar * lengths, _COLLAPSED))
     flat = (ratios <= floor).any(axis=1) & (parameters.weights > 0)
     return np.flatnonzero(flat).tolist()

@@ -10,15 +10,16 @@ from fastgmm.search.kmeans import kmeans, seed_rows
 from fastgmm.search.start import Given, Start, from_labels
 from fastgmm.sources.base import merge
 
-_NARROWEST = 1e-24  # least variance of a component to start with, relative to the data's
-_RESP_BLOCK = 2**20  # responsibilities drawn at a time
+_NARROWEST = 1e-24  # least variance of a component on a row, relative to squares of the data
+_RESP_BLOCK = 2**20  # responsibilities drawn at a time, in rows times components
 
 
 def _on_rows(start, rows):
-    """Put a component on each row, with variance `reg_covar`.
+    """Return equal components on `rows` (n_components, n_features), with variance `reg_covar`.
 
-    Without `reg_covar` it is as broad as the data: a covariance of zero is no start. Next to
-    data of far greater scale it is broader, too, or the squares of distances would overflow.
+    If `reg_covar` is 0, the variance is that of all rows, because a component needs a positive
+    variance. If the rows are so large that squared distances could overflow, the variance is at
+    least 1e-24 of the largest variance of a feature.
     """
     means, kind = rows.astype(np.float64), start.model.covariance_type
     reg_covar = start.model.reg_covar
@@ -26,8 +27,8 @@ def _on_rows(start, rows):
     if reg_covar == 0:
         variance[:] = start.source.mean_and_variance()[1]
     elif reg_covar < _NARROWEST * np.square(means).max():
-        broad = start.source.mean_and_variance()[1]
-        variance = np.maximum(variance, _NARROWEST * broad.max())
+        largest = start.source.mean_and_variance()[1].max()
+        variance = np.maximum(variance, _NARROWEST * largest)
     covariances = kind.from_variances(variance)
     factors, log_det = kind.factorize(covariances, *means.shape)
     weights = np.full(len(rows), 1.0 / len(rows))
@@ -35,16 +36,18 @@ def _on_rows(start, rows):
 
 
 def _kmeans(start, random_state):
+    """Return estimates from the clusters of k-means."""
     labels, centers = kmeans(start.source, start.n_components, random_state)
     return from_labels(start, labels, centers)
 
 
 def _kmeans_plusplus(start, random_state):
+    """Return rows (n_components, n_features) chosen by k-means++."""
     return start.source.rows(seed_rows(start.source, start.n_components, random_state))
 
 
 def _random(start, random_state):
-    """Random responsibilities, drawn for a block of rows at a time."""
+    """Return estimates from random responsibilities, drawn for a block of rows at a time."""
     mean, _ = start.source.mean_and_variance()
     means = np.tile(mean, (start.n_components, 1))
     kind = start.model.covariance_type
@@ -59,12 +62,12 @@ def _random(start, random_state):
 
 
 def _random_from_data(start, random_state):
+    """Return rows (n_components, n_features) drawn at random."""
     return start.source.draw(random_state, start.n_components, replace=False)
 
 
-# Starts on single rows, each a function of a `Start` and a generator that returns rows
-# (n_components, n_features), and starts from responsibilities for all rows, which return
-# `Parameters`.
+# Functions of a `Start` and a random generator. Those in ROW_STARTS return rows
+# (n_components, n_features) on which components are placed, those in RESP_STARTS `Parameters`.
 ROW_STARTS = {"k-means++": _kmeans_plusplus, "random_from_data": _random_from_data}
 RESP_STARTS = {"kmeans": _kmeans, "random": _random}
 
@@ -72,10 +75,10 @@ RESP_STARTS = {"kmeans": _kmeans, "random": _random}
 def starting_parameters(
     start: Start, init_params: str, given: Given, random_state: np.random.RandomState
 ) -> Parameters:
-    """Return the parameters EM starts from.
+    """Return the parameters from which EM starts.
 
-    Values in `given` are used as they are. Where means are given, the rest is estimated from
-    the rows nearest to each; otherwise `init_params` names the method.
+    Values in `given` are used unchanged. If means are given, the others are estimated from the
+    rows nearest to each mean. Otherwise `init_params` names the method.
     """
     known = given.known()
     if len(known) == len(given):

@@ -1,1 +1,1 @@
-"""Sources: where rows come from."""
+"""Sources: where rows come from, and the sums over them that EM needs."""

@@ -1,15 +1,16 @@
-"""The array in memory, or mapped into it, as a source."""
+"""A source of rows in an array, in memory or memory-mapped."""
 
 import numpy as np
 
 from fastgmm.kernels.types import Data
 from fastgmm.sources.base import Answers, Source
-from fastgmm.sources.clustering import Assignment, Seeding, labels_after, nearest
+from fastgmm.sources.clustering import Assignment, labels_after, nearest
 from fastgmm.sources.distinct import first_of_equals
 from fastgmm.sources.inference import infer
 from fastgmm.sources.passes import EMPass, chunk_count
+from fastgmm.sources.seeding import Seeding
 
-_NOTHING = np.empty(0)
+_EMPTY = np.empty(0)
 
 
 class ArraySource(Source):
@@ -18,41 +19,42 @@ class ArraySource(Source):
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
-        C-contiguous, float32 or float64, finite, and writable as far as Numba knows.
+        Rows: C-contiguous, float32 or float64, finite. The array's flag `writeable` is set, so
+        that kernels are compiled for one type of array only; nothing writes to it.
     sample_weight : ndarray of shape (n_samples,), optional
-        float64; empty where all are 1.
+        Weights, float64; empty if all are 1.
     n_threads : int, optional
-        Threads to use at most.
+        Greatest number of threads.
     """
 
-    def __init__(self, X, sample_weight=_NOTHING, n_threads=None):
+    def __init__(self, X, sample_weight=_EMPTY, n_threads=None):
         self.n_samples, self.n_features = X.shape
         self.dtype = X.dtype
         self.n_threads = n_threads
         self.is_weighted = sample_weight.size > 0
         self._data = Data(X, sample_weight)
-        self._pass = None  # of the last covariance type and number of components
+        self._pass = None  # an EMPass for the last covariance type and number of components
         self._first_of_equals = None
 
     @property
     def total_weight(self):
-        """Sum of the rows' weights."""
+        """Sum of the row weights."""
         return self._data.sample_weight.sum() if self.is_weighted else self.n_samples
 
     @property
     def n_weighted(self):
-        """Rows of positive weight."""
+        """Number of rows with positive weight."""
         return np.count_nonzero(self._data.sample_weight) if self.is_weighted else self.n_samples
 
     @property
     def effective_rows(self):
-        """The total weight over the greatest."""
+        """Total weight divided by the greatest weight of a row."""
         weight = self._data.sample_weight
         return weight.sum() / weight.max() if self.is_weighted else self.n_samples
 
     @property
     def n_chunks(self):
-        """Chunks that an EM pass is cut into at most."""
+        """Greatest number of chunks of an EM pass."""
         return chunk_count(self._data.X)
 
     def statistics(self, model, parameters, complete=False):
@@ -76,14 +78,14 @@ class ArraySource(Source):
         """Return the first row as float64."""
         return self._data.X[0].astype(np.float64)
 
-    def rows(self, places):
-        """Return the rows at some places."""
-        return self._data.X[places]
+    def rows(self, indices):
+        """Return the rows with the given indices."""
+        return self._data.X[indices]
 
-    def weights(self, places):
-        """Return the weights of the rows at some places, a number or an array."""
+    def weights(self, indices):
+        """Return the weights of the rows with the given indices: a number or an array."""
         weight = self._data.sample_weight
-        return weight[places] if self.is_weighted else np.ones(np.shape(places))
+        return weight[indices] if self.is_weighted else np.ones(np.shape(indices))
 
     def draw(self, random_state, n_rows, replace=True):
         """Return rows drawn at random: see `Source.draw`."""
@@ -96,14 +98,14 @@ class ArraySource(Source):
         return self
 
     def blocks(self, n_rows):
-        """Yield the rows in order, at most `n_rows` at a time: a slice and its source."""
+        """Yield blocks of at most `n_rows` rows in order: the slice and a source of its rows."""
         X, weight = self._data
         for begin in range(0, self.n_samples, n_rows):
             rows = slice(begin, min(begin + n_rows, self.n_samples))
             yield rows, ArraySource(X[rows], weight[rows], self.n_threads)
 
     def answers(self, densities, wanted, n_rows):
-        """Yield what a mixture says of blocks of rows: see `Source.answers`."""
+        """Yield the results of inference for blocks of rows: see `Source.answers`."""
         X, weight = self._data
         n_rows = min(n_rows, self.n_samples)
         shapes = {"log_prob": n_rows, "proba": (n_rows, densities.n_components), "labels": n_rows}
@@ -115,22 +117,26 @@ class ArraySource(Source):
             rows = slice(begin, min(begin + n_rows, self.n_samples))
             part = {name: array[: rows.stop - begin] for name, array in out.items()}
             infer(X[rows], densities, self.n_threads, **part)
-            yield Answers(rows, weight[rows], *(part.get(name, _NOTHING) for name in shapes))
+            yield Answers(rows, weight[rows], *(part.get(name, _EMPTY) for name in shapes))
 
     def first_of_equals(self):
-        """Return a mask of one row of each set of equal ones; found once."""
+        """Return a mask that selects one row of each set of equal rows; it is computed once."""
         if self._first_of_equals is None:
             self._first_of_equals = first_of_equals(self._data)
         return self._first_of_equals
 
+    def __reduce__(self):
+        """Pickle the rows and weights only: buffers and bounds are made again where needed."""
+        return ArraySource, (*self._data, self.n_threads)
+
     def view(self, n_threads):
-        """Return another source of the same array."""
+        """Return another source of the same array, without copying it."""
         return ArraySource(*self._data, n_threads)
 
     def folds(self, n_folds, random_state):
-        """Return the rows of positive weight split at random: see `Source.folds`.
+        """Split the rows of positive weight at random: see `Source.folds`.
 
-        The rows that a fold leaves out have weight zero.
+        The source without a fold is the whole array, where the fold's rows have weight zero.
         """
         X, weight = self._data
         weight = weight if self.is_weighted else np.ones(self.n_samples)
@@ -144,20 +150,20 @@ class ArraySource(Source):
             folds.append((ArraySource(X, rest, self.n_threads), fold))
         return folds
 
-    # k-means, which keeps something of each row in memory.
+    # k-means stores a few numbers for each row, so only a source in memory has these methods.
 
     def seeding(self, n_clusters):
-        """Return a run of greedy k-means++ over the rows."""
+        """Return a new run of greedy k-means++ over the rows."""
         return Seeding(self._data, n_clusters, self.n_threads)
 
     def assignment(self, n_clusters, origin):
-        """Return what assigns the rows to nearest centers, again and again."""
+        """Return an object that repeatedly assigns the rows to their nearest centers."""
         return Assignment(self._data, n_clusters, origin, self.n_threads)
 
     def nearest(self, centers):
-        """Return the place (n_samples,) of each row's nearest center and its squared distance."""
+        """Return the index (n_samples,) of each row's nearest center, and its squared distance."""
         return nearest(self._data.X, centers, self.n_threads)
 
     def labels_after(self, labels, centers):
-        """Return all rows' labels; `labels` are those of the first rows, if any."""
+        """Return the labels of all rows; `labels` (n_known,) are those of the leading rows."""
         return labels_after(labels, self._data, centers, self.n_threads)

@@ -1,8 +1,8 @@
 """The interface of a source: where rows come from, and the sums over them that EM needs.
 
-`Statistics` is the hinge of the library: the sum of two of them, taken under the same
-parameters, is the statistics of both data sets. Parts of a file, patterns of missing values and
-machines differ only in who computes the statistics of a part.
+The sum of two `Statistics`, taken under the same parameters, is the statistics of both data sets
+together. So a file read in chunks, rows on several machines and rows with different missing
+values are all sources that add the statistics of their parts.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 
 class Statistics(NamedTuple):
-    """Weighted sums over rows under given parameters.
+    """Weighted sums over rows, taken under the same parameters.
 
-    `log_likelihood` is the sum of w log p(x); `nk` (n_components,) of w r; `s1`
-    (n_components, n_features) of w r (x - mean); `s2`, shaped as covariances of the type, of
-    w r (x - mean)(x - mean)^T, for "spherical" of w r |x - mean|^2.
+    Let w be the weight of row x and r its responsibilities. `log_likelihood` sums w log p(x),
+    `nk` (n_components,) sums w r, `s1` (n_components, n_features) sums w r (x - mean), and `s2`
+    sums the part of w r (x - mean)(x - mean)^T that the covariance type needs, in the shape of
+    its covariances ("spherical": w r |x - mean|^2).
     """
 
     log_likelihood: float
@@ -36,28 +37,28 @@ class Statistics(NamedTuple):
 
 
 def merge(parts: Iterable[Statistics]) -> Statistics:
-    """Return the statistics of several data sets together, taken under the same parameters.
+    """Return the sum of the statistics of at least one data set, added in the given order.
 
-    They are added in the order given, at least one.
+    All must be taken under the same parameters.
     """
-    first, *others = parts
+    total, *others = parts
     for other in others:
-        first = Statistics(
-            first.log_likelihood + other.log_likelihood,
-            first.nk + other.nk,
-            first.s1 + other.s1,
-            first.s2 + other.s2,
+        total = Statistics(
+            total.log_likelihood + other.log_likelihood,
+            total.nk + other.nk,
+            total.s1 + other.s1,
+            total.s2 + other.s2,
         )
-    return first
+    return total
 
 
 class Answers(NamedTuple):
-    """What a mixture says of consecutive rows.
+    """The results of inference for a block of consecutive rows.
 
-    `rows` says which these are among all; `sample_weight` (n_rows,) are their weights, empty
-    where all are 1. `log_prob` (n_rows,) are log-densities, `proba` (n_rows, n_components)
-    responsibilities and `labels` (n_rows,) the most probable components; arrays that were not
-    wanted are empty. The next block overwrites them.
+    `rows` is the block's slice of all rows and `sample_weight` (n_rows,) holds its weights, empty
+    if all are 1. `log_prob` (n_rows,) holds log-densities, `proba` (n_rows, n_components)
+    responsibilities and `labels` (n_rows,) the most probable components. Arrays that were not
+    requested are empty. The next block may overwrite the arrays.
     """
 
     rows: slice
@@ -68,21 +69,21 @@ class Answers(NamedTuple):
 
 
 class Source(ABC):
-    """Rows and their weights, wherever they are.
+    """Rows and their weights, wherever they are stored.
 
-    The EM loop, the starts, inference and selection ask a source for sums, random rows and
-    answers, and never index an array themselves.
+    The EM loop, the starts, inference and selection call these methods and never index an array
+    of rows themselves. Rows that a method returns have no missing values.
 
     Attributes
     ----------
     n_samples, n_features : int
-        Rows and features.
+        Number of rows and of features.
     dtype : numpy.dtype
-        float32 or float64: the precision of the rows.
+        Precision of the rows, float32 or float64.
     n_threads : int or None
-        Threads to use at most; None for Numba's own setting.
+        Greatest number of threads; None for Numba's own setting.
     is_weighted : bool
-        Whether rows have weights of their own.
+        Whether rows have weights. All weights are 1 otherwise.
     """
 
     n_samples: int
@@ -94,74 +95,74 @@ class Source(ABC):
     @property
     @abstractmethod
     def total_weight(self) -> float:
-        """Sum of the rows' weights."""
+        """Sum of the row weights."""
 
     @property
     @abstractmethod
     def n_weighted(self) -> int:
-        """Rows of positive weight."""
+        """Number of rows with positive weight."""
 
     @property
     @abstractmethod
     def effective_rows(self) -> float:
-        """Rows as if each had the greatest weight: the total weight over the greatest."""
+        """Total weight divided by the greatest weight of a row."""
 
     @property
     @abstractmethod
     def n_chunks(self) -> int:
-        """Chunks that a pass is cut into: at most as many threads can share it."""
+        """Number of chunks of a pass; a pass uses at most so many threads."""
 
     @abstractmethod
     def statistics(self, model: Model, parameters: Any, complete: bool = False) -> Statistics:
         """Return the statistics of all rows under `parameters`.
 
-        Responsibilities that are negligible beside their component's weight may be dropped,
-        unless `complete`.
+        A source may drop responsibilities that are negligible relative to the weight of their
+        component. It must not if `complete` is true.
         """
 
     @abstractmethod
     def moments(self, covariance_type: CovarianceType, point: np.ndarray) -> Statistics:
-        """Return N, S1 and S2 about a point (n_features,), all rows in a single component."""
+        """Return N, S1 and S2 of all rows about a point (n_features,), as of one component."""
 
     @abstractmethod
     def first_row(self) -> np.ndarray:
-        """Return any one row (n_features,) as float64."""
+        """Return one row (n_features,) as float64, the same on every call."""
 
     @abstractmethod
     def draw(
         self, random_state: np.random.RandomState, n_rows: int, replace: bool = True
     ) -> np.ndarray:
-        """Return rows (n_rows, n_features) drawn with their weights as probabilities."""
+        """Return rows (n_rows, n_features), drawn in proportion to their weights."""
 
     @abstractmethod
     def in_memory(self, random_state: np.random.RandomState) -> ArraySource:
-        """Return rows in memory on which to look for a start: all of them, or a random sample."""
+        """Return rows in memory from which starts are computed: all rows, or a random sample."""
 
     @abstractmethod
     def answers(
         self, densities: Densities, wanted: Sequence[str], n_rows: int
     ) -> Iterator[Answers]:
-        """Yield what a mixture says of blocks of at most `n_rows` rows, in order.
+        """Yield the results of inference for blocks of at most `n_rows` rows, in order.
 
         `wanted` names the arrays to compute: "log_prob", "proba", "labels".
         """
 
     @abstractmethod
     def first_of_equals(self) -> np.ndarray:
-        """Return a mask (n_samples,) of one row of each set of equal rows of positive weight."""
+        """Return a mask (n_samples,): one of each set of equal rows of positive weight."""
 
     @abstractmethod
     def view(self, n_threads: int | None) -> Self:
-        """Return a source of the same rows, for a fit that runs beside others."""
+        """Return a source of the same rows for a fit that runs at the same time as others."""
 
     @abstractmethod
     def folds(self, n_folds: int, random_state: np.random.RandomState) -> list[tuple[Self, Self]]:
-        """Return the rows split at random: for each fold a source without it, and the fold."""
+        """Split the rows at random; return a source of the other rows and of the fold, per fold."""
 
     def mean_and_variance(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the weighted mean and variance (n_features,) of every feature.
 
-        Two passes: the second takes its sums about the mean that the first found.
+        This takes two passes: the sums of the second are about the mean from the first.
         """
         mean = self.first_row()
         for _ in range(2):

@@ -1,20 +1,21 @@
-"""Which rows of an array are the first of several equal ones."""
+"""Distinct rows of an array."""
 
 import numpy as np
 
-_MIXER = np.uint64(0x9E3779B97F4A7C15)
-_BLOCK = 2**16
+_MIXER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio, an odd number
+_BLOCK = 2**16  # rows hashed at a time
 
 
 def first_of_equals(data):
-    """Return a mask (n_samples,) of rows that no earlier row of positive weight is equal to.
+    """Return a mask (n_samples,) of the first row of each set of equal rows of positive weight.
 
-    Rows are compared by a 64-bit hash of their bits.
+    Two rows count as equal if a 64-bit hash of their bits is equal.
     """
     keys = np.zeros(len(data.X), np.uint64)
     for begin in range(0, len(keys), _BLOCK):
         rows = slice(begin, begin + _BLOCK)
-        bits = (data.X[rows] + data.X.dtype.type(0)).view(f"u{data.X.itemsize}")  # -0.0 is 0.0
+        positive = data.X[rows] + data.X.dtype.type(0)  # makes -0.0 equal to 0.0
+        bits = positive.view(f"u{data.X.itemsize}")
         for column in bits.T:
             keys[rows] = (keys[rows] ^ column) * _MIXER
             keys[rows] ^= keys[rows] >> np.uint64(29)

@@ -1,4 +1,4 @@
-"""Passes over an array that ask a fitted mixture: log-densities, responsibilities, labels."""
+"""Inference over an array: log-densities, responsibilities and labels of its rows."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from fastgmm.sources.passes import WORK, chunk_count
 
 
 def infer(X, densities, n_threads, log_prob=None, proba=None, labels=None):
-    """Fill the given outputs in place.
+    """Fill the outputs that are given, in place.
 
     Parameters
     ----------
@@ -18,7 +18,7 @@ def infer(X, densities, n_threads, log_prob=None, proba=None, labels=None):
     densities : Densities
         The mixture.
     n_threads : int or None
-        Threads to use at most.
+        Greatest number of threads.
     log_prob : ndarray of shape (n_samples,), optional
         Receives log-densities.
     proba : ndarray of shape (n_samples, n_components), optional

@@ -1,4 +1,4 @@
-"""What kernels are given of a mixture, in the precision of the rows."""
+"""Arguments of the kernels that describe a mixture, in the precision of the rows."""
 
 from typing import Any
 
@@ -14,7 +14,10 @@ _EMPTY = np.empty(0)
 
 
 def split(values, dtype, width=None):
-    """Return arrays of `dtype` that add up to float64 `values`, rows padded to `width`."""
+    """Return two arrays of `dtype` whose sum is float64 `values`, with rows padded to `width`.
+
+    For float64 both arrays are the values themselves, because kernels read only the high part.
+    """
     values = np.atleast_2d(values)
     if dtype == values.dtype and width is None:
         return values, values
@@ -22,18 +25,18 @@ def split(values, dtype, width=None):
     high = np.zeros((rows, width or columns), dtype)
     high[:, :columns] = values
     if dtype == np.float64:
-        return high, high  # kernels read the low part of float32 means only
+        return high, high
     low = np.zeros_like(high)
     low[:, :columns] = values - high[:, :columns]
     return high, low
 
 
 def make_operands(kind: CovarianceType, terms: Terms, dtype: np.dtype) -> tuple[Kernels, Operands]:
-    """Return the passes to run and what they are given of a mixture."""
+    """Return the passes to run and their operands for a mixture."""
     weights, means, _, factors, offsets, _ = terms
     high, low = split(means, dtype, row_width(means.shape[1], dtype.itemsize))
     none = np.empty((1, 0), dtype)
-    largest = np.finfo(dtype).max  # a covariance close to zero makes factors beyond it
+    largest = np.finfo(dtype).max  # factors of a covariance close to zero may exceed it
     centers, center = (none, none), (none, none)
     point, whitened = kind.about_center(weights, means, factors)
     if point is not None:
@@ -49,31 +52,31 @@ def make_operands(kind: CovarianceType, terms: Terms, dtype: np.dtype) -> tuple[
 
 
 def mean_operands(means: np.ndarray, dtype: np.dtype) -> Operands:
-    """Return operands for an M-step alone, about `means`, from given responsibilities."""
+    """Return operands for sums about `means` under given labels or responsibilities."""
     none = np.empty((1, 0), dtype)
     high, low = split(means, dtype, row_width(means.shape[1], dtype.itemsize))
     return Operands(False, high, low, none, _EMPTY, np.zeros(len(means)), *(none,) * 4)
 
 
 def loses_digits(ratio, dtype):
-    """Return whether subtracting terms that are `ratio` times the result costs too many digits.
+    """Return whether subtracting terms `ratio` times as large as the result loses too much.
 
-    At most 2e-13 of float64 may be lost where moments about a common center are shifted to the
-    means, and 1e-5 of float32. Components farther apart, or narrower, overlap little, and the
-    moments about their own means then cost little.
+    Moments about a common center are shifted to the means if the relative error stays below
+    2e-13 for float64 and 1e-5 for float32. Components that are farther apart or narrower overlap
+    little, so that moments about their own means are cheap.
     """
     return bool(ratio * np.finfo(dtype).eps > (2e-13 if dtype == np.float64 else 1e-5))
 
 
 class Densities:
-    """A mixture as inference reads it; operands are made once a precision.
+    """The operands of a mixture for inference, made once for each precision.
 
     Parameters
     ----------
     model : Model
-        Gives the E-step.
+        The model of the mixture.
     parameters : Parameters
-        Those of the mixture.
+        The parameters of the mixture.
     """
 
     def __init__(self, model: Model, parameters: Any) -> None:
@@ -83,7 +86,7 @@ class Densities:
         self._operands: dict[np.dtype, tuple[Kernels, Operands]] = {}
 
     def operands(self, dtype: np.dtype) -> tuple[Kernels, Operands]:
-        """Return the passes to run and what they are given."""
+        """Return the passes to run and their operands for rows of `dtype`."""
         made = self._operands.get(dtype)
         if made is None:
             terms = self._model.terms(self._parameters)
@@ -92,4 +95,5 @@ class Densities:
         return made
 
     def __reduce__(self) -> tuple:
+        """Pickle the parameters only: operands are made again where needed."""
         return Densities, (self._model, self._parameters)

@@ -1,7 +1,7 @@
-"""EM's passes over an array: buffers, launches, and the sums that come out.
+"""EM's passes over an array: buffers, kernel launches, and the sums over all chunks.
 
-Chunks are added in a fixed order and their number depends on shapes alone, so the same bits
-come out for every number of threads.
+The number of chunks depends on shapes alone and their sums are added in a fixed order, so the
+results have the same bits for every number of threads.
 """
 
 import math
@@ -17,10 +17,10 @@ from fastgmm.sources.operands import loses_digits, make_operands, mean_operands
 from fastgmm.sources.skipping import NO_DRIFT, Skipping
 from fastgmm.sources.skipping_check import CHECKED, check_skipped
 
-_MOMENT_BYTES = 16 * 2**20  # memory for the moments of all chunks together
+_MOMENT_BYTES = 16 * 2**20  # bytes for the moments of all chunks together
 _MAX_CHUNKS = 64
 _TILES_PER_CHUNK = 4
-WORK = 10  # arithmetic operations a number and component, roughly
+WORK = 10  # arithmetic operations per number of X and component, roughly
 _NOTHING_GIVEN = Given(np.empty(0, np.int32), np.empty((0, 0)))
 
 
@@ -32,7 +32,7 @@ def chunk_count(X, bytes_per_chunk=1):
 
 
 class EMPass:
-    """Statistics of an array, for mixtures of one covariance type and number of components.
+    """EM passes over one array, for one covariance type and number of components.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ class EMPass:
     covariance_type : CovarianceType
         A value of `COVARIANCE_TYPES`.
     n_components : int
-        Components of the mixtures.
+        Number of components.
     n_threads : int or None
-        Threads to use at most; None for Numba's own setting.
+        Greatest number of threads; None for Numba's own setting.
     """
 
     def __init__(self, data, covariance_type, n_components, n_threads=None):
@@ -58,7 +58,7 @@ class EMPass:
         n_chunks = chunk_count(data.X, 8 * (n_components * width + math.prod(second)))
         self._skipping = Skipping(covariance_type, data.X, n_components, self._n_threads)
         self._workspaces = self._make_workspaces()
-        self._scatter_of_all = None  # a point and the statistics of all rows about it, once needed
+        self._scatter_of_all = None  # a point, and the statistics of all rows about it
         self._moments = Moments(
             np.empty((n_chunks, n_components, width)),
             np.empty((n_chunks, *second)),
@@ -67,11 +67,12 @@ class EMPass:
         )
 
     def _make_workspaces(self):
+        """Return buffers for each thread."""
         X, n_components, ordered = self._data.X, self.n_components, self._skipping.ordered
         return Workspaces(lambda: make_workspace(X, n_components, ordered))
 
     def _launch(self, kernels, operands, given, drift=NO_DRIFT):
-        """Run a pass; return the statistics of all chunks together."""
+        """Run a pass and return the statistics of all rows."""
         for array in self._moments:
             array.fill(0)
         n_chunks = len(self._moments.log_likelihood)
@@ -113,7 +114,7 @@ class EMPass:
             center = weighted_mean(terms.weights, terms.means)
             statistics = statistics._replace(s2=self._scatter(center))
         statistics, ratio = kind.to_means(statistics, terms)
-        if loses_digits(ratio, dtype):  # the components have become far narrower
+        if loses_digits(ratio, dtype):  # S2 is far smaller than expected: take it about the means
             operands = operands._replace(about_center=False)
             return self._launch(kernels, operands, _NOTHING_GIVEN)
         return statistics
@@ -121,8 +122,8 @@ class EMPass:
     def given(self, means, labels=None, resp=None):
         """Return statistics about `means` under given labels or responsibilities.
 
-        `labels` (n_samples,) names each row's component; `resp` (n_samples, n_components) are
-        responsibilities; where neither is given every row belongs to the first component.
+        `labels` (n_samples,) is each row's component and `resp` (n_samples, n_components) its
+        responsibilities. If neither is given, every row belongs to component 0.
         """
         given = Given(
             _NOTHING_GIVEN.labels if labels is None else labels,
@@ -132,7 +133,7 @@ class EMPass:
         return self._launch(self.covariance_type.kernels, operands, given)
 
     def _drift(self, terms, operands):
-        """Return how distances may have changed since the last pass, for skipping."""
+        """Return how much distances may have changed since the last pass: see `Skipping`."""
         drift = self._skipping.drift(terms)
         if CHECKED and drift.scale.size:
             bounds = self._skipping.bounds
@@ -140,7 +141,7 @@ class EMPass:
         return drift
 
     def _decide_on_skipping(self):
-        """Let the pairs counted in the last pass decide whether the next ones skip any."""
+        """Decide from the pairs counted in the last pass whether the next one skips pairs."""
         ordered = self._skipping.ordered
         pairs = self._moments.pairs.sum(axis=0) / (len(self._data.X) * self.n_components)
         self._skipping.decide(*pairs)
@@ -148,21 +149,22 @@ class EMPass:
             self._workspaces = self._make_workspaces()
 
     def _scatter(self, center):
-        """Return the second moments of all rows about a point.
+        """Return the second moments of all rows about a point (n_features,).
 
-        One pass over the rows serves all iterations, or two: moments about a point more than a
-        standard deviation from the rows' mean are not kept.
+        They are computed once, in one pass, and shifted to the point of each iteration. A second
+        pass, about the mean of all rows, follows if the first point is more than a standard
+        deviation away from that mean in some feature.
         """
         if self._scatter_of_all is None:
-            origin, statistics = center, self._about(center)
+            origin, statistics = center, self._moments_about(center)
             move = statistics.s1[0] / statistics.nk[0]
             if (2.0 * move**2 > np.diag(statistics.s2) / statistics.nk[0]).any():
                 origin = center + move
-                statistics = self._about(origin)
+                statistics = self._moments_about(origin)
             self._scatter_of_all = origin, statistics
         origin, statistics = self._scatter_of_all
         return shifted(statistics, center - origin)[1]
 
-    def _about(self, point):
-        """Return the statistics of all rows about a point, as those of the first component."""
+    def _moments_about(self, point):
+        """Return the statistics about a point (n_features,), with all rows in component 0."""
         return self.given(np.tile(point, (self.n_components, 1)))

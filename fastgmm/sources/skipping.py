@@ -1,14 +1,16 @@
-"""When passes remember distances, and what a change of parameters makes of them.
+"""When passes keep bounds of distances, and how bounds change with the parameters.
 
-Let s be the distance of a point x from a component, ``|U (x - m)|``, and s' the distance from
-what became of it, ``|U' (x - m')|``. With the singular values of U U'^-1 between `least` and
-`greatest` and the move ``t = |U (m' - m)|``,
+A pass may skip a pair of row and component if bounds show that the pair is not live, that is,
+that its responsibility is negligible. Let ``s = |U (x - m)|`` be the distance of row x from a
+component, and ``s' = |U' (x - m')|`` the distance under the next parameters. If all singular
+values of U U'^-1 lie between `least` and `greatest` and ``t = |U (m' - m)|`` is the move, then
 
     (s - t) / greatest <= s' <= (s + t) / least,
 
-because ``|U (x - m')|`` lies within t of s. Bounds of one iteration so become bounds of the
-next; a lower bound ``a b - c`` stays of that form, so that stored numbers b need not change.
-The page ``docs/lazy-em.md`` has the proof, rounding included.
+because ``|U (x - m')|`` differs from s by at most t. So bounds of one iteration give bounds of
+the next. A lower bound of the form ``a b - c`` keeps this form: a and c change, which are numbers
+per component, and the stored number b of each pair does not. The page ``docs/lazy-em.md`` has
+the proof, which includes rounding.
 """
 
 import numpy as np
@@ -17,17 +19,19 @@ from fastgmm.kernels.micro.vectors import VECTOR_BYTES
 from fastgmm.kernels.tiles import NATS, block_tiles, tile_count, tile_size
 from fastgmm.kernels.types import Bounds, Drift
 
-IDLE = 0.95  # of the pairs are computed: skipping does not pay
-_ROWS = 128  # a feature: fewer, and bounding the change of parameters costs too much
-_UNIT = 1.0 / 64.0  # standard deviations to a step of the stored numbers
-_FAR = 256.0  # a shift of so many standard deviations leaves little of the numbers' range
-_REORDER = frozenset(4**i for i in range(20))  # passes, counted from 1, that put points in order
-_NONE = np.empty(0)
-NO_DRIFT = Drift(*(_NONE,) * 8, np.empty(0, np.bool_), 0.0, False)
+_IDLE = 0.95  # fraction of pairs: a pass that computes more saves nothing
+_IDLE_PASSES = 5  # idle passes in succession after which bounds are given up
+_REVIVAL = 0.8  # fraction of live pairs, relative to that at which bounds were given up last
+_ROWS = 128  # rows per feature: with fewer, the bounds cost more than they save
+_UNIT = 1.0 / 64.0  # standard deviations per unit of the stored numbers
+_FAR = 256.0  # standard deviations: a greater shift leaves too little of the numbers' range
+_REORDER = frozenset(4**i for i in range(20))  # numbers of the passes (from 1) that sort the rows
+_EMPTY = np.empty(0)
+NO_DRIFT = Drift(*(_EMPTY,) * 8, np.empty(0, np.bool_), 0.0, False)
 
 
 def affordable(n_samples, n_features, n_components, itemsize):
-    """Say whether bounds pay at all: they cost at most 1/8 of the memory of the data."""
+    """Return whether bounds can pay; they may take at most 1/8 of the memory of the data."""
     lanes = VECTOR_BYTES // itemsize
     per_point = 2 + (2 * n_components + 6) / lanes
     return (
@@ -38,23 +42,25 @@ def affordable(n_samples, n_features, n_components, itemsize):
 
 
 def _rounding(dtype, n_features):
-    """Bound the relative error of a sum of products of so many numbers, with something to spare."""
+    """Return a generous bound of the relative error of a sum of `n_features` products."""
     return 4.0 * (n_features + 8) * np.finfo(dtype).eps
 
 
 class Skipping:
-    """The bounds of one pass: made when they begin to pay, given up when they do not.
+    """Decides when a pass keeps bounds, and adapts the bounds to new parameters.
+
+    Attribute `bounds` has empty arrays until the first pass that keeps bounds.
 
     Parameters
     ----------
-    covariance_type : object
+    covariance_type : CovarianceType
         A value of `COVARIANCE_TYPES`.
     X : ndarray of shape (n_samples, n_features)
-        The points.
+        The rows.
     n_components : int
-        Components of the mixtures.
+        Number of components.
     n_threads : int
-        Threads for bounding the change of large covariances.
+        Number of threads that may work on `CovarianceType.stretch`.
     """
 
     def __init__(self, covariance_type, X, n_components, n_threads):
@@ -78,10 +84,11 @@ class Skipping:
 
     @property
     def ordered(self):
-        """Whether the points may be put in order."""
+        """Whether the arrays that sort the rows exist."""
         return self.bounds.order.size > 0
 
     def _begin(self):
+        """Start to keep bounds, with no distance known."""
         n_samples = len(self._X)
         n_tiles = tile_count(n_samples, self._size)
         n_vectors = self._size * self._X.itemsize // VECTOR_BYTES
@@ -95,7 +102,7 @@ class Skipping:
                 np.zeros((n_tiles, n_vectors), np.uint16),
                 np.full((n_tiles, n_vectors), np.inf, np.float32),
             )
-        self.bounds.farthest.fill(np.inf)  # nothing is known
+        self.bounds.farthest.fill(np.inf)
         self._active = True
         self._passes = self._idle = 0
         self._scale = np.zeros(self._n_components)
@@ -103,7 +110,7 @@ class Skipping:
         self._before, self._cancellation = None, np.zeros(self._n_components)
 
     def drift(self, terms):
-        """Return how distances may have changed since the last pass; `terms` are the new ones."""
+        """Return how much distances may have changed between the last pass and the new `terms`."""
         if not self._active:
             return NO_DRIFT
         means, covariances, factors = terms.means, terms.covariances, terms.factors
@@ -138,9 +145,10 @@ class Skipping:
         )
 
     def _change(self, old, new, slack):
-        """Return `least`, `greatest` and the move of the means, rounded towards the safe side.
+        """Return `least`, `greatest` and the move of the means, each (n_components,).
 
-        Where one of them is not finite nothing is known: greatest is then infinite.
+        Rounding never makes the bounds tighter. If a value is not finite, or `slack`
+        (n_components,), its relative error, is too large, then least is 0 and greatest infinite.
         """
         kind, shape = self._type, new.means.shape
         least, greatest = kind.stretch(old.factors, new.factors, *shape, self._n_threads)
@@ -151,14 +159,14 @@ class Skipping:
         return least, greatest, np.where(known, move, 0.0)
 
     def decide(self, computed, live):
-        """Take note of how many pairs were computed and mattered, as shares of all."""
+        """Start or stop keeping bounds, given the fractions of computed and of live pairs."""
         if not self._affordable:
             return
         if not self._active:
             if live < self._worth:
                 self._begin()
             return
-        self._idle = self._idle + 1 if computed > IDLE else 0
-        if live > self._most or self._idle > 4:
+        self._idle = self._idle + 1 if computed > _IDLE else 0
+        if live > self._most or self._idle >= _IDLE_PASSES:
             self._active = False
-            self._worth = 0.8 * min(live, self._most)
+            self._worth = _REVIVAL * min(live, self._most)

@@ -1,4 +1,4 @@
-"""Sums over all rows of what a mixture says of them: log-likelihood, entropy, points."""
+"""Sums over all rows of the results of inference: log-likelihood, entropy, distinct rows."""
 
 from typing import NamedTuple
 
@@ -8,15 +8,15 @@ from scipy.special import entr
 from fastgmm.sources.base import Source
 from fastgmm.sources.operands import Densities
 
-_ROWS = 2**18  # log-densities held at a time
-_RESP_ROWS = 2**14  # rows whose responsibilities are held at a time: in cache, enough to share
+_ROWS = 2**18  # rows whose log-densities are held at a time
+_RESP_ROWS = 2**14  # rows whose responsibilities are held: they fit the cache, occupy all threads
 
 
 class Totals(NamedTuple):
-    """Weighted sums over rows.
+    """Sums over rows.
 
-    `log_likelihood` of w log p(x); `entropy` of w r log(1 / r); `points` (n_components,) of r
-    over one row of each set of equal rows.
+    `log_likelihood` sums w log p(x) and `entropy` sums w r log(1 / r). `points` (n_components,)
+    sums r over one row of each set of equal rows.
     """
 
     log_likelihood: float
@@ -33,7 +33,7 @@ def log_likelihood(source: Source, densities: Densities) -> float:
 
 
 def totals(source: Source, densities: Densities, distinct: np.ndarray | None = None) -> Totals:
-    """Return all sums; `points` are zero where no mask (n_samples,) of distinct rows is given."""
+    """Return all sums; `points` are zero if no mask `distinct` (n_samples,) is given."""
     total = entropy = 0.0
     points = np.zeros(densities.n_components)
     terms = np.empty((0, densities.n_components))
@@ -42,17 +42,19 @@ def totals(source: Source, densities: Densities, distinct: np.ndarray | None = N
         if len(terms) < len(resp):
             terms = np.empty(resp.shape)
         part = entr(resp, out=terms[: len(resp)])
-        weight = block.sample_weight if block.sample_weight.size else np.ones(len(resp))
         total += _weighted_sum(block)
-        # By einsum: BLAS would leave threads spinning beside those of the kernels.
-        entropy += float(np.einsum("i,ik", weight, part).sum())
+        # BLAS would wake threads of its own, which then spin next to the kernels' threads.
+        entropy += float(np.einsum("i,ik", _weights(block), part).sum())
         if distinct is not None:
             points += np.einsum("i,ik", distinct[block.rows].astype(float), resp)
     return Totals(total, entropy, points)
 
 
+def _weights(block):
+    """Return the weights (n_rows,) of a block's rows."""
+    return block.sample_weight if block.sample_weight.size else np.ones(len(block.log_prob))
+
+
 def _weighted_sum(block):
     """Return the weighted sum of a block's log-densities."""
-    log_prob = block.log_prob
-    weight = block.sample_weight if block.sample_weight.size else np.ones(len(log_prob))
-    return float(np.einsum("i,i", weight, log_prob))
+    return float(np.einsum("i,i", _weights(block), block.log_prob))
