@@ -120,7 +120,7 @@ def log_densities(offsets, work):
 
     Where a component lists some vectors only, their peaks are gathered and put back.
     """
-    places, near, tile = work.places, work.near, work.tile
+    places, scratch, tile = work.places, work.scratch, work.tile
     lanes = lanes_of(tile)
     work.peak.fill(LOWEST)
     for k in range(offsets.size):
@@ -128,15 +128,15 @@ def log_densities(offsets, work):
         if n == places.shape[1]:
             log_density_row(work.resp, k, n * lanes, offsets[k], work.peak)
         else:
-            gather_doubles(work.peak, places, k, n, near, 0, tile)
-            log_density_row(work.resp, k, n * lanes, offsets[k], near[0])
-            scatter_doubles(near, 0, places, k, n, work.peak, tile)
+            gather_doubles(work.peak, places, k, n, scratch, 0, tile)
+            log_density_row(work.resp, k, n * lanes, offsets[k], scratch[0])
+            scatter_doubles(scratch, 0, places, k, n, work.peak, tile)
 
 
 @jit
 def densities(work):
     """Turn log-densities into densities relative to `peak`, in place; `total` is their sum."""
-    places, near, tile = work.places, work.near, work.tile
+    places, scratch, tile = work.places, work.scratch, work.tile
     lanes = lanes_of(tile)
     work.total.fill(0.0)
     for k in range(work.resp.shape[0]):
@@ -144,10 +144,10 @@ def densities(work):
         if n == places.shape[1]:
             density_row(work.resp, k, n * lanes, work.peak, work.total)
         else:
-            gather_doubles(work.peak, places, k, n, near, 0, tile)
-            gather_doubles(work.total, places, k, n, near, 1, tile)
-            density_row(work.resp, k, n * lanes, near[0], near[1])
-            scatter_doubles(near, 1, places, k, n, work.total, tile)
+            gather_doubles(work.peak, places, k, n, scratch, 0, tile)
+            gather_doubles(work.total, places, k, n, scratch, 1, tile)
+            density_row(work.resp, k, n * lanes, scratch[0], scratch[1])
+            scatter_doubles(scratch, 1, places, k, n, work.total, tile)
 
 
 @jit
@@ -189,7 +189,7 @@ def scale_densities(negligible, work):
     `work.live` becomes the number of points that matter to each component that lists all: those
     with responsibilities above its number in `negligible` (n_components,).
     """
-    places, near, tile = work.places, work.near, work.tile
+    places, scratch, tile = work.places, work.scratch, work.tile
     lanes = lanes_of(tile)
     divide_by_total(work.weight, work.total)
     for k in range(work.resp.shape[0]):
@@ -198,8 +198,8 @@ def scale_densities(negligible, work):
             work.live[k] = scale_and_count(work.resp, k, work.total, work.weight, negligible[k])
         else:
             work.live[k] = -1
-            gather_doubles(work.total, places, k, n, near, 0, tile)
-            scale_densities_row(work.resp, k, n * lanes, near[0])
+            gather_doubles(work.total, places, k, n, scratch, 0, tile)
+            scale_densities_row(work.resp, k, n * lanes, scratch[0])
 
 
 @jit_sum

@@ -14,13 +14,13 @@ import numpy as np
 
 from fastgmm.jit.decorators import jit
 from fastgmm.kernels.micro.blocks import (
-    FIRST_ROWS,
+    NORM_ROWS,
     distances_block,
     product_rows_block,
     row_norms_block,
-    write_first_norms,
+    write_top_norms,
 )
-from fastgmm.kernels.micro.lanes import gaps_of_strip, lanes_of, prefer_wide_vectors
+from fastgmm.kernels.micro.lanes import differences_of_strip, lanes_of, prefer_wide_vectors
 from fastgmm.kernels.micro.vectors import STRIP_VECTORS
 from fastgmm.kernels.tiles import fill_strip, subtract_mean
 
@@ -44,15 +44,15 @@ def mahalanobis_full(operands, work):
     U, M, L = operands.factors, operands.means, operands.means_low
     lanes, ldp = lanes_of(tile), places.shape[1]
     strip = STRIP_VECTORS * lanes
-    top = (n - 1) % FIRST_ROWS + 1
+    top = (n - 1) % NORM_ROWS + 1
     for k in range(maha.shape[0]):
         fill_strip(places, k, counts[k])
         u, m = k * n * n, k * M.shape[1]
         for v in range(0, counts[k], STRIP_VECTORS):
             i, o = k * ldp + v, k * size + v * lanes
-            write_first_norms(top, U, u, n, tile, size, places, i, M, L, m, maha, o)
+            write_top_norms(top, U, u, n, tile, size, places, i, M, L, m, maha, o)
             if top < n:
-                gaps_of_strip(tile, size, n, places, i, M, L, m, points, 0, strip)
+                differences_of_strip(tile, size, n, places, i, M, L, m, points, 0, strip)
             if counts[k] - v > _HALF:
                 for j in range(top, n, 6):
                     _norms_6(U, u, n, j, points, strip, maha, o)
@@ -78,7 +78,7 @@ def whiten_tile(operands, tile, points):
 
 
 @jit
-def in_step(counts, k, n_vectors):
+def components_together(counts, k, n_vectors):
     """Return how many of the next components can be computed together: four, two or one.
 
     Those that list all vectors can.
@@ -106,7 +106,7 @@ def distances_to_all(scaled):
         lanes = lanes_of(points)
         k = 0
         while k < n_means:
-            together = in_step(counts, k, ldp)
+            together = components_together(counts, k, ldp)
             fill_strip(places, k, counts[k])
             for v in range(0, counts[k], STRIP_VECTORS):
                 i, o = k * ldp + v, k * size + v * lanes

@@ -67,9 +67,9 @@ def load_run(X, start, count, group):
     """
     prefer_wide_vectors()
     n_features = X.shape[1]
-    first, size = start * n_features, count * n_features
+    begin, size = start * n_features, count * n_features
     for j in range(size):
-        group[j] = element(X, first + j)
+        group[j] = element(X, begin + j)
     for j in range(size, (count + GROUP_ROWS - 1) // GROUP_ROWS * GROUP_ROWS * n_features):
         group[j] = group[j - n_features]
 
@@ -107,7 +107,7 @@ def squared_distances(tile, centers, out):
 
 
 @jit
-def ask_for_picked(X, rows, begin, end):
+def prefetch_picked(X, rows, begin, end):
     """Have picked rows of X brought into the second-level cache: they lie apart.
 
     All assignments of the yardstick's clustered data took 1.05 (64 features) to 1.3 times (16)
@@ -122,23 +122,23 @@ def ask_for_picked(X, rows, begin, end):
 
 
 @jit
-def measure(X, count, centers, work):
+def find_two_nearest(X, count, centers, work):
     """Find the two nearest centers of `count` picked rows; the buffers of `work` receive them.
 
     `work.rows` is filled up to a whole tile with the last row.
     """
     for p in range(count, (count + TILE - 1) // TILE * TILE):
         work.rows[p] = work.rows[count - 1]
-    ask_for_picked(X, work.rows, 0, min(TILE, count))
+    prefetch_picked(X, work.rows, 0, min(TILE, count))
     for q in range(0, count, TILE):
-        ask_for_picked(X, work.rows, q + TILE, min(q + 2 * TILE, count))
+        prefetch_picked(X, work.rows, q + TILE, min(q + 2 * TILE, count))
         load_picked(X, work.rows, q, work.tile)
         squared_distances(work.tile, centers, work.distances)
         two_nearest(work.distances, centers.shape[0], work.best, work.second, work.label, q)
 
 
 @jit
-def pick(known, drift, begin, end, rows, count):
+def pick_rows(known, drift, begin, end, rows, count):
     """Add the rows whose label may have changed to a list; return its length.
 
     `rows` is modified in place.
@@ -150,7 +150,7 @@ def pick(known, drift, begin, end, rows, count):
 
 
 @jit
-def gaps(slack, count, best, second):
+def nearest_margins(slack, count, best, second):
     """Turn `second` into by how much the nearest center is nearer than the next, in place.
 
     Less what rounding may have added, `slack` times the distance.
@@ -161,7 +161,7 @@ def gaps(slack, count, best, second):
 
 
 @jit
-def add_term(high, low, k, j, term):
+def add_compensated(high, low, k, j, term):
     """Add a number to the sum ``high[k, j]``, in place; `low` takes what is rounded off."""
     old = high[k, j]
     new = old + term
@@ -175,12 +175,12 @@ def add_row(X, i, origin, weight, k, high, low):
     """Add a row to the sums of cluster k, in place; a negative weight takes it away."""
     n_features = X.shape[1]
     for j in range(n_features):
-        add_term(high, low, k, j, weight * (np.float64(X[i, j]) - origin[j]))
-    add_term(high, low, k, n_features, weight)
+        add_compensated(high, low, k, j, weight * (np.float64(X[i, j]) - origin[j]))
+    add_compensated(high, low, k, n_features, weight)
 
 
 @jit
-def relabel(data, origin, drift, count, work, known, chunk, sums):
+def store_assignments(data, origin, drift, count, work, known, chunk, sums):
     """Take over what was found of the picked rows: labels, reach and sums, in place.
 
     The reach is rounded down by a unit of float32, or to what float32 holds.
@@ -212,11 +212,11 @@ def lloyd_chunk(chunk, n_chunks, work, data, clusters, known, sums):
     count = 0
     for t in range(begin, end):
         start = t * BLOCK
-        count = pick(known, drift, start, min(start + BLOCK, n_samples), work.rows, count)
+        count = pick_rows(known, drift, start, min(start + BLOCK, n_samples), work.rows, count)
         if count >= BLOCK or (count and t + 1 == end):
-            measure(data.X, count, centers, work)
-            gaps(slack, count, work.best, work.second)
-            relabel(data, origin, drift, count, work, known, chunk, sums)
+            find_two_nearest(data.X, count, centers, work)
+            nearest_margins(slack, count, work.best, work.second)
+            store_assignments(data, origin, drift, count, work, known, chunk, sums)
             count = 0
 
 
@@ -235,13 +235,13 @@ def nearest_pass(begin, end, n_chunks, work, X, centers, labels, closest):
     """
     n_samples = X.shape[0]
     for chunk in range(begin, end):
-        first, last = chunk_tiles(chunk, n_chunks, n_samples, BLOCK)
-        for t in range(first, last):
+        first_tile, end_tile = chunk_tiles(chunk, n_chunks, n_samples, BLOCK)
+        for t in range(first_tile, end_tile):
             start = t * BLOCK
             count = min(BLOCK, n_samples - start)
             for p in range(count):
                 work.rows[p] = start + p
-            measure(X, count, centers, work)
+            find_two_nearest(X, count, centers, work)
             for p in range(count):
                 labels[start + p] = work.label[p]
                 closest[start + p] = work.best[p]
@@ -278,8 +278,8 @@ def seeding_pass(begin, end, n_chunks, work, data, candidates, closest, potentia
     """
     n_samples, size = data.X.shape[0], candidates.tile
     for chunk in range(begin, end):
-        first, last = chunk_tiles(chunk, n_chunks, n_samples, size)
-        for t in range(first, last):
+        first_tile, end_tile = chunk_tiles(chunk, n_chunks, n_samples, size)
+        for t in range(first_tile, end_tile):
             start = t * size
             seeding_tile(
                 start,

@@ -33,13 +33,13 @@ def add_row_products(left, right, terms, lower, out, rows, columns):
     `PANEL_ROWS` of them; `columns` (begin, end) are whole vectors of its columns. `right` is
     triangular, `lower` or upper, and its zeros are skipped.
     """
-    start, last = terms
+    first_t, end_t = terms
     row, n_rows = rows
     begin, end = columns
     ld, lanes = out.shape[1], lanes_of(out)
     for j in range(begin, end, lanes):
-        begin_t = j if lower and j > start else start
-        n = (j + lanes if not lower and j + lanes < last else last) - begin_t
+        begin_t = j if lower and j > first_t else first_t
+        n = (j + lanes if not lower and j + lanes < end_t else end_t) - begin_t
         p, q, o = begin_t * ld + row, begin_t * ld + j, row * ld + j
         if n_rows == 1:
             _row(1, left, p, right, q, ld, n, out, o)
@@ -55,7 +55,7 @@ def scale_columns(matrix, i, begin, end, factor):
 
 
 @jit
-def take_root(root, n):
+def cholesky_in_place(root, n):
     """Turn ``-A`` into the upper-triangular R with ``R^T R = A``, in place.
 
     Say whether A (n, n) is positive definite; where not, R is left unfinished. Only upper
@@ -74,7 +74,7 @@ def take_root(root, n):
 
 
 @jit
-def invert(root, n, inverse):
+def invert_transposed(root, n, inverse):
     """Write the inverse, lower-triangular, of the transposed root, in place."""
     for b in range(0, n, PANEL_ROWS):
         for i in range(b, b + PANEL_ROWS):
@@ -99,9 +99,9 @@ def factorize_one(covariance, root, inverse, factor):
     for i in range(n):
         for j in range(root.shape[1]):
             root[i, j] = -covariance[j, i] if i <= j < n else 0.0
-    if not take_root(root, n):
+    if not cholesky_in_place(root, n):
         return np.nan
-    invert(root, n, inverse)
+    invert_transposed(root, n, inverse)
     log_det = 0.0
     for i in range(n):
         for j in range(n):
@@ -137,7 +137,7 @@ def multiply(matrix, vector, out):
 
 
 @jit
-def end_of_spectrum(matrix, shift, vector, out):
+def extreme_eigenvalue(matrix, shift, vector, out):
     """Return about the eigenvalue of a symmetric matrix that lies farthest from `shift`."""
     n = vector.size
     for i in range(n):
@@ -164,30 +164,32 @@ def is_positive(matrix, n, shift, sign, root):
         for j in range(i, matrix.shape[1]):
             root[i, j] = -sign * matrix[i, j]
         root[i, i] = -sign * (matrix[i, i] - shift)
-    return take_root(root, n)
+    return cholesky_in_place(root, n)
 
 
 @jit
-def write_quotient(old, new, turned, spare):
+def write_quotient(old, new, quotient_t, spare):
     """Write ``A^T``, upper-triangular, of ``A = old inv(new)``, in place.
 
-    From the last row to the begin_t, by ``new^T A^T = old^T``; `spare` is overwritten.
+    From the last row to the first, by ``new^T A^T = old^T``; `spare` is overwritten.
     """
-    n, width = old.shape[0], turned.shape[1]
+    n, width = old.shape[0], quotient_t.shape[1]
     for i in range(width):
         for j in range(width):
-            turned[i, j] = -old[j, i] if i <= j < n else 0.0
+            quotient_t[i, j] = -old[j, i] if i <= j < n else 0.0
             spare[i, j] = new[i, j] if j <= i < n else 0.0
     for b in range(width - PANEL_ROWS, -1, -PANEL_ROWS):
         end = min(b + PANEL_ROWS, n)
-        add_row_products(spare, turned, (end, n), False, turned, (b, PANEL_ROWS), (b, width))
+        add_row_products(
+            spare, quotient_t, (end, n), False, quotient_t, (b, PANEL_ROWS), (b, width)
+        )
         for i in range(end - 1, b - 1, -1):
-            add_row_products(spare, turned, (i + 1, end), False, turned, (i, 1), (b, width))
-            scale_columns(turned, i, b, width, -1.0 / new[i, i])
+            add_row_products(spare, quotient_t, (i + 1, end), False, quotient_t, (i, 1), (b, width))
+            scale_columns(quotient_t, i, b, width, -1.0 / new[i, i])
 
 
 @jit
-def square_of(turned, n, square):
+def write_square(quotient_t, n, square):
     """Write ``A A^T`` of the upper-triangular ``A^T``, in place, and return its trace."""
     width = square.shape[1]
     trace = 0.0
@@ -196,7 +198,9 @@ def square_of(turned, n, square):
             square[i, j] = 0.0
     for b in range(0, n, PANEL_ROWS):
         last = min(b + PANEL_ROWS, n)
-        add_row_products(turned, turned, (0, last), False, square, (b, PANEL_ROWS), (b, width))
+        add_row_products(
+            quotient_t, quotient_t, (0, last), False, square, (b, PANEL_ROWS), (b, width)
+        )
     for i in range(n):
         for j in range(i):
             square[i, j] = square[j, i]
@@ -205,18 +209,18 @@ def square_of(turned, n, square):
 
 
 @jit_sum
-def distance_from_multiple(matrix, n, value):
+def deviation_from_multiple(matrix, n, value):
     """Return the Frobenius norm of ``matrix - value I``."""
     norm2 = 0.0
     for i in range(n):
         for j in range(n):
-            gap = matrix[i, j] - (value if i == j else 0.0)
-            norm2 += gap * gap
+            diff = matrix[i, j] - (value if i == j else 0.0)
+            norm2 += diff * diff
     return np.sqrt(norm2)
 
 
 @jit
-def proved_end(matrix, n, estimate, bound, spare):
+def proved_bound(matrix, n, estimate, bound, spare):
     """Return a number between an estimate and a bound that all eigenvalues lie on one side of.
 
     The nearest to the estimate of a few that Cholesky's method proves, or the bound.
@@ -237,18 +241,18 @@ def stretch_one(old, new, buffers):
     multiple of the identity. Power iteration tells how much nearer they may be proved to lie.
     Rounding in the square and in Cholesky's method moves eigenvalues by less than `noise`.
     """
-    square, turned, spare, vectors = buffers
+    square, quotient_t, spare, vectors = buffers
     n = old.shape[0]
-    write_quotient(old, new, turned, spare)
-    middle = square_of(turned, n, square) / n
+    write_quotient(old, new, quotient_t, spare)
+    middle = write_square(quotient_t, n, square) / n
     noise = 2e-15 * (n + 8) * n * middle
-    radius = distance_from_multiple(square, n, middle)
+    radius = deviation_from_multiple(square, n, middle)
     if not np.isfinite(radius):
         return 0.0, np.inf
-    one = end_of_spectrum(square, middle, vectors[0], vectors[1])
-    other = end_of_spectrum(square, one, vectors[0], vectors[1])
-    high = proved_end(square, n, max(one, other), middle + radius, spare)
-    low = proved_end(square, n, min(one, other), middle - radius, spare)
+    one = extreme_eigenvalue(square, middle, vectors[0], vectors[1])
+    other = extreme_eigenvalue(square, one, vectors[0], vectors[1])
+    high = proved_bound(square, n, max(one, other), middle + radius, spare)
+    low = proved_bound(square, n, min(one, other), middle - radius, spare)
     return np.sqrt(max(low - noise, 0.0)), np.sqrt(high + noise)
 
 

@@ -32,7 +32,7 @@ from fastgmm.kernels.micro.lanes import (
     copy_doubles,
     count_bits,
     difference,
-    gaps_of_strip,
+    differences_of_strip,
     lanes_of,
     live_bits,
     lowest_bit,
@@ -42,7 +42,7 @@ from fastgmm.kernels.micro.lanes import (
 from fastgmm.kernels.micro.vectors import GRAM_ROWS, SQUARE, STRIP_VECTORS
 from fastgmm.kernels.tiles import PANEL, subtract_mean
 
-FEW = 0.2  # share of live pairs up to which each component is summed by itself
+FEW_LIVE = 0.2  # share of live pairs up to which each component is summed by itself
 
 # Blocks by the number of their rows; what is left over takes the lower ones.
 _gram_block, _gram_row = cross_block(GRAM_ROWS, (1, 2, 3)), cross_block(1, (1, 2, 3))
@@ -52,7 +52,7 @@ _product_two = product_block(2, 4)
 
 
 @jit
-def choose_live(work, k, negligible):
+def choose_vectors(work, k, negligible):
     """List the vectors in which component k has live points, by their place in its row of `resp`.
 
     Write them into `work.chosen`; return how many they are, and how many points are live.
@@ -77,7 +77,7 @@ def choose_live(work, k, negligible):
 
 
 @jit
-def list_live(work, k, negligible, n):
+def list_live_points(work, k, negligible, n):
     """Write the rows of X of the live points in the n chosen vectors and their responsibilities.
 
     Into `work.index` and the first row of `work.near`.
@@ -92,7 +92,7 @@ def list_live(work, k, negligible, n):
         while bits:
             lane = lowest_bit(bits)
             work.index[live] = work.rows[place + lane]
-            work.near[0, live] = work.resp[k, m * lanes + lane]
+            work.scratch[0, live] = work.resp[k, m * lanes + lane]
             live += 1
             bits &= bits - 1
 
@@ -123,13 +123,13 @@ def gather_resp(work, k, negligible, n):
         return round_resp(work.resp, k, work.weight, negligible, work.tile_resp, 0, size)
     for c in range(n):
         m = work.chosen[c]
-        copy_doubles(work.resp, k * size + m * lanes, work.near, c * lanes, work.tile)
-        copy_doubles(work.weight, work.places[k, m], work.near, size + c * lanes, work.tile)
-    return round_resp(work.near, 0, work.near[1], negligible, work.tile_resp, 0, n * lanes)
+        copy_doubles(work.resp, k * size + m * lanes, work.scratch, c * lanes, work.tile)
+        copy_doubles(work.weight, work.places[k, m], work.scratch, size + c * lanes, work.tile)
+    return round_resp(work.scratch, 0, work.scratch[1], negligible, work.tile_resp, 0, n * lanes)
 
 
 @jit
-def place_chosen(work, k, n):
+def offsets_of_chosen(work, k, n):
     """Turn component k's n chosen vectors into their places in the tile, whole strips of them."""
     for c in range(n):
         work.chosen[c] = work.places[k, work.chosen[c]]
@@ -140,7 +140,7 @@ def place_chosen(work, k, n):
 
 
 @jit
-def gather_gaps(work, means, lows, row, n):
+def gather_differences(work, means, lows, row, n):
     """Write the differences of n vectors from a mean side by side into `work.points`.
 
     Of the vectors at the places in `work.chosen` from the mean in `row` of `means` and `lows`.
@@ -149,7 +149,7 @@ def gather_gaps(work, means, lows, row, n):
     lanes = lanes_of(work.tile)
     at = row * means.shape[1]
     for c in range(0, n, STRIP_VECTORS):
-        gaps_of_strip(
+        differences_of_strip(
             work.tile, size, n_features, work.chosen, c, means, lows, at,
             work.points, c * lanes, size,
         )  # fmt: skip
@@ -190,24 +190,24 @@ def products_of_tile(tile_resp, points, begin, shape, n, out, o, ldo):
 
 
 @jit
-def moments_of_tile(weight, gaps, n_features, n, s2, o, s1, f):
+def moments_of_tile(weight, diffs, n_features, n, s2, o, s1, f):
     """Add ``sum w x`` and ``sum w x x^T`` (lower triangle), in place.
 
     Over the first n vectors of the first `n_features` rows of `gaps`; the weights are the first
     row of `weight`. The matrix begins at offset o of `s2`, the vector at offset f of `s1`.
     """
-    size = gaps.shape[1]
+    size = diffs.shape[1]
     ld = s2.shape[2]
     for row in range(0, n_features, SQUARE):
         height = min(SQUARE, n_features - row)
         at = o + row * ld
         for col in range(0, row, SQUARE):
-            add_weighted_gram(height, weight, gaps, size, n, row, col, s2, at + col, ld)
-        add_weighted_corner(height, weight, gaps, size, n, row, s2, at + row, ld, s1, f + row)
+            add_weighted_gram(height, weight, diffs, size, n, row, col, s2, at + col, ld)
+        add_weighted_corner(height, weight, diffs, size, n, row, s2, at + row, ld, s1, f + row)
 
 
 @jit
-def moments_of_few(operands, work, k, n, s1, s2, o):
+def moments_of_few_features(operands, work, k, n, s1, s2, o):
     """As `moments_of_tile`, for up to four features and the n vectors of `work.chosen`.
 
     Differences from the mean of component k are computed on the way. Storing them first pays where
@@ -221,7 +221,7 @@ def moments_of_few(operands, work, k, n, s1, s2, o):
 
 
 @jit
-def gather_live(operands, X, index, begin, count, k, root, panel):
+def gather_live_points(operands, X, index, begin, count, k, root, panel):
     """Write ``root (x - mean_k)`` and ``root`` of `count` live points, a row each, in place.
 
     Whole vectors are read, past the end of a row too, where memory allows: what they bring
@@ -287,15 +287,15 @@ def moments_of_live(operands, X, live, k, work, s1, s2, o):
     for begin in range(0, live, PANEL):
         n = min(PANEL, live - begin)
         for m in range(n):
-            root[m] = work.near[0, begin + m]
+            root[m] = work.scratch[0, begin + m]
         square_roots(root, n)
-        gather_live(operands, X, work.index, begin, n, k, root, panel)
+        gather_live_points(operands, X, work.index, begin, n, k, root, panel)
         last_row_of_gram(panel, n, n_features, s1, k * s1.shape[1])
         gram_of_panel(panel, n, n_features, s2, o)
 
 
 @jit
-def in_lanes(n, live, n_features, lanes):
+def vectors_are_cheaper(n, live, n_features, lanes):
     """Say whether n vectors of points cost less than their live points one by one.
 
     Cycles on one AVX-512 core: 0.52 d (d + 10) a vector; 25 + 0.39 d a vector of features for
@@ -315,21 +315,21 @@ def accumulate_matrices(operands, X, work, s1, s2):
     pairs = 0
     for k in range(work.resp.shape[0]):
         negligible = operands.negligible[k]
-        n, live = choose_live(work, k, negligible)
+        n, live = choose_vectors(work, k, negligible)
         pairs += live
         if live == 0:
             continue
-        if not in_lanes(n, live, n_features, lanes):
-            list_live(work, k, negligible, n)
+        if not vectors_are_cheaper(n, live, n_features, lanes):
+            list_live_points(work, k, negligible, n)
             moments_of_live(operands, X, live, k, work, s1, s2, k * matrix)
             continue
         s1[k, n_features] += gather_resp(work, k, negligible, n)
-        place_chosen(work, k, n)
+        offsets_of_chosen(work, k, n)
         o, f = k * matrix, k * s1.shape[1]
         if n_features <= SQUARE:
-            moments_of_few(operands, work, k, n, s1, s2, o)
+            moments_of_few_features(operands, work, k, n, s1, s2, o)
         else:
-            gather_gaps(work, means, lows, k, n)
+            gather_differences(work, means, lows, k, n)
             moments_of_tile(work.tile_resp, work.points, n_features, n, s2, o, s1, f)
     return pairs
 
@@ -377,18 +377,18 @@ def accumulate_each(operands, work, means, lows, shift, squared, s1, s2):
     pairs = 0
     for k in range(work.resp.shape[0]):
         negligible = operands.negligible[k]
-        n, live = choose_live(work, k, negligible)
+        n, live = choose_vectors(work, k, negligible)
         pairs += live
         if live:
             s1[k, n_features] += gather_resp(work, k, negligible, n)
-            place_chosen(work, k, n)
-            gather_gaps(work, means, lows, shift * k, n)
+            offsets_of_chosen(work, k, n)
+            gather_differences(work, means, lows, shift * k, n)
             add_weighted_sums(work, 1, n, k, squared, s1, s2)
     return pairs
 
 
 @jit
-def spread_resp(work, k, negligible):
+def scatter_resp(work, k, negligible):
     """Write component k's responsibilities into its row of `work.tile_resp`, each in its place.
 
     Return their sum.
@@ -397,10 +397,10 @@ def spread_resp(work, k, negligible):
     n = work.counts[k]
     if n * lanes == size:
         return round_resp(work.resp, k, work.weight, negligible, work.tile_resp, k, size)
-    work.near.fill(0.0)
+    work.scratch.fill(0.0)
     for m in range(n):
-        copy_doubles(work.resp, k * size + m * lanes, work.near, work.places[k, m], work.tile)
-    return round_resp(work.near, 0, work.weight, negligible, work.tile_resp, k, size)
+        copy_doubles(work.resp, k * size + m * lanes, work.scratch, work.places[k, m], work.tile)
+    return round_resp(work.scratch, 0, work.weight, negligible, work.tile_resp, k, size)
 
 
 @jit
@@ -409,16 +409,16 @@ def live_pairs(operands, work):
     pairs = 0
     for k in range(work.resp.shape[0]):
         live = work.live[k]
-        pairs += live if live >= 0 else choose_live(work, k, operands.negligible[k])[1]
+        pairs += live if live >= 0 else choose_vectors(work, k, operands.negligible[k])[1]
     return pairs
 
 
 @jit
-def spread_all_resp(operands, work, s1):
+def scatter_all_resp(operands, work, s1):
     """Write all responsibilities into `work.tile_resp`, each in its place, and add up N in `s1`."""
     n_features = work.tile.shape[0]
     for k in range(work.resp.shape[0]):
-        s1[k, n_features] += spread_resp(work, k, operands.negligible[k])
+        s1[k, n_features] += scatter_resp(work, k, operands.negligible[k])
 
 
 @jit
@@ -431,9 +431,9 @@ def accumulate_about_center(operands, work, squared, s1, s2):
     n_components, size = work.resp.shape
     center, low = operands.center, operands.center_low
     pairs = live_pairs(operands, work)
-    if pairs < FEW * n_components * size:
+    if pairs < FEW_LIVE * n_components * size:
         return accumulate_each(operands, work, center, low, 0, squared, s1, s2)
-    spread_all_resp(operands, work, s1)
+    scatter_all_resp(operands, work, s1)
     subtract_mean(work.tile, center, low, 0, work.points)
     n = size // lanes_of(work.tile)
     add_weighted_sums(work, n_components, n, 0, squared, s1, s2)

@@ -24,14 +24,14 @@ from fastgmm.kernels.distances import (
 )
 from fastgmm.kernels.micro.lanes import lanes_of, prefer_wide_vectors
 from fastgmm.kernels.moments import accumulate_diag, accumulate_matrices, accumulate_tied
-from fastgmm.kernels.skipping import list_some, note_distances, put_in_order, remember
+from fastgmm.kernels.skipping import list_unskipped, store_distances, sort_block, update_bounds
 from fastgmm.kernels.tiles import (
     chunk_tiles,
     find_rows,
     list_all,
     load_tile,
     load_weights,
-    rows_ahead,
+    prefetch_distance,
 )
 
 
@@ -94,12 +94,12 @@ def em_pass_of(name, mahalanobis, accumulate):
         """
         lazy = drift.scale.size > 0
         if lazy:
-            list_some(operands, bounds, drift, t, work)
+            list_unskipped(operands, bounds, drift, t, work)
         mahalanobis(operands, work)
         if lazy:
-            remember(operands, bounds, drift, t, work)
+            update_bounds(operands, bounds, drift, t, work)
             if drift.reorder:
-                note_distances(bounds, drift, t, place, work)
+                store_distances(bounds, drift, t, place, work)
         log_densities(operands.offsets, work)
         densities(work)
         if weighted:
@@ -124,7 +124,7 @@ def em_pass_of(name, mahalanobis, accumulate):
             start = t * size
             count = min(size, X.shape[0] - start)
             block = t // bounds.tiles * bounds.tiles
-            ahead = bounds.tiles * size if bounds.order.size else rows_ahead(X)
+            ahead = bounds.tiles * size if bounds.order.size else prefetch_distance(X)
             find_rows(bounds.order, block * size, start, count, work.rows)
             load_tile(X, work.rows, work.tile, start + ahead)
             load_weights(data.sample_weight, work.rows, count, work.weight)
@@ -141,7 +141,7 @@ def em_pass_of(name, mahalanobis, accumulate):
             pairs[1] += accumulate(operands, X, work, s1, s2)
             if drift.reorder and (t + 1 == end or (t + 1) % bounds.tiles == 0):
                 begin_row, n = block * size, start + count - block * size
-                put_in_order(operands.offsets, bounds, drift, block, begin_row, n, work)
+                sort_block(operands.offsets, bounds, drift, block, begin_row, n, work)
 
     @entry_named(f"em_{name}")
     def em_pass(begin, end, n_chunks, work, inputs, moments):
@@ -172,7 +172,7 @@ def infer_pass_of(name, mahalanobis):
             start = t * size
             count = min(size, X.shape[0] - start)
             find_rows(work.block.order, 0, start, count, work.rows)
-            load_tile(X, work.rows, work.tile, start + rows_ahead(X))
+            load_tile(X, work.rows, work.tile, start + prefetch_distance(X))
             mahalanobis(operands, work)
             log_densities(operands.offsets, work)
             densities(work)

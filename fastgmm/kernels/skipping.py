@@ -20,24 +20,24 @@ import numpy as np
 from fastgmm.jit.decorators import jit
 from fastgmm.kernels.micro.lanes import greatest, lanes_of, least
 
-MOST = 65535.0
+MAX_BOUND = 65535.0
 PATTERN_BITS = 8  # components by which points are put in order at a time
-_UP = 1.0 + 2.0**-22  # rounding to float32 loses less
+_ROUND_UP = 1.0 + 2.0**-22  # rounding to float32 loses less
 
 
 @jit
-def stored(distance, part, shift, steps):
+def quantise(distance, part, shift, steps):
     """Return the greatest number that may stand for a computed distance."""
     value = (distance * part + shift) * steps
-    value = MOST if value > MOST else value
+    value = MAX_BOUND if value > MAX_BOUND else value
     return np.uint16(value if value > 0.0 else 0.0)  # NaN, too: nothing is known
 
 
 @jit
-def list_some(operands, bounds, drift, t, work):
+def list_unskipped(operands, bounds, drift, t, work):
     """List for every component the vectors of tile t that may matter to it, in place."""
     lanes, n_vectors = lanes_of(work.tile), work.places.shape[1]
-    limit = work.near[0]
+    limit = work.scratch[0]
     for v in range(n_vectors):
         h = bounds.nearest[t, v]
         far = drift.growth[h] * (bounds.farthest[t, v] + drift.move[h])
@@ -55,11 +55,11 @@ def list_some(operands, bounds, drift, t, work):
 
 
 @jit
-def remember(operands, bounds, drift, t, work):
+def update_bounds(operands, bounds, drift, t, work):
     """Keep the bounds of what was computed of tile t; `work.resp` holds squared distances."""
     lanes, size = lanes_of(work.tile), work.peak.size
     n_vectors = work.places.shape[1]
-    best = work.near[0]
+    best = work.scratch[0]
     for v in range(n_vectors):
         best[v] = -np.inf
         bounds.farthest[t, v] = np.inf  # where no density is finite, nothing is known
@@ -68,12 +68,12 @@ def remember(operands, bounds, drift, t, work):
         if drift.rebased[k]:
             for v in range(n_vectors):
                 bound = drift.scale[k] * bounds.lower[t, k, v] - drift.shift[k]
-                bounds.lower[t, k, v] = stored(bound, part, shift, steps)
-        offset, more = operands.offsets[k], _UP / (1.0 - drift.error[k])
+                bounds.lower[t, k, v] = quantise(bound, part, shift, steps)
+        offset, more = operands.offsets[k], _ROUND_UP / (1.0 - drift.error[k])
         for m in range(work.counts[k]):
             i, v = k * size + m * lanes, work.places[k, m] // lanes
-            near = np.sqrt(least(work.resp, i, work.tile))
-            bounds.lower[t, k, v] = stored(near, part, shift, steps)
+            closest_point = np.sqrt(least(work.resp, i, work.tile))
+            bounds.lower[t, k, v] = quantise(closest_point, part, shift, steps)
             far = greatest(work.resp, i, work.tile)
             if offset - 0.5 * far > best[v]:
                 best[v] = offset - 0.5 * far
@@ -82,7 +82,7 @@ def remember(operands, bounds, drift, t, work):
 
 
 @jit
-def note_distances(bounds, drift, t, begin, work):
+def store_distances(bounds, drift, t, begin, work):
     """Write the squared distances of a tile's points, from place `begin` of the block on, in place.
 
     The computed ones into ``work.block.distances``, and of others a bound, with a minus.
@@ -117,7 +117,7 @@ def find_nearest(offsets, distances, n, peak, nearest):
 
 
 @jit
-def write_farness(distances, nearest, n, n_features, keys):
+def write_distance_keys(distances, nearest, n, n_features, keys):
     """Write how far each of n points is from its nearest component, from 0 to 255, in place.
 
     A typical point of a component is half-way.
@@ -128,7 +128,7 @@ def write_farness(distances, nearest, n, n_features, keys):
 
 
 @jit
-def write_pattern(density, nats, distances, begin, n, peak, keys):
+def write_live_keys(density, nats, distances, begin, n, peak, keys):
     """Write which of PATTERN_BITS components from `begin` on matter to each of n points, in place.
 
     As bits of the keys, the first component's the highest.
@@ -144,7 +144,7 @@ def write_pattern(density, nats, distances, begin, n, peak, keys):
 
 
 @jit
-def counting_sort(keys, n, ends, turn, sorted_turn):
+def counting_sort(keys, n, ends, permutation, sorted_permutation):
     """Sort the first n places in `turn` by their keys, equal ones in order, in place.
 
     `ends` (more than any key + 1,) and `sorted_turn` are overwritten.
@@ -156,68 +156,68 @@ def counting_sort(keys, n, ends, turn, sorted_turn):
     for k in range(1, ends.size):
         ends[k] += ends[k - 1]
     for p in range(n):
-        place = turn[p]
+        place = permutation[p]
         key = keys[place]
-        sorted_turn[ends[key]] = place
+        sorted_permutation[ends[key]] = place
         ends[key] += 1
     for p in range(n):
-        turn[p] = sorted_turn[p]
+        permutation[p] = sorted_permutation[p]
 
 
 @jit
-def bound_tile(turn, bounds, drift, tile, lanes, block, closest):
+def bound_sorted_tile(permutation, bounds, drift, tile, lanes, block, closest):
     """Make the bounds of a tile from the distances of its points in the block, in place.
 
     `turn` (size,) says which points of the block these are; `closest` is overwritten.
     """
     distances = block.distances
-    n_vectors = turn.size // lanes
+    n_vectors = permutation.size // lanes
     for k in range(distances.shape[0]):
         for v in range(n_vectors):
             least_square = np.float32(np.inf)
             for l in range(lanes):
-                d = abs(distances[k, turn[v * lanes + l]])
+                d = abs(distances[k, permutation[v * lanes + l]])
                 least_square = d if d < least_square else least_square
-            closest[v] = np.sqrt(least_square) / _UP
+            closest[v] = np.sqrt(least_square) / _ROUND_UP
         part, shift, steps = 1.0 - drift.error[k], drift.new_shift[k], drift.new_steps[k]
         for v in range(n_vectors):
-            bounds.lower[tile, k, v] = stored(closest[v], part, shift, steps)
+            bounds.lower[tile, k, v] = quantise(closest[v], part, shift, steps)
     for v in range(n_vectors):
-        home = block.nearest[turn[v * lanes]]
+        nearest = block.nearest[permutation[v * lanes]]
         far = np.float32(0.0)
         for l in range(lanes):
-            d = distances[home, turn[v * lanes + l]]
+            d = distances[nearest, permutation[v * lanes + l]]
             d = d if d > 0.0 else np.float32(np.inf)  # a bound may be minus zero
             far = d if d > far else far
-        bounds.nearest[tile, v] = home
-        bounds.farthest[tile, v] = np.sqrt(far) * _UP / (1.0 - drift.error[home])
+        bounds.nearest[tile, v] = nearest
+        bounds.farthest[tile, v] = np.sqrt(far) * _ROUND_UP / (1.0 - drift.error[nearest])
 
 
 @jit
-def put_in_order(offsets, bounds, drift, t, start, n, work):
+def sort_block(offsets, bounds, drift, t, start, n, work):
     """Order the n points of the block that begins with tile t, and make their bounds anew.
 
     By the least important key first, as each sort keeps the order of equal ones. Points after
     them, to the end of the tile, repeat the first one of their tile.
     """
-    block, turn, order = work.block, work.block.turn, work.block.order
+    block, permutation, order = work.block, work.block.permutation, work.block.order
     size, lanes = work.peak.size, lanes_of(work.tile)
     find_nearest(offsets, block.distances, n, block.peak, block.nearest)
     for p in range(n):
-        turn[p] = p
-    write_farness(block.distances, block.nearest, n, work.tile.shape[0], block.keys)
-    counting_sort(block.keys, n, block.ends, turn, order)
+        permutation[p] = p
+    write_distance_keys(block.distances, block.nearest, n, work.tile.shape[0], block.keys)
+    counting_sort(block.keys, n, block.ends, permutation, order)
     for k in range((offsets.size - 1) // PATTERN_BITS * PATTERN_BITS, -1, -PATTERN_BITS):
-        write_pattern(drift.density, drift.nats, block.distances, k, n, block.peak, block.keys)
-        counting_sort(block.keys, n, block.ends, turn, order)
-    counting_sort(block.nearest, n, block.ends, turn, order)
+        write_live_keys(drift.density, drift.nats, block.distances, k, n, block.peak, block.keys)
+        counting_sort(block.keys, n, block.ends, permutation, order)
+    counting_sort(block.nearest, n, block.ends, permutation, order)
     for p in range(n):
-        order[p] = bounds.order[start + turn[p]]
+        order[p] = bounds.order[start + permutation[p]]
     for p in range(n):
         bounds.order[start + p] = order[p]
     n_tiles = (n + size - 1) // size
     for p in range(n, n_tiles * size):
-        turn[p] = turn[(n_tiles - 1) * size]
+        permutation[p] = permutation[(n_tiles - 1) * size]
     for i in range(n_tiles):
-        tile = turn[i * size : (i + 1) * size]
-        bound_tile(tile, bounds, drift, t + i, lanes, block, work.near[0])
+        tile = permutation[i * size : (i + 1) * size]
+        bound_sorted_tile(tile, bounds, drift, t + i, lanes, block, work.scratch[0])

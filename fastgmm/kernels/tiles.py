@@ -32,7 +32,7 @@ NATS = {4: 24.0, 8: 44.0}
 STRIP_BYTES = 256  # of one feature: the points a block of row norms works on
 PANEL = 64  # live points gathered at a time: a panel of them stays in the first-level cache
 BLOCK = 4096  # points at most, in whole tiles, within which points may be put in order
-AHEAD_BYTES = 12288  # of rows that are asked for while others are loaded
+PREFETCH_BYTES = 12288  # of rows that are asked for while others are loaded
 FEW_FEATURES = 4  # with fewer, rows are fetched in time by themselves
 MIN_BLOCKS = 16  # where there are points enough: threads share blocks, longer ones skip more
 
@@ -108,7 +108,7 @@ def make_workspace(X, n_components, ordered=False):
         peak=doubles[0],
         total=doubles[1],
         weight=doubles[2],
-        near=doubles[3:5],
+        scratch=doubles[3:5],
         rows=np.empty(size, np.intp),
         places=np.empty((n_components, n_vectors), np.intp),
         counts=np.empty(n_components, np.intp),
@@ -135,7 +135,7 @@ def find_rows(order, block, start, count, rows):
 
 
 @jit
-def ask_for_rows(X, begin, end):
+def prefetch_rows(X, begin, end):
     """Have rows of X brought into the second-level cache."""
     n_features = X.shape[1]
     for i in range(begin * n_features, min(end, X.shape[0]) * n_features, 64 // X.itemsize):
@@ -143,7 +143,7 @@ def ask_for_rows(X, begin, end):
 
 
 @jit
-def load_tile(X, rows, tile, later):
+def load_tile(X, rows, tile, ahead):
     """Transpose rows of X into `tile` (n_features, size), in place.
 
     Ask for as many rows from `later` on meanwhile, which will be wanted by and by: a processor
@@ -153,15 +153,15 @@ def load_tile(X, rows, tile, later):
     n_features, size = tile.shape
     lanes = lanes_of(X)
     for p in range(0, size, lanes):
-        ask_for_rows(X, later + p, later + p + lanes)
+        prefetch_rows(X, ahead + p, ahead + p + lanes)
         transpose_rows(X, n_features, rows, p, tile, p, size)
 
 
 @jit
-def rows_ahead(X):
+def prefetch_distance(X):
     """Return how many rows further on to ask for rows that are read in order."""
     n_features = X.shape[1]
-    return X.shape[0] if n_features < FEW_FEATURES else AHEAD_BYTES // (n_features * X.itemsize)
+    return X.shape[0] if n_features < FEW_FEATURES else PREFETCH_BYTES // (n_features * X.itemsize)
 
 
 @jit
@@ -195,29 +195,29 @@ def fill_strip(places, k, n):
 
 
 @jit
-def gather_doubles(values, places, k, n, near, row, like):
+def gather_doubles(values, places, k, n, scratch, row, like):
     """Write the n vectors of `values` that component k lists side by side, in place."""
     lanes = lanes_of(like)
     for m in range(n):
-        copy_doubles(values, places[k, m], near, row * near.shape[1] + m * lanes, like)
+        copy_doubles(values, places[k, m], scratch, row * scratch.shape[1] + m * lanes, like)
 
 
 @jit
-def scatter_doubles(near, row, places, k, n, values, like):
+def scatter_doubles(scratch, row, places, k, n, values, like):
     """Write the n vectors of `near` back where component k lists them, in place."""
     lanes = lanes_of(like)
     for m in range(n):
-        copy_doubles(near, row * near.shape[1] + m * lanes, values, places[k, m], like)
+        copy_doubles(scratch, row * scratch.shape[1] + m * lanes, values, places[k, m], like)
 
 
 @jit
-def subtract_mean(tile, means, lows, k, gaps):
+def subtract_mean(tile, means, lows, k, diffs):
     """Write ``tile - means[k] - lows[k]``; `gaps` (>= n_features, size) is modified in place."""
     prefer_wide_vectors()
     for j in range(tile.shape[0]):
         high, low = means[k, j], lows[k, j]
         for p in range(tile.shape[1]):
-            gaps[j, p] = difference(tile[j, p], high, low)
+            diffs[j, p] = difference(tile[j, p], high, low)
 
 
 @jit

@@ -72,7 +72,7 @@ class Block(NamedTuple):
     nearest: np.ndarray
     keys: np.ndarray
     order: np.ndarray
-    turn: np.ndarray
+    permutation: np.ndarray
     ends: np.ndarray
 
 
@@ -97,7 +97,7 @@ class Workspace(NamedTuple):
     peak: np.ndarray
     total: np.ndarray
     weight: np.ndarray
-    near: np.ndarray
+    scratch: np.ndarray
     rows: np.ndarray
     places: np.ndarray
     counts: np.ndarray

@@ -24,7 +24,7 @@ from fastgmm.kernels.micro.vectors import (
     strip_places,
 )
 
-FIRST_ROWS = 6  # of a triangular matrix: all blocks have so many, but for the first
+NORM_ROWS = 6  # of a triangular matrix: all blocks have so many, but for the first
 
 
 def _add_triangle(vectors, acc, factor, points):
@@ -45,7 +45,7 @@ def _sums_of_squares(vectors, acc):
 
 
 @intrinsic
-def write_first_norms(typingctx, rows, U, u, ldu, D, ldd, places, i, M, L, m, out, o):
+def write_top_norms(typingctx, rows, U, u, ldu, D, ldd, places, i, M, L, m, out, o):
     """Write squares of the first `rows` rows of ``U (x - mean)``, one to FIRST_ROWS of them.
 
     Of the lower-triangular matrix that begins at offset u of `U`, for the strip of points of `D`
@@ -78,7 +78,7 @@ def write_first_norms(typingctx, rows, U, u, ldu, D, ldd, places, i, M, L, m, ou
                 at = builder.add(o, index(c * vectors.lanes))
                 vectors.store_as_doubles(square, total, at)
 
-        one_of(builder, rows, range(1, FIRST_ROWS + 1), emit)
+        one_of(builder, rows, range(1, NORM_ROWS + 1), emit)
         return context.get_dummy_value()
 
     i8 = types.intp
@@ -122,8 +122,8 @@ def row_norms_block(rows, width):
             vectors = Vectors(builder, d.type)
 
             def points(column, c):
-                first = builder.mul(column, ldd)
-                return vectors.load(d, builder.add(first, index(c * vectors.lanes)))
+                begin = builder.mul(column, ldd)
+                return vectors.load(d, builder.add(begin, index(c * vectors.lanes)))
 
             acc = _rows_of_product(vectors, rows, width, u, u0, ldu, j, points)
             for c, square in enumerate(_sums_of_squares(vectors, acc)):
@@ -151,8 +151,8 @@ def product_rows_block(rows):
             vectors = Vectors(builder, d.type)
 
             def at(row, c):
-                first = builder.add(builder.mul(row, ldd), p)
-                return builder.add(first, index(c * vectors.lanes))
+                begin = builder.add(builder.mul(row, ldd), p)
+                return builder.add(begin, index(c * vectors.lanes))
 
             def points(row, c):
                 return vectors.load(d, at(row, c))
@@ -204,16 +204,16 @@ def distances_block(rows, scaled):
 
             def add_square(parts, x, register):
                 high, low, scale = parts
-                gap = builder.fsub(x, high)
-                gap = builder.fsub(gap, low) if low else gap
-                gap = builder.fmul(gap, scale) if scale else gap
-                return vectors.fma(gap, gap, register)
+                diff = builder.fsub(x, high)
+                diff = builder.fsub(diff, low) if low else diff
+                diff = builder.fmul(diff, scale) if scale else diff
+                return vectors.fma(diff, diff, register)
 
             acc = accumulate(vectors, [STRIP_VECTORS] * rows, n, mean, strip, add_square)
             for r, registers in enumerate(acc):
-                first = builder.add(o, builder.mul(index(r), ldo))
+                begin = builder.add(o, builder.mul(index(r), ldo))
                 for c, register in enumerate(registers):
-                    at = builder.add(first, index(c * vectors.lanes))
+                    at = builder.add(begin, index(c * vectors.lanes))
                     vectors.store_as_doubles(register, total, at)
             return context.get_dummy_value()
 

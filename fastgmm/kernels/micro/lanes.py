@@ -15,7 +15,7 @@ from fastgmm.kernels.micro.vectors import (
 
 
 @intrinsic
-def gaps_of_strip(typingctx, D, ldd, n, places, i, M, L, m, out, o, ldo):
+def differences_of_strip(typingctx, D, ldd, n, places, i, M, L, m, out, o, ldo):
     """Write ``x - high - low`` for a strip of the listed vectors of points.
 
     Points are read from `D` (n features, ldd) at the places from offset i of `places`, the mean
@@ -37,10 +37,10 @@ def gaps_of_strip(typingctx, D, ldd, n, places, i, M, L, m, out, o, ldo):
             row = builder.mul(feature, ldd)
             at = builder.add(o, builder.mul(feature, ldo))
             for c, begin in enumerate(begins):
-                gap = builder.fsub(vectors.load(points, builder.add(row, begin)), mean)
+                diff = builder.fsub(vectors.load(points, builder.add(row, begin)), mean)
                 if vectors.itemsize == 4:
-                    gap = builder.fsub(gap, rest)
-                vectors.store(gap, out, builder.add(at, index(c * vectors.lanes)))
+                    diff = builder.fsub(diff, rest)
+                vectors.store(diff, out, builder.add(at, index(c * vectors.lanes)))
         return context.get_dummy_value()
 
     i8 = types.intp
@@ -95,12 +95,14 @@ def transpose_rows(typingctx, X, n, rows, i, tile, o, ldo):
                 last = builder.sub(n, index(lanes))
                 squares = builder.sdiv(builder.add(n, index(lanes - 1)), index(lanes))
                 with for_range(builder, squares) as loop:
-                    first = builder.mul(loop.index, index(lanes))
-                    late = builder.icmp_signed(">", first, last)
-                    first = builder.select(late, last, first)
-                    square = [vectors.load(x, builder.add(begin, first)) for begin in begins]
+                    begin_feature = builder.mul(loop.index, index(lanes))
+                    past_end = builder.icmp_signed(">", begin_feature, last)
+                    begin_feature = builder.select(past_end, last, begin_feature)
+                    square = [
+                        vectors.load(x, builder.add(begin, begin_feature)) for begin in begins
+                    ]
                     for c, column in enumerate(transposed(builder, square)):
-                        feature = builder.add(first, index(c))
+                        feature = builder.add(begin_feature, index(c))
                         vectors.store(column, tile, builder.add(o, builder.mul(feature, ldo)))
         return context.get_dummy_value()
 
@@ -234,10 +236,10 @@ def store_scaled_difference(typingctx, x, i, high, low, j, scale, out, o):
             elements_of(context, builder, signature, args, position) for position in (0, 2, 3, 6)
         ]
         vectors = Vectors(builder, data[0].type)
-        gap = builder.fsub(vectors.load(data[0], i), vectors.load(data[1], j))
+        diff = builder.fsub(vectors.load(data[0], i), vectors.load(data[1], j))
         if vectors.itemsize == 4:
-            gap = builder.fsub(gap, vectors.load(data[2], j))
-        scaled = builder.fmul(gap, vectors.splat(scale))
+            diff = builder.fsub(diff, vectors.load(data[2], j))
+        scaled = builder.fmul(diff, vectors.splat(scale))
         vectors.store(scaled, data[3], o)
         return context.get_dummy_value()
 
@@ -250,8 +252,8 @@ def difference(typingctx, x, high, low):
     """Return ``x - (high + low)``; the low part of a mean exists for float32 only."""
 
     def generate(context, builder, signature, args):
-        gap = builder.fsub(args[0], args[1])
-        return builder.fsub(gap, args[2]) if signature.return_type == types.float32 else gap
+        diff = builder.fsub(args[0], args[1])
+        return builder.fsub(diff, args[2]) if signature.return_type == types.float32 else diff
 
     return x(x, high, low), generate
 

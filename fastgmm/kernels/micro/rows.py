@@ -31,7 +31,7 @@ GROUP_ROWS = 8 if WIDE else 4  # rows whose distances are taken at a time
 CANDIDATES = 8  # centers that a block of k-means++ compares, in as many vectors as that takes
 
 
-def _group_distances(builder, columns, group, n, centers, width, first):
+def _group_distances(builder, columns, group, n, centers, width, offset):
     """Emit squared distances of a group of rows from `columns` vectors of centers.
 
     Feature j of the first center is at offset ``first + j * width`` of `centers`.
@@ -43,12 +43,12 @@ def _group_distances(builder, columns, group, n, centers, width, first):
         return vectors.broadcast(group, builder.add(starts[r], feature))
 
     def center(feature, c):
-        at = builder.add(first, builder.mul(feature, width))
+        at = builder.add(offset, builder.mul(feature, width))
         return vectors.load(centers, builder.add(at, index(c * vectors.lanes)))
 
     def add_square(number, center, register):
-        gap = builder.fsub(center, number)
-        return vectors.fma(gap, gap, register)
+        diff = builder.fsub(center, number)
+        return vectors.fma(diff, diff, register)
 
     widths = [columns] * GROUP_ROWS
     return vectors, accumulate(vectors, widths, n, number, center, add_square)
@@ -89,8 +89,8 @@ def center_distances_block(rows):
                 return vectors.broadcast(centers, builder.add(starts[r], feature))
 
             def add_square(center, points, register):
-                gap = builder.fsub(points, center)
-                return vectors.fma(gap, gap, register)
+                diff = builder.fsub(points, center)
+                return vectors.fma(diff, diff, register)
 
             widths = [STRIP_VECTORS] * rows
             acc = accumulate(vectors, widths, n, center, points, add_square)
@@ -130,14 +130,16 @@ def try_candidates(typingctx, group, a, n, C, c, closest, i, weight, p, potentia
         for r, registers in enumerate(acc):
             place = builder.add(i, index(r))
             known = closest.load(builder, place)
-            near = builder.extract_element(registers[0], ir.Constant(ir.IntType(32), 0))
-            near = builder.select(builder.fcmp_ordered("<", near, known), near, known)
-            closest.store(builder, near, place)
-            near = vectors.splat(near)
-            share = vectors.broadcast(weight, builder.add(p, index(r)))
+            nearest = builder.extract_element(registers[0], ir.Constant(ir.IntType(32), 0))
+            nearest = builder.select(builder.fcmp_ordered("<", nearest, known), nearest, known)
+            closest.store(builder, nearest, place)
+            nearest = vectors.splat(nearest)
+            row_weight = vectors.broadcast(weight, builder.add(p, index(r)))
             for v, distance in enumerate(registers):
-                closer = builder.fcmp_ordered("<", distance, near)
-                sums[v] = vectors.fma(share, builder.select(closer, distance, near), sums[v])
+                closer = builder.fcmp_ordered("<", distance, nearest)
+                sums[v] = vectors.fma(
+                    row_weight, builder.select(closer, distance, nearest), sums[v]
+                )
         for v, total in enumerate(sums):
             vectors.add_to_doubles(total, potential, builder.add(o, index(v * vectors.lanes)))
         return context.get_dummy_value()
@@ -193,7 +195,7 @@ def two_nearest(typingctx, distances, n, best, second, label, p):
         word = ir.VectorType(INDEX, vectors.lanes)
         infinite = ir.Constant(vectors.type, [float("inf")] * vectors.lanes)
         starts = [infinite, infinite, ir.Constant(word, None)]
-        for first in range(0, columns, STRIP_VECTORS):
+        for strip in range(0, columns, STRIP_VECTORS):
             before = builder.block
             head, body, done = (
                 builder.append_basic_block(name) for name in ("head", "body", "done")
@@ -208,7 +210,7 @@ def two_nearest(typingctx, distances, n, best, second, label, p):
             place = splat(builder, step, vectors.lanes)
             for c, registers in enumerate(found):
                 least, runner_up, where = registers
-                offset = index((first + c) * vectors.lanes)
+                offset = index((strip + c) * vectors.lanes)
                 distance = vectors.load(data, builder.add(row, offset))
                 closer = builder.fcmp_ordered("<", distance, least)
                 other = builder.select(closer, least, distance)
@@ -226,7 +228,7 @@ def two_nearest(typingctx, distances, n, best, second, label, p):
             builder.branch(head)
             builder.position_at_end(done)
             for c, registers in enumerate(found):
-                at = builder.add(p, index((first + c) * vectors.lanes))
+                at = builder.add(p, index((strip + c) * vectors.lanes))
                 for register, output in zip(registers, (best, second, label), strict=True):
                     builder.store(register, output.at(builder, at), align=8)
         return context.get_dummy_value()

@@ -33,8 +33,8 @@ def splat(builder, scalar, lanes):
     """Return a vector with the scalar in every lane."""
     word = ir.IntType(32)
     undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
-    first = builder.insert_element(undefined, scalar, ir.Constant(word, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(word, lanes), None))
+    lane_0 = builder.insert_element(undefined, scalar, ir.Constant(word, 0))
+    return builder.shuffle_vector(lane_0, undefined, ir.Constant(ir.VectorType(word, lanes), None))
 
 
 class Elements(NamedTuple):
@@ -105,8 +105,8 @@ class Vectors:
 
     def minus_mean(self, x, high, low, offset):
         """Return ``x - high - low`` with the mean's parts at an offset; float64 has no low part."""
-        gap = self.builder.fsub(x, self.broadcast(high, offset))
-        return self.builder.fsub(gap, self.broadcast(low, offset)) if self.itemsize == 4 else gap
+        diff = self.builder.fsub(x, self.broadcast(high, offset))
+        return self.builder.fsub(diff, self.broadcast(low, offset)) if self.itemsize == 4 else diff
 
     def as_doubles(self, value):
         """Return a vector in double precision, whatever its own."""
@@ -164,12 +164,12 @@ class Vectors:
         builder = self.builder
         rows = [builder.add(offset, builder.mul(index(r), ld)) for r in range(len(block))]
         if all(len(registers) == 4 for registers in block):
-            for first, registers in zip(rows, block, strict=True):
-                self.add_sums_to_doubles(registers, base, first)
+            for begin, registers in zip(rows, block, strict=True):
+                self.add_sums_to_doubles(registers, base, begin)
             return
         places = [
-            (base, builder.add(first, index(c)))
-            for first, registers in zip(rows, block, strict=True)
+            (base, builder.add(begin, index(c)))
+            for begin, registers in zip(rows, block, strict=True)
             for c in range(len(registers))
         ]
         self.add_sums_apart([register for row in block for register in row], places)
@@ -232,8 +232,8 @@ class Points(Vectors):
 
         def points(t, r):
             feature = builder.add(row, index(r))
-            first = self.at(t) if self.places is None else self.places.load(builder, t)
-            x = self.load(self.data, builder.add(builder.mul(feature, self.ld), first))
+            begin = self.at(t) if self.places is None else self.places.load(builder, t)
+            x = self.load(self.data, builder.add(builder.mul(feature, self.ld), begin))
             if self.mean is None:
                 return x
             high, low, offset = self.mean
