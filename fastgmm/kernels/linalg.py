@@ -1,12 +1,12 @@
-"""Cholesky factors of many small matrices, their inverses, and bounds of singular values.
+"""Cholesky factors of many small matrices, their inverses, and bounds on singular values.
 
-LAPACK is called once a matrix and its threads would fight with ours; the library's own share
-the matrices among them.
+LAPACK factorizes one matrix per call, and its threads compete with ours. These kernels distribute
+the matrices over the library's own threads.
 
-All that takes n^3 multiplications are sums of products of rows, which `add_row_products` makes for
-`PANEL_ROWS` rows of the result at a time. Sums along rows, whose lanes have to be added up for
-each element, took 3.4 times as long for factors of 64 features, 2.5 times for those of 300 and
-0.7 times for those of 2. Buffers are square, n filled up to whole panels wide.
+All n^3 operations are sums of products of rows. `add_row_products` computes them for `PANEL_ROWS`
+rows of the result at a time. Sums along rows, whose lanes have to be added up for each element,
+took 3.4 times as long for factors of 64 features, 2.5 times for 300 features and 0.7 times for 2.
+Buffers are square; n is rounded up to full panels.
 """
 
 import numpy as np
@@ -21,17 +21,17 @@ _panel, _row = cross_block(PANEL_ROWS, (1,)), cross_block(1, (1,))
 
 
 def buffer_width(n):
-    """Return the rows and columns of a buffer for matrices (n, n)."""
+    """Return the number of rows and columns of a buffer for matrices (n, n)."""
     return -(-n // PANEL_ROWS) * PANEL_ROWS
 
 
 @jit
 def add_row_products(left, right, terms, lower, out, rows, columns):
-    """Add ``sum_t left[t, row + r] right[t, j]`` to `out`, in place.
+    """Add ``sum_t left[t, row + r] right[t, j]`` to ``out[row + r, j]``, in place.
 
-    `terms` (first, last) is the range of t; `rows` (row, count) are the rows of `out`, one or
-    `PANEL_ROWS` of them; `columns` (begin, end) are whole vectors of its columns. `right` is
-    triangular, `lower` or upper, and its zeros are skipped.
+    `terms` (first, end) is the range of t. `rows` (row, count) are the rows of `out`; count is 1 or
+    `PANEL_ROWS`. `columns` (begin, end) are full vectors of columns. `right` is triangular, lower
+    if `lower` is true, else upper; its zeros are skipped.
     """
     first_t, end_t = terms
     row, n_rows = rows
@@ -49,7 +49,7 @@ def add_row_products(left, right, terms, lower, out, rows, columns):
 
 @jit
 def scale_columns(matrix, i, begin, end, factor):
-    """Multiply some columns of a row by a factor, in place."""
+    """Multiply columns begin ... end - 1 of row i by a factor, in place."""
     for j in range(begin, end):
         matrix[i, j] *= factor
 
@@ -58,8 +58,8 @@ def scale_columns(matrix, i, begin, end, factor):
 def cholesky_in_place(root, n):
     """Turn ``-A`` into the upper-triangular R with ``R^T R = A``, in place.
 
-    Say whether A (n, n) is positive definite; where not, R is left unfinished. Only upper
-    triangles are read, and what is below is overwritten.
+    Return whether A (n, n) is positive definite; if not, R is incomplete. Only upper triangles are
+    read; the lower triangle is overwritten.
     """
     width = root.shape[1]
     for b in range(0, n, PANEL_ROWS):
@@ -75,7 +75,7 @@ def cholesky_in_place(root, n):
 
 @jit
 def invert_transposed(root, n, inverse):
-    """Write the inverse, lower-triangular, of the transposed root, in place."""
+    """Write the lower-triangular inverse of the transpose of `root` to `inverse`, in place."""
     for b in range(0, n, PANEL_ROWS):
         for i in range(b, b + PANEL_ROWS):
             for j in range(inverse.shape[1]):
@@ -90,10 +90,10 @@ def invert_transposed(root, n, inverse):
 
 @jit
 def factorize_one(covariance, root, inverse, factor):
-    """Write the inverse Cholesky factor of a matrix and return its log-determinant.
+    """Write the inverse Cholesky factor of a matrix; return the factor's log-determinant.
 
-    Reads the lower triangle. NaN where the matrix is not positive definite; the factor is then
-    left as it is. `root` and `inverse` are overwritten.
+    The lower triangle is read. If the matrix is not positive definite, return NaN and leave
+    `factor` as it is. `root` and `inverse` are overwritten.
     """
     n = factor.shape[0]
     for i in range(n):
@@ -112,9 +112,11 @@ def factorize_one(covariance, root, inverse, factor):
 
 @entry
 def factorize_pass(begin, end, n_matrices, buffers, covariances, factors, log_det):
-    """Factorize some of the matrices (n_matrices, n, n); `factors` and `log_det` modified in place.
+    """Factorize the matrices begin ... end - 1 of `covariances` (n_matrices, n, n).
 
-    `log_det` receives the log-determinants of the factors: half of minus the matrices' own.
+    `log_det` receives the log-determinants of the factors, which are -1/2 times those of the
+    matrices. A matrix that is not positive definite gets NaN there. `factors` and `log_det` are
+    modified in place. `buffers` are two square matrices.
     """
     root, inverse = buffers
     for m in range(begin, end):
@@ -123,7 +125,7 @@ def factorize_pass(begin, end, n_matrices, buffers, covariances, factors, log_de
 
 @jit_sum
 def multiply(matrix, vector, out):
-    """Write ``matrix @ vector``; return ``vector @ out`` and ``out @ out``."""
+    """Write ``matrix @ vector`` to `out`; return ``vector @ out`` and ``out @ out``."""
     n = vector.size
     along = norm2 = 0.0
     for i in range(n):
@@ -138,7 +140,10 @@ def multiply(matrix, vector, out):
 
 @jit
 def extreme_eigenvalue(matrix, shift, vector, out):
-    """Return about the eigenvalue of a symmetric matrix that lies farthest from `shift`."""
+    """Return an estimate of the symmetric matrix's eigenvalue farthest from `shift`.
+
+    It comes from eight steps of power iteration. `vector` and `out` (n,) are overwritten.
+    """
     n = vector.size
     for i in range(n):
         vector[i] = (1.0 + 0.1 * (i % 3)) / np.sqrt(n)
@@ -159,7 +164,7 @@ def extreme_eigenvalue(matrix, shift, vector, out):
 
 @jit
 def is_positive(matrix, n, shift, sign, root):
-    """Say whether ``sign (matrix - shift I)`` is positive definite; `root` is overwritten."""
+    """Return whether ``sign (matrix - shift I)`` is positive definite; `root` is overwritten."""
     for i in range(n):
         for j in range(i, matrix.shape[1]):
             root[i, j] = -sign * matrix[i, j]
@@ -169,9 +174,9 @@ def is_positive(matrix, n, shift, sign, root):
 
 @jit
 def write_quotient(old, new, quotient_t, spare):
-    """Write ``A^T``, upper-triangular, of ``A = old inv(new)``, in place.
+    """Write the upper-triangular ``A^T`` of ``A = old inv(new)`` to `quotient_t`, in place.
 
-    From the last row to the first, by ``new^T A^T = old^T``; `spare` is overwritten.
+    Solves ``new^T A^T = old^T`` from the last row to the first. `spare` is overwritten.
     """
     n, width = old.shape[0], quotient_t.shape[1]
     for i in range(width):
@@ -190,7 +195,7 @@ def write_quotient(old, new, quotient_t, spare):
 
 @jit
 def write_square(quotient_t, n, square):
-    """Write ``A A^T`` of the upper-triangular ``A^T``, in place, and return its trace."""
+    """Write ``A A^T``, from the upper-triangular ``A^T``, in place; return its trace."""
     width = square.shape[1]
     trace = 0.0
     for i in range(width):
@@ -221,9 +226,11 @@ def deviation_from_multiple(matrix, n, value):
 
 @jit
 def proved_bound(matrix, n, estimate, bound, spare):
-    """Return a number between an estimate and a bound that all eigenvalues lie on one side of.
+    """Return a proved bound on all eigenvalues, on the side of `estimate` where `bound` lies.
 
-    The nearest to the estimate of a few that Cholesky's method proves, or the bound.
+    `bound` is a valid but loose bound. Candidates between `estimate` and `bound` are tested by
+    Cholesky factorization, nearest to `estimate` first; the result is the first that is proved,
+    else `bound`.
     """
     sign = 1.0 if bound < estimate else -1.0
     for part in (1.0 / 64.0, 1.0 / 16.0, 1.0 / 4.0):
@@ -235,11 +242,11 @@ def proved_bound(matrix, n, estimate, bound, spare):
 
 @jit
 def stretch_one(old, new, buffers):
-    """Return bounds of the singular values of ``old inv(new)``: see `stretch_pass`.
+    """Return bounds on the singular values of ``old inv(new)``: see `stretch_pass`.
 
-    No eigenvalue of a symmetric matrix lies farther from their mean than its distance from a
-    multiple of the identity. Power iteration tells how much nearer they may be proved to lie.
-    Rounding in the square and in Cholesky's method moves eigenvalues by less than `noise`.
+    All eigenvalues of a symmetric matrix lie within ``|matrix - c I|_F`` of c, their mean. Power
+    iteration estimates how much nearer they lie, and `proved_bound` proves it. Rounding in the
+    square and in the Cholesky factorization moves eigenvalues by less than `noise`.
     """
     square, quotient_t, spare, vectors = buffers
     n = old.shape[0]
@@ -258,10 +265,10 @@ def stretch_one(old, new, buffers):
 
 @entry
 def stretch_pass(begin, end, n_matrices, buffers, old, new, least, greatest):
-    """Bound the ratio of ``|old[m] x|`` to ``|new[m] x|`` for all x, for some of the matrices.
+    """Bound the ratio of ``|old[m] x|`` to ``|new[m] x|`` over all x, for m = begin ... end - 1.
 
-    Lower-triangular `old` and `new` (n_matrices, n, n); `least` and `greatest` (n_matrices,)
-    are modified in place. `buffers` are three of matrices and one (2, n).
+    `old` and `new` (n_matrices, n, n) are lower-triangular. `least` and `greatest` (n_matrices,)
+    are modified in place. `buffers` are three square matrices and one array (2, n).
     """
     for m in range(begin, end):
         least[m], greatest[m] = stretch_one(old[m], new[m], buffers)

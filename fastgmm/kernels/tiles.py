@@ -1,8 +1,8 @@
 """Tiles of points: their sizes, their buffers, and how they are loaded.
 
 A tile is transposed to (n_features, size), so that SIMD lanes run over points whatever the number
-of features. The tile and its responsibilities stay in cache while both steps of EM work on them.
-No array of size n_samples x n_components exists.
+of features. The tile and its responsibilities stay in cache while both steps of EM work on them. No
+array of size n_samples x n_components exists.
 
 Each component lists vectors of the tile: all of them, or those that may have live pairs (see
 `fastgmm.kernels.skipping`). The values computed for the listed vectors lie side by side.
@@ -150,9 +150,9 @@ def prefetch_rows(X, begin, end):
 def load_tile(X, rows, tile, ahead):
     """Transpose rows of X into `tile` (n_features, size), in place.
 
-    Also prefetch as many rows from row `ahead` on. The hardware prefetcher does not follow rows that
-    are read side by side or in a permuted order: without software prefetching, loading alone takes
-    1.5 (50 features) to 2.4 times (10 features) as long.
+    Also prefetch as many rows from row `ahead` on. The hardware prefetcher does not follow rows
+    that are read side by side or in a permuted order: without software prefetching, loading alone
+    takes 1.5 (50 features) to 2.4 times (10 features) as long.
     """
     n_features, size = tile.shape
     lanes = lanes_of(X)
@@ -170,7 +170,7 @@ def prefetch_distance(X):
 
 @jit
 def load_weights(sample_weight, rows, count, weight):
-    """Write the weights of a tile's points, 0 past `count`; `weight` (size,) is modified in place."""
+    """Write the weights of a tile's points, 0 past `count`, into `weight` (size,), in place."""
     for p in range(weight.size):
         if p >= count:
             weight[p] = 0.0
@@ -182,7 +182,7 @@ def load_weights(sample_weight, rows, count, weight):
 
 @jit
 def list_all(places, counts, lanes):
-    """List all vectors of a tile for every component; `places` and `counts` are modified in place."""
+    """List all vectors of a tile for every component; modifies `places` and `counts` in place."""
     for k in range(counts.size):
         counts[k] = places.shape[1]
         for m in range(places.shape[1]):
@@ -203,7 +203,7 @@ def fill_strip(places, k, n):
 
 @jit
 def gather_doubles(values, places, k, n, scratch, row, like):
-    """Copy the n vectors of `values` that component k lists into row `row` of `scratch`, side by side.
+    """Copy the n vectors of `values` that component k lists, side by side, into a row of `scratch`.
 
     A vector has as many numbers as fit in a vector of `like`. `scratch` is modified in place.
     """
@@ -235,7 +235,7 @@ def subtract_mean(tile, means, lows, k, diffs):
 
 @jit
 def chunk_tiles(chunk, n_chunks, n_samples, size, group=1):
-    """Return the first tile of a chunk and of the next chunk, both at the start of a group of tiles."""
+    """Return the first tile of a chunk and of the next; chunks consist of full groups of tiles."""
     n_tiles = (n_samples + size - 1) // size
     n_groups = (n_tiles + group - 1) // group
     begin, end = chunk * n_groups // n_chunks * group, (chunk + 1) * n_groups // n_chunks * group

@@ -1,7 +1,7 @@
 """The arguments and results of the kernels: NamedTuples of arrays and scalars.
 
-A *pair* is one point and one component. A *vector* is as many consecutive points of a tile as
-fit in one register; its *place* is the position of its first point in the tile.
+A *pair* is one point and one component. A *vector* is as many consecutive points of a tile as fit
+in one register; its *place* is the position of its first point in the tile.
 """
 
 from typing import NamedTuple
@@ -38,8 +38,8 @@ class Operands(NamedTuple):
     (tied: one row in all). `offsets` (n_components,) is the log-density at the mean plus the
     log-weight. `negligible` (n_components,) is the largest responsibility that moments leave out.
     For tied, diag and spherical, `center` and `center_low` (1, n_features) are the weighted mean of
-    the means, and `centers` and `centers_low` (n_components, n_features) are ``U_k (mean_k - center)``;
-    for full, these four are empty. If `about_center` is true, moments are taken about
+    the means, and `centers` and `centers_low` (n_components, n_features) are ``U_k (mean_k -
+    center)``; for full, these four are empty. If `about_center` is true, moments are taken about
     `center` instead of the means.
     """
 
@@ -60,9 +60,8 @@ class Moments(NamedTuple):
 
     `s1` (n_chunks, n_components, width) has S1 in its first n_features columns and N in the next.
     `s2` is (n_chunks, n_matrices, rows, width): full has one lower triangle per component, tied one
-    lower triangle, diag one row per component, spherical one number per component.
-    `log_likelihood` is (n_chunks,). `pairs` (n_chunks, 2) counts the pairs computed and the live
-    pairs.
+    lower triangle, diag one row per component, spherical one number per component. `log_likelihood`
+    is (n_chunks,). `pairs` (n_chunks, 2) counts the pairs computed and the live pairs.
     """
 
     s1: np.ndarray
@@ -97,18 +96,20 @@ class Workspace(NamedTuple):
     (size,) their weights.
 
     The lists: component k lists `counts[k]` vectors, whose places are the first entries of
-    `places[k]` (n_components, vectors). `resp[k]` (n_components, size) holds the values of the listed
-    vectors, side by side: squared distances, then log-densities, then densities, then responsibilities
-    times weights. `live` (n_components,) counts the live points, or is -1 if they are not counted.
+    `places[k]` (n_components, vectors). `resp[k]` (n_components, size) holds the values of the
+    listed vectors, side by side: squared distances, then log-densities, then densities, then
+    responsibilities times weights. `live` (n_components,) counts the live points, or is -1 if they
+    are not counted.
 
     The E-step: `peak` (size,) is the largest log-density of each point and `total` (size,) the sum
-    of densities relative to it. `scratch` (2, size) holds gathered values of `peak`, `total`, `resp`
-    or `weight`. `points` (2 n_features, size) holds differences from a mean, whitened points or
-    squares.
+    of densities relative to it. `scratch` (2, size) holds gathered values of `peak`, `total`,
+    `resp` or `weight`. `points` (2 n_features, size) holds differences from a mean, whitened points
+    or squares.
 
-    The M-step: `chosen` (vectors,) lists the vectors that have live points, `index` (size,) the rows
-    of live points. `tile_resp` (n_components, size) holds responsibilities in the tile's precision.
-    `root` (PANEL,) and `panel` (PANEL, row_width) hold live points as rows. `block`: see `Block`.
+    The M-step: `chosen` (vectors,) lists the vectors that have live points, `index` (size,) the
+    rows of live points. `tile_resp` (n_components, size) holds responsibilities in the tile's
+    precision. `root` (PANEL,) and `panel` (PANEL, row_width) hold live points as rows. `block`: see
+    `Block`.
     """
 
     tile: np.ndarray
@@ -134,10 +135,10 @@ class Bounds(NamedTuple):
     """Bounds on distances, carried from pass to pass; empty if none are kept.
 
     A block has `tiles` tiles. `order` (n_samples,) uint16 maps each position to a row of its block.
-    `lower` (n_tiles, n_components, vectors) uint16 are lower bounds on the distances of all points of
-    a vector, quantised as described in `Drift`. `nearest` (n_tiles, vectors) uint16 is a component
-    near the vector, and `farthest` (n_tiles, vectors) float32 is an upper bound on the distance of
-    the vector's points from it.
+    `lower` (n_tiles, n_components, vectors) uint16 are lower bounds on the distances of all points
+    of a vector, quantised as described in `Drift`. `nearest` (n_tiles, vectors) uint16 is a
+    component near the vector, and `farthest` (n_tiles, vectors) float32 is an upper bound on the
+    distance of the vector's points from it.
     """
 
     tiles: int
@@ -152,9 +153,9 @@ class Drift(NamedTuple):
 
     A stored number b states that the distance is at least ``scale b - shift``. Numbers stored in
     this pass are read with the scale 1 / `new_steps` and the shift `new_shift`; if `rebased` is set
-    for a component, all its bounds are rewritten in these units. A distance to `Bounds.nearest` that
-    was at most s is now at most ``growth (s + move)``. `error` bounds the relative rounding error of
-    computed distances; at 1, a computed distance carries no information. `density` is the
+    for a component, all its bounds are rewritten in these units. A distance to `Bounds.nearest`
+    that was at most s is now at most ``growth (s + move)``. `error` bounds the relative rounding
+    error of computed distances; at 1, a computed distance carries no information. `density` is the
     log-density at the mean without the weight. A component whose log-density is `nats` below the
     best one's is negligible. If `reorder` is true, the points are sorted after this pass.
     """
@@ -209,8 +210,8 @@ class Sums(NamedTuple):
     """Sums of each chunk over its clusters, updated by each assignment.
 
     `high` + `low` (n_chunks, n_clusters, n_features + 1) are the sums of w (x - origin), with the
-    sum of w in the last column. `size` (n_chunks, n_clusters) counts the rows with a positive weight.
-    `changed` (n_chunks,) counts the rows whose label the last assignment changed. `scatter`
+    sum of w in the last column. `size` (n_chunks, n_clusters) counts the rows with a positive
+    weight. `changed` (n_chunks,) counts the rows whose label the last assignment changed. `scatter`
     (n_chunks,) sums w times the squared distance over the rows that it read.
     """
 
@@ -224,10 +225,10 @@ class Sums(NamedTuple):
 class Centers(NamedTuple):
     """The centers of k-means and how far they have moved.
 
-    `centers` is (n_clusters, n_features). `drift` (n_clusters + 1,) bounds how much nearer the other
-    centers can have come to the rows of a cluster, summed over all assignments; it is infinite for
-    rows without a cluster. `slack` bounds the relative rounding error of distances. Sums are taken
-    about `origin` (n_features,).
+    `centers` is (n_clusters, n_features). `drift` (n_clusters + 1,) bounds how much nearer the
+    other centers can have come to the rows of a cluster, summed over all assignments; it is
+    infinite for rows without a cluster. `slack` bounds the relative rounding error of distances.
+    Sums are taken about `origin` (n_features,).
     """
 
     centers: np.ndarray
@@ -239,8 +240,9 @@ class Centers(NamedTuple):
 class Candidates(NamedTuple):
     """Candidates for the next center of k-means++.
 
-    Each group of `centers` (n_groups, n_features, CANDIDATES) has the center chosen last in its first
-    column and candidates in the others. `tile` is the number of rows per partial sum of weights.
+    Each group of `centers` (n_groups, n_features, CANDIDATES) has the center chosen last in its
+    first column and candidates in the others. `tile` is the number of rows per partial sum of
+    weights.
     """
 
     centers: np.ndarray
@@ -251,8 +253,9 @@ class RowWorkspace(NamedTuple):
     """Buffers of one thread for a block of rows.
 
     `rows`, `label`, `best` and `second` (2 BLOCK,) describe the picked rows. `tile` (n_features,
-    TILE) and `distances` (n_clusters, TILE) hold some of them. `weight` (n_rows,) and the flat `group`
-    hold the weights and the values of a run of rows, short enough for the first-level cache.
+    TILE) and `distances` (n_clusters, TILE) hold some of them. `weight` (n_rows,) and the flat
+    `group` hold the weights and the values of a run of rows, short enough for the first-level
+    cache.
     """
 
     rows: np.ndarray
