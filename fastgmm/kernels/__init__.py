@@ -1,1 +1,1 @@
-"""Kernels: what is compiled, and the types and sizes that go with it."""
+"""All compiled code: kernels, the types of their arguments, and the sizes they depend on."""

@@ -1,8 +1,8 @@
-"""The E-step of a tile from its distances: log-densities and responsibilities.
+"""The E-step of a tile: from squared distances to log-densities and responsibilities.
 
-``log p_k(x) = log weight + log det U - d/2 log 2 pi - |U (x - m)|^2 / 2``, with the squared
-distances that `fastgmm.kernels.distances` writes. Densities are taken relative to the most probable
-component of each point, so that none overflows.
+``log p_k(x) = log weight + log det U - d/2 log 2 pi - |U (x - m)|^2 / 2``, where
+`fastgmm.kernels.distances` has written the squared distances. Densities are relative to the most
+probable component of each point, so that none overflows.
 """
 
 import numpy as np
@@ -16,21 +16,21 @@ from fastgmm.kernels.micro.lanes import (
 )
 from fastgmm.kernels.tiles import gather_doubles, scatter_doubles
 
-LOWEST = -1e300  # log-densities are clamped here, so that no point has only infinite ones
+LOWEST = -1e300  # nats; log-densities are clamped here, so that each point has a finite one
 
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01  # 33 bits, so that k * _LN2_HIGH is exact
 _LN2_LOW = 1.90821492927058770002e-10
-_ROUND = 1.5 * 2.0**52  # adding it leaves the nearest integer in the low bits
+_ROUND = 1.5 * 2.0**52  # x + _ROUND has the integer nearest to x in its low bits
 _SQRT_HALF_BITS = int(np.float64(np.sqrt(0.5)).view(np.int64))
 
 
 @jit
 def exp_nonpositive(x):
-    """Return exp(x) for x <= 0 to 4e-16 relative; 0 below -708.
+    """Return exp(x) for x <= 0 with a relative error below 4e-16; 0 below -708.
 
-    x = k ln 2 + r; a polynomial of degree 11 in r, near-minimax on |r| <= ln(2) / 2 with error
-    1.1e-16 in its degree-9 quotient, then k is added to the exponent bits.
+    x = k ln 2 + r. A polynomial of degree 11 approximates exp(r); it is near-minimax on |r| <=
+    ln(2) / 2, with error 1.1e-16 in its degree-9 quotient. Then k is added to the exponent bits.
     """
     shifted = x * _LOG2_E + _ROUND
     k = shifted - _ROUND
@@ -53,7 +53,7 @@ def exp_nonpositive(x):
 
 @jit
 def log_positive(x):
-    """Return log(x) for a normal x > 0 to 4e-16 relative.
+    """Return log(x) for a normal x > 0 with a relative error below 4e-16.
 
     x = 2^e m with m in [sqrt(1/2), sqrt(2)), s = (m - 1) / (m + 1), and log m = 2 atanh s by a
     near-minimax polynomial in s^2.
@@ -75,7 +75,7 @@ def log_positive(x):
 
 @jit
 def log_density_row(maha, k, n, offset, peak):
-    """Turn n squared distances into log-densities with weight and raise `peak`, in place."""
+    """Turn n squared distances of row k into weighted log-densities and raise `peak`, in place."""
     prefer_wide_vectors()
     for p in range(n):
         value = offset - 0.5 * maha[k, p]
@@ -86,7 +86,7 @@ def log_density_row(maha, k, n, offset, peak):
 
 @jit
 def density_row(log_prob, k, n, peak, total):
-    """Turn n log-densities into densities relative to `peak` and add to `total`, in place."""
+    """Turn n log-densities into densities relative to `peak` and add them to `total`, in place."""
     prefer_wide_vectors()
     for p in range(n):
         value = exp_nonpositive(log_prob[k, p] - peak[p])
@@ -96,7 +96,7 @@ def density_row(log_prob, k, n, peak, total):
 
 @jit
 def scale_densities_row(resp, k, n, factor):
-    """Multiply n numbers of a row by `factor` (>= n,), in place."""
+    """Multiply the first n numbers of row k by `factor` (>= n,), in place."""
     prefer_wide_vectors()
     for p in range(n):
         resp[k, p] *= factor[p]
@@ -104,7 +104,7 @@ def scale_densities_row(resp, k, n, factor):
 
 @jit
 def scale_and_count(resp, k, factor, weight, negligible):
-    """Multiply a whole row by `factor`, in place; return how many then exceed ``negligible * weight``."""
+    """Multiply row k by `factor`, in place; return how many then exceed ``negligible * weight``."""
     prefer_wide_vectors()
     live = 0
     for p in range(factor.size):
@@ -116,11 +116,11 @@ def scale_and_count(resp, k, factor, weight, negligible):
 
 @jit
 def log_densities(offsets, work):
-    """Turn squared distances into log-densities with weight, in place; `peak` is their maximum.
+    """Turn squared distances into weighted log-densities, in place; write their maximum to `peak`.
 
-    Where a component lists some vectors only, their peaks are gathered and put back.
+    If a component lists only some vectors, their peaks are gathered first and scattered back.
     """
-    places, near, tile = work.places, work.near, work.tile
+    places, scratch, tile = work.places, work.scratch, work.tile
     lanes = lanes_of(tile)
     work.peak.fill(LOWEST)
     for k in range(offsets.size):
@@ -128,15 +128,15 @@ def log_densities(offsets, work):
         if n == places.shape[1]:
             log_density_row(work.resp, k, n * lanes, offsets[k], work.peak)
         else:
-            gather_doubles(work.peak, places, k, n, near, 0, tile)
-            log_density_row(work.resp, k, n * lanes, offsets[k], near[0])
-            scatter_doubles(near, 0, places, k, n, work.peak, tile)
+            gather_doubles(work.peak, places, k, n, scratch, 0, tile)
+            log_density_row(work.resp, k, n * lanes, offsets[k], scratch[0])
+            scatter_doubles(scratch, 0, places, k, n, work.peak, tile)
 
 
 @jit
 def densities(work):
     """Turn log-densities into densities relative to `peak`, in place; `total` is their sum."""
-    places, near, tile = work.places, work.near, work.tile
+    places, scratch, tile = work.places, work.scratch, work.tile
     lanes = lanes_of(tile)
     work.total.fill(0.0)
     for k in range(work.resp.shape[0]):
@@ -144,15 +144,15 @@ def densities(work):
         if n == places.shape[1]:
             density_row(work.resp, k, n * lanes, work.peak, work.total)
         else:
-            gather_doubles(work.peak, places, k, n, near, 0, tile)
-            gather_doubles(work.total, places, k, n, near, 1, tile)
-            density_row(work.resp, k, n * lanes, near[0], near[1])
-            scatter_doubles(near, 1, places, k, n, work.total, tile)
+            gather_doubles(work.peak, places, k, n, scratch, 0, tile)
+            gather_doubles(work.total, places, k, n, scratch, 1, tile)
+            density_row(work.resp, k, n * lanes, scratch[0], scratch[1])
+            scatter_doubles(scratch, 1, places, k, n, work.total, tile)
 
 
 @jit
 def log_totals(peak, total):
-    """Turn `peak` into the points' log-likelihoods, in place."""
+    """Turn `peak` into the points' log-likelihoods, in place: add the logarithm of `total`."""
     prefer_wide_vectors()
     for p in range(peak.size):
         peak[p] += log_positive(total[p])
@@ -162,11 +162,11 @@ def log_totals(peak, total):
 def sum_of_logs(total):
     """Return the sum of the logarithms of numbers from 1 to the number of components.
 
-    Of the products of four: a logarithm a point took a tenth of the time at two features and
-    three components.
+    One logarithm is taken per product of four numbers: one logarithm per point took a tenth of the
+    time of a fit at two features and three components.
     """
     prefer_wide_vectors()
-    quarter = total.size // 4  # a whole number of vectors: see `tile_size`
+    quarter = total.size // 4  # a multiple of the vector length: see `tile_size`
     result = 0.0
     for p in range(quarter):
         half = total[p] * total[p + quarter]
@@ -176,7 +176,7 @@ def sum_of_logs(total):
 
 @jit
 def divide_by_total(numerator, total):
-    """Write ``numerator / total`` into `total`."""
+    """Write ``numerator / total`` to `total`, in place."""
     prefer_wide_vectors()
     for p in range(total.size):
         total[p] = numerator[p] / total[p]
@@ -186,10 +186,10 @@ def divide_by_total(numerator, total):
 def scale_densities(negligible, work):
     """Turn densities into responsibilities times weights, in place; `total` is overwritten.
 
-    `work.live` becomes the number of points that matter to each component that lists all: those
-    with responsibilities above its number in `negligible` (n_components,).
+    For a component that lists all vectors, `work.live` becomes its number of live points: those
+    with responsibilities above its `negligible` (n_components,). For others it becomes -1.
     """
-    places, near, tile = work.places, work.near, work.tile
+    places, scratch, tile = work.places, work.scratch, work.tile
     lanes = lanes_of(tile)
     divide_by_total(work.weight, work.total)
     for k in range(work.resp.shape[0]):
@@ -198,8 +198,8 @@ def scale_densities(negligible, work):
             work.live[k] = scale_and_count(work.resp, k, work.total, work.weight, negligible[k])
         else:
             work.live[k] = -1
-            gather_doubles(work.total, places, k, n, near, 0, tile)
-            scale_densities_row(work.resp, k, n * lanes, near[0])
+            gather_doubles(work.total, places, k, n, scratch, 0, tile)
+            scale_densities_row(work.resp, k, n * lanes, scratch[0])
 
 
 @jit_sum

@@ -1,12 +1,12 @@
 """Squared Mahalanobis distances of a tile's points, for each covariance type.
 
-For component k with mean m and lower-triangular U, the inverse Cholesky factor of its covariance,
-the squared distance of x is ``|U (x - m)|^2``. U is triangular, so a full covariance takes d^2 / 2
-multiplications a point. For tied covariances the tile is whitened once and distances are
+Let component k have mean m and lower-triangular U, the inverse Cholesky factor of its covariance.
+The squared distance of x is ``|U (x - m)|^2``. Because U is triangular, a full covariance takes d^2
+/ 2 multiplications per point. For tied covariances the tile is whitened once; distances are then
 Euclidean.
 
 Rejected: a full form specialised on the number of features at compile time. The blocks of
-`micro.blocks` reach 80% of the machine's arithmetic rate from 8 features on, and below that
+`micro.blocks` reach 80% of the machine's arithmetic rate from 8 features on, and for fewer features
 loading and exponentials cost more than the triangle.
 """
 
@@ -14,13 +14,13 @@ import numpy as np
 
 from fastgmm.jit.decorators import jit
 from fastgmm.kernels.micro.blocks import (
-    FIRST_ROWS,
+    NORM_ROWS,
     distances_block,
     product_rows_block,
     row_norms_block,
-    write_first_norms,
+    write_top_norms,
 )
-from fastgmm.kernels.micro.lanes import gaps_of_strip, lanes_of, prefer_wide_vectors
+from fastgmm.kernels.micro.lanes import differences_of_strip, lanes_of, prefer_wide_vectors
 from fastgmm.kernels.micro.vectors import STRIP_VECTORS
 from fastgmm.kernels.tiles import fill_strip, subtract_mean
 
@@ -33,26 +33,28 @@ _rows_1, _rows_6 = product_rows_block(1), product_rows_block(6)
 def mahalanobis_full(operands, work):
     """Write the squared distances of the points that each component lists, in place.
 
-    Side by side into the rows of `work.resp`, strip by strip. The first block of rows, of one to
-    six, makes its differences from the mean by itself; for those below, all differences of a
-    strip are kept in `work.points`, in the first-level cache. Of a last strip that is half empty
-    those rows compute one half. All in one function, because a call with its 20 array fields
-    costs as much as a strip of two features.
+    Row k of `work.resp` receives those of component k, side by side, strip by strip. The top block
+    has 1 to NORM_ROWS rows of U and subtracts the mean itself. For the blocks below it, all
+    differences of a strip are stored in `work.points`, which stays in the first-level cache. If at
+    most half of the last strip is used, the blocks below compute only that half.
+
+    This is one function because a call with its 20 array fields costs as much as a strip of two
+    features.
     """
     tile, points, places, counts, maha = work.tile, work.points, work.places, work.counts, work.resp
     n, size = tile.shape
     U, M, L = operands.factors, operands.means, operands.means_low
     lanes, ldp = lanes_of(tile), places.shape[1]
     strip = STRIP_VECTORS * lanes
-    top = (n - 1) % FIRST_ROWS + 1
+    top = (n - 1) % NORM_ROWS + 1
     for k in range(maha.shape[0]):
         fill_strip(places, k, counts[k])
         u, m = k * n * n, k * M.shape[1]
         for v in range(0, counts[k], STRIP_VECTORS):
             i, o = k * ldp + v, k * size + v * lanes
-            write_first_norms(top, U, u, n, tile, size, places, i, M, L, m, maha, o)
+            write_top_norms(top, U, u, n, tile, size, places, i, M, L, m, maha, o)
             if top < n:
-                gaps_of_strip(tile, size, n, places, i, M, L, m, points, 0, strip)
+                differences_of_strip(tile, size, n, places, i, M, L, m, points, 0, strip)
             if counts[k] - v > _HALF:
                 for j in range(top, n, 6):
                     _norms_6(U, u, n, j, points, strip, maha, o)
@@ -63,9 +65,10 @@ def mahalanobis_full(operands, work):
 
 @jit
 def whiten_tile(operands, tile, points):
-    """Write ``U (x - center)`` for every point of a tile; `points` is modified in place.
+    """Write ``U (x - center)`` for every point of a tile to `points`, in place.
 
-    From the last features to the first, so that rows replace differences no longer needed.
+    Rows are computed from the last to the first, so that each overwrites a difference that no other
+    row needs.
     """
     n, size = tile.shape
     U = operands.factors
@@ -78,10 +81,10 @@ def whiten_tile(operands, tile, points):
 
 
 @jit
-def in_step(counts, k, n_vectors):
-    """Return how many of the next components can be computed together: four, two or one.
+def components_together(counts, k, n_vectors):
+    """Return how many components, from k on, are computed together: four, two or one.
 
-    Those that list all vectors can.
+    They are computed together if each of them lists all vectors.
     """
     n = 0
     while n < 4 and k + n < counts.size and counts[k + n] == n_vectors:
@@ -90,23 +93,24 @@ def in_step(counts, k, n_vectors):
 
 
 def distances_to_all(scaled):
-    """Return ``f(points, means, lows, factors, work)``: write squared distances to all means.
+    """Return ``f(points, means, lows, factors, work)``: it writes squared distances to all means.
 
-    Of those of the `points` (>= n_features, size) that each mean lists, side by side into its row
-    of `work.resp`; the means may have padded rows. Where `scaled`, differences are multiplied by
-    `factors`.
+    For each mean, f writes the distances of the listed vectors of `points` (>= n_features, size),
+    side by side, into the mean's row of `work.resp`. The rows of `means` may be padded. If `scaled`
+    is true, differences are multiplied by `factors`.
     """
     one, two, four = (distances_block(rows, scaled) for rows in (1, 2, 4))
 
     @jit
     def write_distances(points, means, lows, factors, work):
+        """Write squared distances of the listed vectors to all means into `work.resp`, in place."""
         places, counts, out = work.places, work.counts, work.resp
         n, size = work.tile.shape
         n_means, ldm, ldp = out.shape[0], means.shape[1], places.shape[1]
         lanes = lanes_of(points)
         k = 0
         while k < n_means:
-            together = in_step(counts, k, ldp)
+            together = components_together(counts, k, ldp)
             fill_strip(places, k, counts[k])
             for v in range(0, counts[k], STRIP_VECTORS):
                 i, o = k * ldp + v, k * size + v * lanes
@@ -126,7 +130,7 @@ _distances, _scaled_distances = distances_to_all(False), distances_to_all(True)
 
 @jit
 def mahalanobis_tied(operands, work):
-    """As `mahalanobis_full`; the tile is whitened once, then distances are Euclidean.
+    """Write the same as `mahalanobis_full`, from a tile that is whitened once.
 
     The whitened tile stays in `work.points`.
     """
@@ -137,14 +141,14 @@ def mahalanobis_tied(operands, work):
 
 @jit
 def mahalanobis_diag(operands, work):
-    """As `mahalanobis_full`, with one factor a feature."""
+    """Write the same as `mahalanobis_full`, with one factor per component and feature."""
     means, lows = operands.means, operands.means_low
     _scaled_distances(work.tile, means, lows, operands.factors, work)
 
 
 @jit
 def mahalanobis_spherical(operands, work):
-    """As `mahalanobis_full`, with one factor a component."""
+    """Write the same as `mahalanobis_full`, with one factor per component."""
     prefer_wide_vectors()
     maha = work.resp
     _distances(work.tile, operands.means, operands.means_low, operands.factors, work)

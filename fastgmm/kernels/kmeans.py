@@ -1,22 +1,22 @@
-"""k-means: seeding and Lloyd's iterations, one pass over the rows each.
+"""k-means: seeding and Lloyd's iterations, each of them one pass over the rows.
 
 Seeding
-    A round reads every row once and tries all its candidates at the same time, in the lanes of
-    one vector with the center chosen before.
+    A round of k-means++ reads every row once. It computes the distances to the center chosen last
+    and to all candidates at the same time, in the lanes of one vector.
 
 Lloyd's iterations
-    Each row keeps how far its nearest center may come nearer than the second nearest
-    (Hamerly): while the centers have moved by less, its label cannot change and the row is not
-    read at all. The two distances are kept as their difference alone, in float32 and rounded
-    down. On the yardstick's clustered data all passes together looked at 1.3 (2 features, 3
-    clusters, 6 iterations), 3 (10, 10, 11), 6 (16, 16, 18) and 10 times (64, 32, 45) all rows.
-    Tried in a simulation and left: both bounds apart with half the distance to the next center,
-    2 to 30% fewer distances but more rows read; the two nearest centers with their bound and a
-    third one for the rest, a tenth to a half fewer distances for twice the memory.
+    Each row stores by how much its nearest center is nearer than the second nearest (Hamerly).
+    While the centers have moved by less, its label cannot change and the row is not read at all.
+    The difference of the two distances is stored, in float32 and rounded down, instead of both. On
+    the benchmark's clustered data all passes together read 1.3 (2 features, 3 clusters, 6
+    iterations), 3 (10, 10, 11), 6 (16, 16, 18) and 10 times (64, 32, 45) all rows. Rejected after
+    simulation: two separate bounds, with half the distance to the next center, compute 2 to 30%
+    fewer distances but read more rows; bounds for the two nearest centers and a third for all
+    others compute a tenth to a half fewer distances for twice the memory.
 
 Sums
-    Sums over clusters change by the rows whose label changed, and keep what rounding takes off
-    them (Knuth's sum of two numbers), so that a far row that leaves a cluster leaves nothing
+    The sums of a cluster change by the rows that enter or leave it. Rounding errors are kept in a
+    second number (Knuth's two-sum), so that an outlier that leaves a cluster leaves no error
     behind.
 """
 
@@ -38,20 +38,20 @@ from fastgmm.kernels.micro.rows import (
 from fastgmm.kernels.micro.vectors import STRIP_VECTORS
 from fastgmm.kernels.tiles import chunk_tiles
 
-BLOCK = 256  # rows worked on at a time
+BLOCK = 256  # rows that are picked from and assigned at a time
 
 _distances_1, _distances_2, _distances_4 = (center_distances_block(rows) for rows in (1, 2, 4))
 
 
 @jit
 def weight_of(data, i):
-    """Return the weight of a row."""
+    """Return the weight of row i."""
     return data.sample_weight[i] if data.sample_weight.size else 1.0
 
 
 @jit
 def load_run_weights(data, start, count, weight):
-    """Write the weights of a run of rows and fill a group with 0; `weight` changes in place."""
+    """Write the weights of a run of rows to `weight`, in place; zeros fill its last group."""
     for p in range(count):
         weight[p] = weight_of(data, start + p)
     for p in range(count, (count + GROUP_ROWS - 1) // GROUP_ROWS * GROUP_ROWS):
@@ -60,23 +60,23 @@ def load_run_weights(data, start, count, weight):
 
 @jit
 def load_run(X, start, count, group):
-    """Copy a run of rows and fill a group with the last; `group` is modified in place.
+    """Copy a run of rows to `group`, in place; copies of the last row fill its last group.
 
-    Groups of rows read abreast from memory keep the processor from fetching ahead: at 64
-    features a round without the copy took twice as long, at 10 a fifth less.
+    If a group of rows is read from memory side by side, the hardware prefetcher does not follow.
+    Without this copy a round took twice as long at 64 features, and a fifth less at 10.
     """
     prefer_wide_vectors()
     n_features = X.shape[1]
-    first, size = start * n_features, count * n_features
+    begin, size = start * n_features, count * n_features
     for j in range(size):
-        group[j] = element(X, first + j)
+        group[j] = element(X, begin + j)
     for j in range(size, (count + GROUP_ROWS - 1) // GROUP_ROWS * GROUP_ROWS * n_features):
         group[j] = group[j - n_features]
 
 
 @jit
 def load_picked(X, rows, q, tile):
-    """Transpose TILE picked rows, from place q on, into `tile` (n_features, TILE), in place."""
+    """Transpose TILE picked rows, from position q on, into `tile` (n_features, TILE), in place."""
     n_features = X.shape[1]
     if n_features < LANES:
         for r in range(TILE):
@@ -84,7 +84,7 @@ def load_picked(X, rows, q, tile):
             for j in range(n_features):
                 tile[j, r] = X[i, j]
         return
-    last = n_features - LANES  # the last block may overlap the one before
+    last = n_features - LANES  # the last square may overlap the one before it
     for r in range(0, TILE, LANES):
         for j in range(0, last, LANES):
             transpose_block(X, rows, q + r, n_features, j, tile, j * TILE + r, TILE)
@@ -107,11 +107,11 @@ def squared_distances(tile, centers, out):
 
 
 @jit
-def ask_for_picked(X, rows, begin, end):
-    """Have picked rows of X brought into the second-level cache: they lie apart.
+def prefetch_picked(X, rows, begin, end):
+    """Prefetch picked rows of X, which do not follow each other, into the second-level cache.
 
-    All assignments of the yardstick's clustered data took 1.05 (64 features) to 1.3 times (16)
-    as long without, and 1.1 times with a call of `ask_for_rows` for each row.
+    Without it, all assignments of the benchmark's clustered data took 1.05 (64 features) to 1.3
+    times (16 features) as long; with a call of `prefetch_rows` for each row, 1.1 times.
     """
     n_features = X.shape[1]
     for q in range(begin, end):
@@ -122,38 +122,36 @@ def ask_for_picked(X, rows, begin, end):
 
 
 @jit
-def measure(X, count, centers, work):
-    """Find the two nearest centers of `count` picked rows; the buffers of `work` receive them.
+def find_two_nearest(X, count, centers, work):
+    """Find the two nearest centers of `count` picked rows; results go to the buffers of `work`.
 
-    `work.rows` is filled up to a whole tile with the last row.
+    `work.rows` is padded to a full tile with the last row.
     """
     for p in range(count, (count + TILE - 1) // TILE * TILE):
         work.rows[p] = work.rows[count - 1]
-    ask_for_picked(X, work.rows, 0, min(TILE, count))
+    prefetch_picked(X, work.rows, 0, min(TILE, count))
     for q in range(0, count, TILE):
-        ask_for_picked(X, work.rows, q + TILE, min(q + 2 * TILE, count))
+        prefetch_picked(X, work.rows, q + TILE, min(q + 2 * TILE, count))
         load_picked(X, work.rows, q, work.tile)
         squared_distances(work.tile, centers, work.distances)
         two_nearest(work.distances, centers.shape[0], work.best, work.second, work.label, q)
 
 
 @jit
-def pick(known, drift, begin, end, rows, count):
-    """Add the rows whose label may have changed to a list; return its length.
-
-    `rows` is modified in place.
-    """
+def pick_rows(known, drift, begin, end, rows, count):
+    """Append the rows whose label may have changed to `rows`, in place; return its new length."""
     for i in range(np.uintp(begin), np.uintp(end)):
         rows[np.uintp(count)] = i
-        count += not np.float64(known.reach[i]) >= drift[known.labels[i]]  # a NaN is looked at
+        count += not np.float64(known.reach[i]) >= drift[known.labels[i]]  # true for NaN
     return count
 
 
 @jit
-def gaps(slack, count, best, second):
-    """Turn `second` into by how much the nearest center is nearer than the next, in place.
+def nearest_margins(slack, count, best, second):
+    """Turn `second` into the margin by which the nearest center is nearer, in place.
 
-    Less what rounding may have added, `slack` times the distance.
+    On entry `best` and `second` are the squared distances to the nearest and the second nearest
+    center. The margin is reduced by the largest rounding error, `slack` times the distance.
     """
     prefer_wide_vectors()
     for p in range(count):
@@ -161,8 +159,8 @@ def gaps(slack, count, best, second):
 
 
 @jit
-def add_term(high, low, k, j, term):
-    """Add a number to the sum ``high[k, j]``, in place; `low` takes what is rounded off."""
+def add_compensated(high, low, k, j, term):
+    """Add a term to the sum ``high[k, j]``, in place; `low` accumulates its rounding errors."""
     old = high[k, j]
     new = old + term
     part = new - old
@@ -172,18 +170,18 @@ def add_term(high, low, k, j, term):
 
 @jit
 def add_row(X, i, origin, weight, k, high, low):
-    """Add a row to the sums of cluster k, in place; a negative weight takes it away."""
+    """Add a row to the sums of cluster k, in place; a negative weight subtracts it."""
     n_features = X.shape[1]
     for j in range(n_features):
-        add_term(high, low, k, j, weight * (np.float64(X[i, j]) - origin[j]))
-    add_term(high, low, k, n_features, weight)
+        add_compensated(high, low, k, j, weight * (np.float64(X[i, j]) - origin[j]))
+    add_compensated(high, low, k, n_features, weight)
 
 
 @jit
-def relabel(data, origin, drift, count, work, known, chunk, sums):
-    """Take over what was found of the picked rows: labels, reach and sums, in place.
+def store_assignments(data, origin, drift, count, work, known, chunk, sums):
+    """Store the labels and reach of the picked rows and update the sums, in place.
 
-    The reach is rounded down by a unit of float32, or to what float32 holds.
+    The reach is rounded down by one unit of float32 and clamped to the range of float32.
     """
     high, low, size = sums.high[chunk], sums.low[chunk], sums.size[chunk]
     for p in range(count):
@@ -205,24 +203,24 @@ def relabel(data, origin, drift, count, work, known, chunk, sums):
 
 @jit
 def lloyd_chunk(chunk, n_chunks, work, data, clusters, known, sums):
-    """Assign the rows of one chunk to the nearest centers and sum them, in place."""
+    """Assign the rows of one chunk to the nearest centers and update the sums, in place."""
     centers, drift, slack, origin = clusters
     n_samples = data.X.shape[0]
     begin, end = chunk_tiles(chunk, n_chunks, n_samples, BLOCK)
     count = 0
     for t in range(begin, end):
         start = t * BLOCK
-        count = pick(known, drift, start, min(start + BLOCK, n_samples), work.rows, count)
+        count = pick_rows(known, drift, start, min(start + BLOCK, n_samples), work.rows, count)
         if count >= BLOCK or (count and t + 1 == end):
-            measure(data.X, count, centers, work)
-            gaps(slack, count, work.best, work.second)
-            relabel(data, origin, drift, count, work, known, chunk, sums)
+            find_two_nearest(data.X, count, centers, work)
+            nearest_margins(slack, count, work.best, work.second)
+            store_assignments(data, origin, drift, count, work, known, chunk, sums)
             count = 0
 
 
 @entry
 def lloyd_pass(begin, end, n_chunks, work, data, clusters, known, sums):
-    """Assign the rows of some chunks to the nearest centers; `known` and `sums` change in place."""
+    """Assign the rows of some chunks to the nearest centers; modify `known` and `sums` in place."""
     for chunk in range(begin, end):
         lloyd_chunk(chunk, n_chunks, work, data, clusters, known, sums)
 
@@ -231,17 +229,17 @@ def lloyd_pass(begin, end, n_chunks, work, data, clusters, known, sums):
 def nearest_pass(begin, end, n_chunks, work, X, centers, labels, closest):
     """Find the nearest centers of all rows of some chunks.
 
-    `labels` (n_samples,) and `closest` (n_samples,), squared distances, are modified in place.
+    `labels` (n_samples,) and `closest` (n_samples,), the squared distances, are modified in place.
     """
     n_samples = X.shape[0]
     for chunk in range(begin, end):
-        first, last = chunk_tiles(chunk, n_chunks, n_samples, BLOCK)
-        for t in range(first, last):
+        first_tile, end_tile = chunk_tiles(chunk, n_chunks, n_samples, BLOCK)
+        for t in range(first_tile, end_tile):
             start = t * BLOCK
             count = min(BLOCK, n_samples - start)
             for p in range(count):
                 work.rows[p] = start + p
-            measure(X, count, centers, work)
+            find_two_nearest(X, count, centers, work)
             for p in range(count):
                 labels[start + p] = work.label[p]
                 closest[start + p] = work.best[p]
@@ -249,7 +247,7 @@ def nearest_pass(begin, end, n_chunks, work, X, centers, labels, closest):
 
 @jit
 def seeding_tile(start, end, work, data, candidates, closest, potential, t):
-    """Run a round of k-means++ over one tile of rows; `closest` and `potential` change in place."""
+    """Run a round of k-means++ over one tile; modifies `closest` and `potential` in place."""
     n_features = data.X.shape[1]
     n_groups = candidates.shape[0]
     strip = work.weight.size
@@ -271,15 +269,14 @@ def seeding_tile(start, end, work, data, candidates, closest, potential, t):
 def seeding_pass(begin, end, n_chunks, work, data, candidates, closest, potential):
     """Run one round of k-means++ over some chunks.
 
-    `closest` (n_samples + GROUP_ROWS,), squared distances
-    to the nearest center, takes in the center chosen last; `potential` (n_tiles, n_groups, CANDIDATES) of
-    tiles receives the sums of w min(closest, distance to the candidate). Both are
-    modified in place.
+    `closest` (n_samples + GROUP_ROWS,) holds the squared distances to the nearest center; the pass
+    includes the center chosen last. `potential` (n_tiles, n_groups, CANDIDATES) receives the sum
+    over each tile of w min(closest, squared distance to the candidate). Both are modified in place.
     """
     n_samples, size = data.X.shape[0], candidates.tile
     for chunk in range(begin, end):
-        first, last = chunk_tiles(chunk, n_chunks, n_samples, size)
-        for t in range(first, last):
+        first_tile, end_tile = chunk_tiles(chunk, n_chunks, n_samples, size)
+        for t in range(first_tile, end_tile):
             start = t * size
             seeding_tile(
                 start,

@@ -1,12 +1,12 @@
-"""Cholesky factors of many small matrices, their inverses, and bounds of singular values.
+"""Cholesky factors of many small matrices, their inverses, and bounds on singular values.
 
-LAPACK is called once a matrix and its threads would fight with ours; the library's own share
-the matrices among them.
+LAPACK factorizes one matrix per call, and its threads compete with ours. These kernels distribute
+the matrices over the library's own threads.
 
-All that takes n^3 multiplications are sums of products of rows, which `add_row_products` makes for
-`PANEL_ROWS` rows of the result at a time. Sums along rows, whose lanes have to be added up for
-each element, took 3.4 times as long for factors of 64 features, 2.5 times for those of 300 and
-0.7 times for those of 2. Buffers are square, n filled up to whole panels wide.
+All n^3 operations are sums of products of rows. `add_row_products` computes them for `PANEL_ROWS`
+rows of the result at a time. Sums along rows, whose lanes have to be added up for each element,
+took 3.4 times as long for factors of 64 features, 2.5 times for 300 features and 0.7 times for 2.
+Buffers are square; n is rounded up to full panels.
 """
 
 import numpy as np
@@ -21,25 +21,25 @@ _panel, _row = cross_block(PANEL_ROWS, (1,)), cross_block(1, (1,))
 
 
 def buffer_width(n):
-    """Return the rows and columns of a buffer for matrices (n, n)."""
+    """Return the number of rows and columns of a buffer for matrices (n, n)."""
     return -(-n // PANEL_ROWS) * PANEL_ROWS
 
 
 @jit
 def add_row_products(left, right, terms, lower, out, rows, columns):
-    """Add ``sum_t left[t, row + r] right[t, j]`` to `out`, in place.
+    """Add ``sum_t left[t, row + r] right[t, j]`` to ``out[row + r, j]``, in place.
 
-    `terms` (first, last) is the range of t; `rows` (row, count) are the rows of `out`, one or
-    `PANEL_ROWS` of them; `columns` (begin, end) are whole vectors of its columns. `right` is
-    triangular, `lower` or upper, and its zeros are skipped.
+    `terms` (first, end) is the range of t. `rows` (row, count) are the rows of `out`; count is 1 or
+    `PANEL_ROWS`. `columns` (begin, end) are full vectors of columns. `right` is triangular, lower
+    if `lower` is true, else upper; its zeros are skipped.
     """
-    start, last = terms
+    first_t, end_t = terms
     row, n_rows = rows
     begin, end = columns
     ld, lanes = out.shape[1], lanes_of(out)
     for j in range(begin, end, lanes):
-        begin_t = j if lower and j > start else start
-        n = (j + lanes if not lower and j + lanes < last else last) - begin_t
+        begin_t = j if lower and j > first_t else first_t
+        n = (j + lanes if not lower and j + lanes < end_t else end_t) - begin_t
         p, q, o = begin_t * ld + row, begin_t * ld + j, row * ld + j
         if n_rows == 1:
             _row(1, left, p, right, q, ld, n, out, o)
@@ -49,17 +49,17 @@ def add_row_products(left, right, terms, lower, out, rows, columns):
 
 @jit
 def scale_columns(matrix, i, begin, end, factor):
-    """Multiply some columns of a row by a factor, in place."""
+    """Multiply columns begin ... end - 1 of row i by a factor, in place."""
     for j in range(begin, end):
         matrix[i, j] *= factor
 
 
 @jit
-def take_root(root, n):
+def cholesky_in_place(root, n):
     """Turn ``-A`` into the upper-triangular R with ``R^T R = A``, in place.
 
-    Say whether A (n, n) is positive definite; where not, R is left unfinished. Only upper
-    triangles are read, and what is below is overwritten.
+    Return whether A (n, n) is positive definite; if not, R is incomplete. Only upper triangles are
+    read; the lower triangle is overwritten.
     """
     width = root.shape[1]
     for b in range(0, n, PANEL_ROWS):
@@ -74,8 +74,8 @@ def take_root(root, n):
 
 
 @jit
-def invert(root, n, inverse):
-    """Write the inverse, lower-triangular, of the transposed root, in place."""
+def invert_transposed(root, n, inverse):
+    """Write the lower-triangular inverse of the transpose of `root` to `inverse`, in place."""
     for b in range(0, n, PANEL_ROWS):
         for i in range(b, b + PANEL_ROWS):
             for j in range(inverse.shape[1]):
@@ -90,18 +90,18 @@ def invert(root, n, inverse):
 
 @jit
 def factorize_one(covariance, root, inverse, factor):
-    """Write the inverse Cholesky factor of a matrix and return its log-determinant.
+    """Write the inverse Cholesky factor of a matrix; return the factor's log-determinant.
 
-    Reads the lower triangle. NaN where the matrix is not positive definite; the factor is then
-    left as it is. `root` and `inverse` are overwritten.
+    The lower triangle is read. If the matrix is not positive definite, return NaN and leave
+    `factor` as it is. `root` and `inverse` are overwritten.
     """
     n = factor.shape[0]
     for i in range(n):
         for j in range(root.shape[1]):
             root[i, j] = -covariance[j, i] if i <= j < n else 0.0
-    if not take_root(root, n):
+    if not cholesky_in_place(root, n):
         return np.nan
-    invert(root, n, inverse)
+    invert_transposed(root, n, inverse)
     log_det = 0.0
     for i in range(n):
         for j in range(n):
@@ -112,9 +112,11 @@ def factorize_one(covariance, root, inverse, factor):
 
 @entry
 def factorize_pass(begin, end, n_matrices, buffers, covariances, factors, log_det):
-    """Factorize some of the matrices (n_matrices, n, n); `factors` and `log_det` modified in place.
+    """Factorize the matrices begin ... end - 1 of `covariances` (n_matrices, n, n).
 
-    `log_det` receives the log-determinants of the factors: half of minus the matrices' own.
+    `log_det` receives the log-determinants of the factors, which are -1/2 times those of the
+    matrices. A matrix that is not positive definite gets NaN there. `factors` and `log_det` are
+    modified in place. `buffers` are two square matrices.
     """
     root, inverse = buffers
     for m in range(begin, end):
@@ -123,7 +125,7 @@ def factorize_pass(begin, end, n_matrices, buffers, covariances, factors, log_de
 
 @jit_sum
 def multiply(matrix, vector, out):
-    """Write ``matrix @ vector``; return ``vector @ out`` and ``out @ out``."""
+    """Write ``matrix @ vector`` to `out`; return ``vector @ out`` and ``out @ out``."""
     n = vector.size
     along = norm2 = 0.0
     for i in range(n):
@@ -137,8 +139,11 @@ def multiply(matrix, vector, out):
 
 
 @jit
-def end_of_spectrum(matrix, shift, vector, out):
-    """Return about the eigenvalue of a symmetric matrix that lies farthest from `shift`."""
+def extreme_eigenvalue(matrix, shift, vector, out):
+    """Return an estimate of the symmetric matrix's eigenvalue farthest from `shift`.
+
+    It comes from eight steps of power iteration. `vector` and `out` (n,) are overwritten.
+    """
     n = vector.size
     for i in range(n):
         vector[i] = (1.0 + 0.1 * (i % 3)) / np.sqrt(n)
@@ -159,36 +164,38 @@ def end_of_spectrum(matrix, shift, vector, out):
 
 @jit
 def is_positive(matrix, n, shift, sign, root):
-    """Say whether ``sign (matrix - shift I)`` is positive definite; `root` is overwritten."""
+    """Return whether ``sign (matrix - shift I)`` is positive definite; `root` is overwritten."""
     for i in range(n):
         for j in range(i, matrix.shape[1]):
             root[i, j] = -sign * matrix[i, j]
         root[i, i] = -sign * (matrix[i, i] - shift)
-    return take_root(root, n)
+    return cholesky_in_place(root, n)
 
 
 @jit
-def write_quotient(old, new, turned, spare):
-    """Write ``A^T``, upper-triangular, of ``A = old inv(new)``, in place.
+def write_quotient(old, new, quotient_t, spare):
+    """Write the upper-triangular ``A^T`` of ``A = old inv(new)`` to `quotient_t`, in place.
 
-    From the last row to the begin_t, by ``new^T A^T = old^T``; `spare` is overwritten.
+    Solves ``new^T A^T = old^T`` from the last row to the first. `spare` is overwritten.
     """
-    n, width = old.shape[0], turned.shape[1]
+    n, width = old.shape[0], quotient_t.shape[1]
     for i in range(width):
         for j in range(width):
-            turned[i, j] = -old[j, i] if i <= j < n else 0.0
+            quotient_t[i, j] = -old[j, i] if i <= j < n else 0.0
             spare[i, j] = new[i, j] if j <= i < n else 0.0
     for b in range(width - PANEL_ROWS, -1, -PANEL_ROWS):
         end = min(b + PANEL_ROWS, n)
-        add_row_products(spare, turned, (end, n), False, turned, (b, PANEL_ROWS), (b, width))
+        add_row_products(
+            spare, quotient_t, (end, n), False, quotient_t, (b, PANEL_ROWS), (b, width)
+        )
         for i in range(end - 1, b - 1, -1):
-            add_row_products(spare, turned, (i + 1, end), False, turned, (i, 1), (b, width))
-            scale_columns(turned, i, b, width, -1.0 / new[i, i])
+            add_row_products(spare, quotient_t, (i + 1, end), False, quotient_t, (i, 1), (b, width))
+            scale_columns(quotient_t, i, b, width, -1.0 / new[i, i])
 
 
 @jit
-def square_of(turned, n, square):
-    """Write ``A A^T`` of the upper-triangular ``A^T``, in place, and return its trace."""
+def write_square(quotient_t, n, square):
+    """Write ``A A^T``, from the upper-triangular ``A^T``, in place; return its trace."""
     width = square.shape[1]
     trace = 0.0
     for i in range(width):
@@ -196,7 +203,9 @@ def square_of(turned, n, square):
             square[i, j] = 0.0
     for b in range(0, n, PANEL_ROWS):
         last = min(b + PANEL_ROWS, n)
-        add_row_products(turned, turned, (0, last), False, square, (b, PANEL_ROWS), (b, width))
+        add_row_products(
+            quotient_t, quotient_t, (0, last), False, square, (b, PANEL_ROWS), (b, width)
+        )
     for i in range(n):
         for j in range(i):
             square[i, j] = square[j, i]
@@ -205,21 +214,23 @@ def square_of(turned, n, square):
 
 
 @jit_sum
-def distance_from_multiple(matrix, n, value):
+def deviation_from_multiple(matrix, n, value):
     """Return the Frobenius norm of ``matrix - value I``."""
     norm2 = 0.0
     for i in range(n):
         for j in range(n):
-            gap = matrix[i, j] - (value if i == j else 0.0)
-            norm2 += gap * gap
+            diff = matrix[i, j] - (value if i == j else 0.0)
+            norm2 += diff * diff
     return np.sqrt(norm2)
 
 
 @jit
-def proved_end(matrix, n, estimate, bound, spare):
-    """Return a number between an estimate and a bound that all eigenvalues lie on one side of.
+def proved_bound(matrix, n, estimate, bound, spare):
+    """Return a proved bound on all eigenvalues, on the side of `estimate` where `bound` lies.
 
-    The nearest to the estimate of a few that Cholesky's method proves, or the bound.
+    `bound` is a valid but loose bound. Candidates between `estimate` and `bound` are tested by
+    Cholesky factorization, nearest to `estimate` first; the result is the first that is proved,
+    else `bound`.
     """
     sign = 1.0 if bound < estimate else -1.0
     for part in (1.0 / 64.0, 1.0 / 16.0, 1.0 / 4.0):
@@ -231,33 +242,33 @@ def proved_end(matrix, n, estimate, bound, spare):
 
 @jit
 def stretch_one(old, new, buffers):
-    """Return bounds of the singular values of ``old inv(new)``: see `stretch_pass`.
+    """Return bounds on the singular values of ``old inv(new)``: see `stretch_pass`.
 
-    No eigenvalue of a symmetric matrix lies farther from their mean than its distance from a
-    multiple of the identity. Power iteration tells how much nearer they may be proved to lie.
-    Rounding in the square and in Cholesky's method moves eigenvalues by less than `noise`.
+    All eigenvalues of a symmetric matrix lie within ``|matrix - c I|_F`` of c, their mean. Power
+    iteration estimates how much nearer they lie, and `proved_bound` proves it. Rounding in the
+    square and in the Cholesky factorization moves eigenvalues by less than `noise`.
     """
-    square, turned, spare, vectors = buffers
+    square, quotient_t, spare, vectors = buffers
     n = old.shape[0]
-    write_quotient(old, new, turned, spare)
-    middle = square_of(turned, n, square) / n
+    write_quotient(old, new, quotient_t, spare)
+    middle = write_square(quotient_t, n, square) / n
     noise = 2e-15 * (n + 8) * n * middle
-    radius = distance_from_multiple(square, n, middle)
+    radius = deviation_from_multiple(square, n, middle)
     if not np.isfinite(radius):
         return 0.0, np.inf
-    one = end_of_spectrum(square, middle, vectors[0], vectors[1])
-    other = end_of_spectrum(square, one, vectors[0], vectors[1])
-    high = proved_end(square, n, max(one, other), middle + radius, spare)
-    low = proved_end(square, n, min(one, other), middle - radius, spare)
+    one = extreme_eigenvalue(square, middle, vectors[0], vectors[1])
+    other = extreme_eigenvalue(square, one, vectors[0], vectors[1])
+    high = proved_bound(square, n, max(one, other), middle + radius, spare)
+    low = proved_bound(square, n, min(one, other), middle - radius, spare)
     return np.sqrt(max(low - noise, 0.0)), np.sqrt(high + noise)
 
 
 @entry
 def stretch_pass(begin, end, n_matrices, buffers, old, new, least, greatest):
-    """Bound the ratio of ``|old[m] x|`` to ``|new[m] x|`` for all x, for some of the matrices.
+    """Bound the ratio of ``|old[m] x|`` to ``|new[m] x|`` over all x, for m = begin ... end - 1.
 
-    Lower-triangular `old` and `new` (n_matrices, n, n); `least` and `greatest` (n_matrices,)
-    are modified in place. `buffers` are three of matrices and one (2, n).
+    `old` and `new` (n_matrices, n, n) are lower-triangular. `least` and `greatest` (n_matrices,)
+    are modified in place. `buffers` are three square matrices and one array (2, n).
     """
     for m in range(begin, end):
         least[m], greatest[m] = stretch_one(old[m], new[m], buffers)

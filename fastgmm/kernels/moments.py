@@ -1,21 +1,21 @@
 """The M-step's sums over a tile: N = sum w r, S1 = sum w r x, S2 = sum w r x x^T.
 
-The points x are differences from the means under which r was computed, so nothing cancels when
-the covariance S2 / N - d d^T is made (d = S1 / N, which vanishes as EM settles).
+The points x are differences from the means under which r was computed. The covariance is S2 / N - d
+d^T with d = S1 / N. Because d vanishes as EM converges, the subtraction does not cancel.
 
-Responsibilities that cannot matter
-    One of at most `negligible`, next to nothing beside its component's weight, changes no bit of any
-    sum and is left out (`fastgmm.em.loop` sees to components that lose nearly all their weight or
-    spread at once).
+Negligible responsibilities
+    A responsibility of at most `negligible`, a tiny fraction of its component's weight, changes no
+    bit of any sum and is left out. `fastgmm.em.loop` handles components that lose nearly all of
+    their weight or spread in one iteration.
 
 Three forms
-    `moments_of_tile` has lanes over points: the vectors of a tile with any live point, side by
-    side. `moments_of_live` gathers live points as rows and has lanes over features; `in_lanes`
-    chooses. `accumulate_about_center` takes the moments of all components about one point they share,
-    as products of blocks of components and features: 3.9 cycles a pair against 27 for 16 tied
-    components that overlap. That is done only where shifting the moments to the means afterwards
-    costs less than 2e-13 (see `fastgmm.sources.array`). Of tied components it leaves out S2: about one
-    point, that is the same whatever the responsibilities.
+    `moments_of_tile` has lanes over points; it reads the vectors that have live points, side by
+    side. `moments_of_live` gathers live points as rows and has lanes over features.
+    `vectors_are_cheaper` chooses between them. `accumulate_about_center` takes the moments of all
+    components about one point, as products of blocks of components and features: 3.9 cycles per
+    pair against 27 for 16 tied components that overlap. It is used only if shifting the moments to
+    the means afterwards costs less than 2e-13 (see `fastgmm.sources.array`). For tied components it
+    omits S2: about one point, S2 is the same whatever the responsibilities.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ from fastgmm.kernels.micro.lanes import (
     copy_doubles,
     count_bits,
     difference,
-    gaps_of_strip,
+    differences_of_strip,
     lanes_of,
     live_bits,
     lowest_bit,
@@ -42,9 +42,9 @@ from fastgmm.kernels.micro.lanes import (
 from fastgmm.kernels.micro.vectors import GRAM_ROWS, SQUARE, STRIP_VECTORS
 from fastgmm.kernels.tiles import PANEL, subtract_mean
 
-FEW = 0.2  # share of live pairs up to which each component is summed by itself
+FEW_LIVE = 0.2  # fraction of all pairs; with fewer live ones, components are summed one at a time
 
-# Blocks by the number of their rows; what is left over takes the lower ones.
+# Blocks by their rows and columns; the smaller ones cover what the largest leave over.
 _gram_block, _gram_row = cross_block(GRAM_ROWS, (1, 2, 3)), cross_block(1, (1, 2, 3))
 _product_block, _product_row = product_block(SQUARE, 4), product_block(1, 4)
 _product_column, _product = product_block(SQUARE, 1), product_block(1, 1)
@@ -52,14 +52,15 @@ _product_two = product_block(2, 4)
 
 
 @jit
-def choose_live(work, k, negligible):
-    """List the vectors in which component k has live points, by their place in its row of `resp`.
+def choose_vectors(work, k, negligible):
+    """Write the positions, in row k of `resp`, of the vectors with live points to `work.chosen`.
 
-    Write them into `work.chosen`; return how many they are, and how many points are live.
+    Return the number of these vectors and the number of live points. If most points are live, all
+    listed vectors are chosen.
     """
     lanes, size = lanes_of(work.tile), work.peak.size
     live = work.live[k]
-    if 2 * live > size:  # nearly all vectors have some: take them all
+    if 2 * live > size:  # nearly all vectors have live points: choose them all
         n = work.counts[k]
         for m in range(n):
             work.chosen[m] = m
@@ -77,10 +78,10 @@ def choose_live(work, k, negligible):
 
 
 @jit
-def list_live(work, k, negligible, n):
-    """Write the rows of X of the live points in the n chosen vectors and their responsibilities.
+def list_live_points(work, k, negligible, n):
+    """Write the rows of X and the responsibilities of the live points in the n chosen vectors.
 
-    Into `work.index` and the first row of `work.near`.
+    The rows go to `work.index`, the responsibilities to row 0 of `work.scratch`.
     """
     lanes, size = lanes_of(work.tile), work.peak.size
     live = 0
@@ -92,16 +93,16 @@ def list_live(work, k, negligible, n):
         while bits:
             lane = lowest_bit(bits)
             work.index[live] = work.rows[place + lane]
-            work.near[0, live] = work.resp[k, m * lanes + lane]
+            work.scratch[0, live] = work.resp[k, m * lanes + lane]
             live += 1
             bits &= bits - 1
 
 
 @jit_sum
 def round_resp(values, k, weight, negligible, tile_resp, row, n):
-    """Write n of one component's responsibilities in the precision of the tile, in place.
+    """Write n responsibilities of component k in the precision of the tile; return the sum of all.
 
-    Dead ones become zero: arithmetic on subnormal numbers is slow. Return the sum of all.
+    Negligible ones become zero in `tile_resp`, because arithmetic on subnormal numbers is slow.
     """
     prefer_wide_vectors()
     total = 0.0
@@ -114,23 +115,23 @@ def round_resp(values, k, weight, negligible, tile_resp, row, n):
 
 @jit
 def gather_resp(work, k, negligible, n):
-    """Write component k's responsibilities in the n chosen vectors side by side; return their sum.
+    """Write component k's responsibilities in the n chosen vectors, side by side; return their sum.
 
-    Into the first row of `work.tile_resp`.
+    They go to row 0 of `work.tile_resp`.
     """
     lanes, size = lanes_of(work.tile), work.peak.size
     if n * lanes == size:  # all vectors, in the order of the tile
         return round_resp(work.resp, k, work.weight, negligible, work.tile_resp, 0, size)
     for c in range(n):
         m = work.chosen[c]
-        copy_doubles(work.resp, k * size + m * lanes, work.near, c * lanes, work.tile)
-        copy_doubles(work.weight, work.places[k, m], work.near, size + c * lanes, work.tile)
-    return round_resp(work.near, 0, work.near[1], negligible, work.tile_resp, 0, n * lanes)
+        copy_doubles(work.resp, k * size + m * lanes, work.scratch, c * lanes, work.tile)
+        copy_doubles(work.weight, work.places[k, m], work.scratch, size + c * lanes, work.tile)
+    return round_resp(work.scratch, 0, work.scratch[1], negligible, work.tile_resp, 0, n * lanes)
 
 
 @jit
-def place_chosen(work, k, n):
-    """Turn component k's n chosen vectors into their places in the tile, whole strips of them."""
+def offsets_of_chosen(work, k, n):
+    """Replace component k's n chosen positions by places in the tile, padded to a full strip."""
     for c in range(n):
         work.chosen[c] = work.places[k, work.chosen[c]]
     c = n
@@ -140,16 +141,16 @@ def place_chosen(work, k, n):
 
 
 @jit
-def gather_gaps(work, means, lows, row, n):
-    """Write the differences of n vectors from a mean side by side into `work.points`.
+def gather_differences(work, means, lows, row, n):
+    """Write the differences of the n chosen vectors from one mean, side by side, to `work.points`.
 
-    Of the vectors at the places in `work.chosen` from the mean in `row` of `means` and `lows`.
+    `work.chosen` holds the places of the vectors; the mean is row `row` of `means` plus `lows`.
     """
     n_features, size = work.tile.shape
     lanes = lanes_of(work.tile)
     at = row * means.shape[1]
     for c in range(0, n, STRIP_VECTORS):
-        gaps_of_strip(
+        differences_of_strip(
             work.tile, size, n_features, work.chosen, c, means, lows, at,
             work.points, c * lanes, size,
         )  # fmt: skip
@@ -157,11 +158,11 @@ def gather_gaps(work, means, lows, row, n):
 
 @jit
 def products_of_tile(tile_resp, points, begin, shape, n, out, o, ldo):
-    """Add ``tile_resp @ points.T`` to `out`, whose rows begin at offset o, ldo apart; in place.
+    """Add ``tile_resp @ points.T`` to `out`, in place; rows of `out` begin at o and lie ldo apart.
 
-    `shape` (rows, columns) says how many rows of `tile_resp`, from the first on, and how many of
-    `points`, from `begin` on, are multiplied, over the first n vectors of both. What whole blocks
-    leave over is added number by number.
+    `shape` (rows, columns) is the number of rows of `tile_resp`, from 0 on, and of `points`, from
+    `begin` on, that are multiplied over the first n vectors of both. Narrower blocks cover the rows
+    and columns that remain after the largest blocks.
     """
     size = tile_resp.shape[1]
     n_components, n_features = shape
@@ -190,28 +191,28 @@ def products_of_tile(tile_resp, points, begin, shape, n, out, o, ldo):
 
 
 @jit
-def moments_of_tile(weight, gaps, n_features, n, s2, o, s1, f):
+def moments_of_tile(weight, diffs, n_features, n, s2, o, s1, f):
     """Add ``sum w x`` and ``sum w x x^T`` (lower triangle), in place.
 
-    Over the first n vectors of the first `n_features` rows of `gaps`; the weights are the first
-    row of `weight`. The matrix begins at offset o of `s2`, the vector at offset f of `s1`.
+    The sums run over the first n vectors of the first `n_features` rows of `diffs`; the weights w
+    are row 0 of `weight`. The matrix begins at offset o of `s2`, the vector at offset f of `s1`.
     """
-    size = gaps.shape[1]
+    size = diffs.shape[1]
     ld = s2.shape[2]
     for row in range(0, n_features, SQUARE):
         height = min(SQUARE, n_features - row)
         at = o + row * ld
         for col in range(0, row, SQUARE):
-            add_weighted_gram(height, weight, gaps, size, n, row, col, s2, at + col, ld)
-        add_weighted_corner(height, weight, gaps, size, n, row, s2, at + row, ld, s1, f + row)
+            add_weighted_gram(height, weight, diffs, size, n, row, col, s2, at + col, ld)
+        add_weighted_corner(height, weight, diffs, size, n, row, s2, at + row, ld, s1, f + row)
 
 
 @jit
-def moments_of_few(operands, work, k, n, s1, s2, o):
-    """As `moments_of_tile`, for up to four features and the n vectors of `work.chosen`.
+def moments_of_few_features(operands, work, k, n, s1, s2, o):
+    """Add the same as `moments_of_tile`, for up to SQUARE features, over vectors in `work.chosen`.
 
-    Differences from the mean of component k are computed on the way. Storing them first pays where
-    several blocks read each of them; here it takes a quarter to a half longer.
+    Differences from the mean of component k are computed as they are needed. Storing them first
+    pays if several blocks read each of them; here it takes a quarter to a half longer.
     """
     n_features, size = work.tile.shape
     w, tile, chosen, ld = work.tile_resp, work.tile, work.chosen, s2.shape[2]
@@ -221,11 +222,11 @@ def moments_of_few(operands, work, k, n, s1, s2, o):
 
 
 @jit
-def gather_live(operands, X, index, begin, count, k, root, panel):
-    """Write ``root (x - mean_k)`` and ``root`` of `count` live points, a row each, in place.
+def gather_live_points(operands, X, index, begin, count, k, root, panel):
+    """Write ``root (x - mean_k)`` and ``root`` of `count` live points, one row each, to `panel`.
 
-    Whole vectors are read, past the end of a row too, where memory allows: what they bring
-    falls into columns that nobody reads.
+    Full vectors are read where memory allows, even past the end of a row: the extra numbers land in
+    columns that nobody reads.
     """
     n_features = X.shape[1]
     ld = panel.shape[1]
@@ -261,7 +262,7 @@ def gram_of_panel(panel, n, n_features, s2, o):
 
 @jit
 def last_row_of_gram(panel, n, n_features, s1, o):
-    """Add the scaled ones times the panel, which is S1 and N, to `s1` from offset o."""
+    """Add the panel's column of roots times the panel, which is S1 and N, to `s1` from offset o."""
     ld = panel.shape[1]
     lanes = lanes_of(panel)
     n_vectors = ld // lanes
@@ -273,7 +274,7 @@ def last_row_of_gram(panel, n, n_features, s1, o):
 
 @jit
 def square_roots(values, count):
-    """Take square roots of the first `count` values, in place."""
+    """Replace the first `count` values by their square roots, in place."""
     prefer_wide_vectors()
     for m in range(count):
         values[m] = np.sqrt(values[m])
@@ -281,25 +282,25 @@ def square_roots(values, count):
 
 @jit
 def moments_of_live(operands, X, live, k, work, s1, s2, o):
-    """As `moments_of_tile`, over the `live` points in `work.index`, with lanes over features."""
+    """Add the same as `moments_of_tile` over the live points in `work.index`, in place."""
     n_features = X.shape[1]
     root, panel = work.root, work.panel
     for begin in range(0, live, PANEL):
         n = min(PANEL, live - begin)
         for m in range(n):
-            root[m] = work.near[0, begin + m]
+            root[m] = work.scratch[0, begin + m]
         square_roots(root, n)
-        gather_live(operands, X, work.index, begin, n, k, root, panel)
+        gather_live_points(operands, X, work.index, begin, n, k, root, panel)
         last_row_of_gram(panel, n, n_features, s1, k * s1.shape[1])
         gram_of_panel(panel, n, n_features, s2, o)
 
 
 @jit
-def in_lanes(n, live, n_features, lanes):
-    """Say whether n vectors of points cost less than their live points one by one.
+def vectors_are_cheaper(n, live, n_features, lanes):
+    """Say whether summing n vectors costs less than summing their live points one by one.
 
-    Cycles on one AVX-512 core: 0.52 d (d + 10) a vector; 25 + 0.39 d a vector of features for
-    a live point.
+    The model is in cycles on one AVX-512 core: 0.52 d (d + 10) for a vector of points; 25 + 0.39 d
+    for a live point and a vector of features.
     """
     width = n_features // lanes + 1
     return 0.52 * n * n_features * (n_features + 10) <= live * (25 + 0.39 * n_features * width)
@@ -307,38 +308,38 @@ def in_lanes(n, live, n_features, lanes):
 
 @jit
 def accumulate_matrices(operands, X, work, s1, s2):
-    """Add the moments of a tile for full and tied covariances, in place; return live pairs."""
+    """Add the moments of a tile for full and tied covariances, in place; return the live pairs."""
     n_features = work.tile.shape[0]
     means, lows = operands.means, operands.means_low
-    matrix = s2.shape[1] * s2.shape[2] if s2.shape[0] > 1 else 0  # one for all: tied
+    matrix = s2.shape[1] * s2.shape[2] if s2.shape[0] > 1 else 0  # tied has one matrix in all
     lanes = lanes_of(X)
     pairs = 0
     for k in range(work.resp.shape[0]):
         negligible = operands.negligible[k]
-        n, live = choose_live(work, k, negligible)
+        n, live = choose_vectors(work, k, negligible)
         pairs += live
         if live == 0:
             continue
-        if not in_lanes(n, live, n_features, lanes):
-            list_live(work, k, negligible, n)
+        if not vectors_are_cheaper(n, live, n_features, lanes):
+            list_live_points(work, k, negligible, n)
             moments_of_live(operands, X, live, k, work, s1, s2, k * matrix)
             continue
         s1[k, n_features] += gather_resp(work, k, negligible, n)
-        place_chosen(work, k, n)
+        offsets_of_chosen(work, k, n)
         o, f = k * matrix, k * s1.shape[1]
         if n_features <= SQUARE:
-            moments_of_few(operands, work, k, n, s1, s2, o)
+            moments_of_few_features(operands, work, k, n, s1, s2, o)
         else:
-            gather_gaps(work, means, lows, k, n)
+            gather_differences(work, means, lows, k, n)
             moments_of_tile(work.tile_resp, work.points, n_features, n, s2, o, s1, f)
     return pairs
 
 
 @jit
 def square_rows(points, n_features, n_squares, n):
-    """Write the squares of n points of each row below all rows, or their sum, in place.
+    """Write the squares of n points of each feature, or their sum over features, in place.
 
-    As many rows as there are features, or one.
+    They go to the rows of `points` below the features: `n_squares` rows, one per feature or one.
     """
     prefer_wide_vectors()
     for j in range(n_features):
@@ -350,10 +351,10 @@ def square_rows(points, n_features, n_squares, n):
 
 @jit
 def add_weighted_sums(work, n_rows, n, k, squared, s1, s2):
-    """Add ``sum w x`` and, if `squared`, ``sum w x^2`` of n vectors from row k on, in place.
+    """Add ``sum w x`` and, if `squared`, ``sum w x^2`` of n vectors to rows k and on, in place.
 
     x are the differences in `work.points`, w the first `n_rows` rows of `work.tile_resp`. A row of
-    `s2` has a column a feature, or one for the sum over features.
+    `s2` has one column per feature, or one column for the sum over features.
     """
     n_features = work.tile.shape[0]
     tile_resp, points = work.tile_resp, work.points
@@ -368,72 +369,73 @@ def add_weighted_sums(work, n_rows, n, k, squared, s1, s2):
 
 @jit
 def accumulate_each(operands, work, means, lows, shift, squared, s1, s2):
-    """Add the moments of a tile one component after the other, in place; return live pairs.
+    """Add the moments of a tile one component at a time, in place; return the live pairs.
 
-    Component k's about the mean in row k of `means` and `lows`, or the first where `shift` is 0;
-    see `add_weighted_sums`.
+    Component k's moments are about row ``shift * k`` of `means` plus `lows`; `shift` is 1 or 0. See
+    `add_weighted_sums` for `squared`.
     """
     n_features = work.tile.shape[0]
     pairs = 0
     for k in range(work.resp.shape[0]):
         negligible = operands.negligible[k]
-        n, live = choose_live(work, k, negligible)
+        n, live = choose_vectors(work, k, negligible)
         pairs += live
         if live:
             s1[k, n_features] += gather_resp(work, k, negligible, n)
-            place_chosen(work, k, n)
-            gather_gaps(work, means, lows, shift * k, n)
+            offsets_of_chosen(work, k, n)
+            gather_differences(work, means, lows, shift * k, n)
             add_weighted_sums(work, 1, n, k, squared, s1, s2)
     return pairs
 
 
 @jit
-def spread_resp(work, k, negligible):
-    """Write component k's responsibilities into its row of `work.tile_resp`, each in its place.
+def scatter_resp(work, k, negligible):
+    """Write component k's responsibilities to row k of `work.tile_resp`, in the order of the tile.
 
-    Return their sum.
+    Return their sum. Vectors that the component does not list get zeros.
     """
     lanes, size = lanes_of(work.tile), work.peak.size
     n = work.counts[k]
     if n * lanes == size:
         return round_resp(work.resp, k, work.weight, negligible, work.tile_resp, k, size)
-    work.near.fill(0.0)
+    work.scratch.fill(0.0)
     for m in range(n):
-        copy_doubles(work.resp, k * size + m * lanes, work.near, work.places[k, m], work.tile)
-    return round_resp(work.near, 0, work.weight, negligible, work.tile_resp, k, size)
+        copy_doubles(work.resp, k * size + m * lanes, work.scratch, work.places[k, m], work.tile)
+    return round_resp(work.scratch, 0, work.weight, negligible, work.tile_resp, k, size)
 
 
 @jit
 def live_pairs(operands, work):
-    """Return how many pairs of the tile matter."""
+    """Return the number of live pairs of the tile."""
     pairs = 0
     for k in range(work.resp.shape[0]):
         live = work.live[k]
-        pairs += live if live >= 0 else choose_live(work, k, operands.negligible[k])[1]
+        pairs += live if live >= 0 else choose_vectors(work, k, operands.negligible[k])[1]
     return pairs
 
 
 @jit
-def spread_all_resp(operands, work, s1):
-    """Write all responsibilities into `work.tile_resp`, each in its place, and add up N in `s1`."""
+def scatter_all_resp(operands, work, s1):
+    """Write all responsibilities to `work.tile_resp` in tile order and add N to `s1`, in place."""
     n_features = work.tile.shape[0]
     for k in range(work.resp.shape[0]):
-        s1[k, n_features] += spread_resp(work, k, operands.negligible[k])
+        s1[k, n_features] += scatter_resp(work, k, operands.negligible[k])
 
 
 @jit
 def accumulate_about_center(operands, work, squared, s1, s2):
-    """Add the moments of a tile about the center, in place; return live pairs.
+    """Add the moments of a tile about `operands.center`, in place; return the live pairs.
 
-    Unless few pairs matter, as products of all responsibilities with the points, and with their
-    squares if `squared`, in blocks of components and features.
+    They are products of all responsibilities with the points, and with their squares if `squared`,
+    in blocks of components and features. If few pairs are live, components are summed one at a
+    time.
     """
     n_components, size = work.resp.shape
     center, low = operands.center, operands.center_low
     pairs = live_pairs(operands, work)
-    if pairs < FEW * n_components * size:
+    if pairs < FEW_LIVE * n_components * size:
         return accumulate_each(operands, work, center, low, 0, squared, s1, s2)
-    spread_all_resp(operands, work, s1)
+    scatter_all_resp(operands, work, s1)
     subtract_mean(work.tile, center, low, 0, work.points)
     n = size // lanes_of(work.tile)
     add_weighted_sums(work, n_components, n, 0, squared, s1, s2)
@@ -442,7 +444,10 @@ def accumulate_about_center(operands, work, squared, s1, s2):
 
 @jit
 def accumulate_tied(operands, X, work, s1, s2):
-    """As `accumulate_matrices`; about the center if that is common, and then without S2."""
+    """Add the moments of a tile for tied covariances, in place; return the live pairs.
+
+    If `operands.about_center` is true, they are about the center and S2 is omitted.
+    """
     if operands.about_center:
         return accumulate_about_center(operands, work, False, s1, s2)
     return accumulate_matrices(operands, X, work, s1, s2)
@@ -450,9 +455,9 @@ def accumulate_tied(operands, X, work, s1, s2):
 
 @jit
 def accumulate_diag(operands, X, work, s1, s2):
-    """Add the moments of a tile for diag and spherical covariances, in place; return live pairs.
+    """Add the moments of a tile for diag or spherical covariances, in place; return live pairs.
 
-    About the center if that is common.
+    If `operands.about_center` is true, they are about the center.
     """
     if operands.about_center:
         return accumulate_about_center(operands, work, True, s1, s2)

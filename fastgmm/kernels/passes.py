@@ -1,8 +1,8 @@
-"""The passes over data that Python calls: one for fitting, one for asking a fitted mixture.
+"""The passes over the data that Python calls: one for fitting, one for inference.
 
-Each works through chunks of tiles; both steps of EM are done while a tile is in cache. Each
-covariance type has passes of its own, made for its kernels: the first fit of a type then
-compiles no other's.
+A pass works through chunks of tiles. Both steps of EM are done while a tile is in cache. Each
+covariance type has its own passes, compiled for its kernels, so that the first fit of a type
+compiles no kernel of another.
 """
 
 from typing import Any, NamedTuple
@@ -24,23 +24,23 @@ from fastgmm.kernels.distances import (
 )
 from fastgmm.kernels.micro.lanes import lanes_of, prefer_wide_vectors
 from fastgmm.kernels.moments import accumulate_diag, accumulate_matrices, accumulate_tied
-from fastgmm.kernels.skipping import list_some, note_distances, put_in_order, remember
+from fastgmm.kernels.skipping import list_unskipped, sort_block, store_distances, update_bounds
 from fastgmm.kernels.tiles import (
     chunk_tiles,
     find_rows,
     list_all,
     load_tile,
     load_weights,
-    rows_ahead,
+    prefetch_distance,
 )
 
 
 @jit
 def load_given(labels, given, work):
-    """Write the weighted shares of a tile's points that the caller gave, in place.
+    """Write the weighted responsibilities that the caller supplies for a tile's points, in place.
 
-    `labels` (n_samples,) names each point's component, `given` (n_samples, n_components) its
-    shares; where both are empty every point belongs to the first component.
+    `labels` (n_samples,) is the component of each point, `given` (n_samples, n_components) its
+    responsibilities. If both are empty, every point is assigned to component 0.
     """
     rows, weight, resp = work.rows, work.weight, work.resp
     for k in range(resp.shape[0]):
@@ -48,7 +48,7 @@ def load_given(labels, given, work):
         for p in range(weight.size):
             resp[k, p] = 0.0
     for p in range(weight.size):
-        if weight[p] == 0.0:  # past the last point, too
+        if weight[p] == 0.0:  # also true past the last point
             continue
         if labels.size:
             resp[labels[rows[p]], p] = weight[p]
@@ -61,9 +61,9 @@ def load_given(labels, given, work):
 
 @jit
 def write_labels(resp, start, count, best, place, labels):
-    """Write the most probable component of each point; `labels` is modified in place.
+    """Write the most probable component of each point to `labels`, in place.
 
-    The first of several equal ones. `best` and `place` (size,) are overwritten.
+    Ties go to the component with the lowest number. `best` and `place` (size,) are overwritten.
     """
     prefer_wide_vectors()
     for p in range(best.size):
@@ -79,27 +79,28 @@ def write_labels(resp, start, count, best, place, labels):
 
 
 def em_pass_of(mahalanobis, accumulate):
-    """Return the pass for fitting mixtures of one covariance type.
+    """Return the fitting pass for one covariance type.
 
-    ``mahalanobis(operands, work)`` writes squared distances into `work.resp`, and
-    ``accumulate(operands, X, work, s1, s2)`` adds up moments and returns live pairs.
+    ``mahalanobis(operands, work)`` writes squared distances into `work.resp`.
+    ``accumulate(operands, X, work, s1, s2)`` adds moments and returns the live pairs.
     """
 
     @jit
     def expectation(t, place, count, weighted, work, operands, bounds, drift):
         """Turn tile t into responsibilities times weights; return its log-likelihood.
 
-        `place` is the place of its first point in its block, `count` the number of its points;
-        `weighted` says that they have weights. With bounds, where there is drift.
+        `place` is the position of its first point in its block, `count` its number of points.
+        `weighted` is true if the points have weights. If `drift` is not empty, bounds are used and
+        updated.
         """
         lazy = drift.scale.size > 0
         if lazy:
-            list_some(operands, bounds, drift, t, work)
+            list_unskipped(operands, bounds, drift, t, work)
         mahalanobis(operands, work)
         if lazy:
-            remember(operands, bounds, drift, t, work)
+            update_bounds(operands, bounds, drift, t, work)
             if drift.reorder:
-                note_distances(bounds, drift, t, place, work)
+                store_distances(bounds, drift, t, place, work)
         log_densities(operands.offsets, work)
         densities(work)
         if weighted:
@@ -114,7 +115,7 @@ def em_pass_of(mahalanobis, accumulate):
 
     @jit
     def em_chunk(chunk, n_chunks, work, inputs, moments):
-        """Run both steps over one chunk, or the M-step alone; its row of `moments` changes."""
+        """Run both steps, or the M-step alone, over one chunk; update its row of `moments`."""
         data, given, operands, bounds, drift = inputs
         X = data.X
         size, lanes = work.peak.size, lanes_of(work.tile)
@@ -124,7 +125,7 @@ def em_pass_of(mahalanobis, accumulate):
             start = t * size
             count = min(size, X.shape[0] - start)
             block = t // bounds.tiles * bounds.tiles
-            ahead = bounds.tiles * size if bounds.order.size else rows_ahead(X)
+            ahead = bounds.tiles * size if bounds.order.size else prefetch_distance(X)
             find_rows(bounds.order, block * size, start, count, work.rows)
             load_tile(X, work.rows, work.tile, start + ahead)
             load_weights(data.sample_weight, work.rows, count, work.weight)
@@ -141,15 +142,14 @@ def em_pass_of(mahalanobis, accumulate):
             pairs[1] += accumulate(operands, X, work, s1, s2)
             if drift.reorder and (t + 1 == end or (t + 1) % bounds.tiles == 0):
                 begin_row, n = block * size, start + count - block * size
-                put_in_order(operands.offsets, bounds, drift, block, begin_row, n, work)
+                sort_block(operands.offsets, bounds, drift, block, begin_row, n, work)
 
     @entry
     def em_pass(begin, end, n_chunks, work, inputs, moments):
         """Add the moments of some chunks to `moments` and update the bounds in `inputs`, in place.
 
-        Where `operands.offsets` is empty the responsibilities are those `given`, and there is no
-        log-likelihood. Where `drift` is empty every pair is computed and `bounds` stay as they
-        are.
+        If `operands.offsets` is empty, the responsibilities are those `given` and no log-likelihood
+        is computed. If `drift` is empty, every pair is computed and `bounds` do not change.
         """
         for chunk in range(begin, end):
             em_chunk(chunk, n_chunks, work, inputs, moments)
@@ -158,7 +158,7 @@ def em_pass_of(mahalanobis, accumulate):
 
 
 def infer_pass_of(mahalanobis):
-    """Return the pass for asking fitted mixtures of one covariance type: see `em_pass_of`."""
+    """Return the inference pass for one covariance type; see `em_pass_of`."""
 
     @jit
     def infer_chunk(chunk, n_chunks, work, X, operands, outputs):
@@ -172,7 +172,7 @@ def infer_pass_of(mahalanobis):
             start = t * size
             count = min(size, X.shape[0] - start)
             find_rows(work.block.order, 0, start, count, work.rows)
-            load_tile(X, work.rows, work.tile, start + rows_ahead(X))
+            load_tile(X, work.rows, work.tile, start + prefetch_distance(X))
             mahalanobis(operands, work)
             log_densities(operands.offsets, work)
             densities(work)
@@ -205,6 +205,7 @@ class Kernels(NamedTuple):
 
 
 def _kernels(mahalanobis, accumulate):
+    """Return both passes of one covariance type."""
     return Kernels(em_pass_of(mahalanobis, accumulate), infer_pass_of(mahalanobis))
 
 

@@ -1,18 +1,18 @@
-"""Which components the points of a vector have to do with, from the distances of before.
+"""Skip pairs that cannot be live, by bounds on distances carried over from earlier passes.
 
-The points of a vector share one lower bound of their distances to each component. A bound of
-the last iteration is worth something in this one: see `fastgmm.sources.skipping`, which hands over by how
-much distances can have shrunk and grown, and ``docs/lazy-em.md``, which proves it. A component
-whose bound shows that it cannot matter to any point of a vector does not list that vector, and
-nothing of it is computed.
+All points of a vector share one lower bound on their distance to each component. A bound of the
+last iteration gives a bound for this one: `fastgmm.sources.skipping` computes how much distances
+can have shrunk and grown, and ``docs/lazy-em.md`` proves it. If its bound shows that a component is
+negligible for every point of a vector, the component does not list that vector, and nothing is
+computed for it.
 
-A vector is as close to a component as the closest of its points. So that its points are alike,
-those of a block are put in order from time to time: by their nearest component, then by which
-components matter to them at all, then by how far they are from the nearest. Where 25% of the pairs
-mattered one by one, vectors of unordered points had to compute 74%, of ordered ones 28%; of points
-ordered by their nearest and second nearest component, 35%.
+The distance of a vector is that of its closest point. To make the points of a vector alike, the
+points of a block are sorted from time to time: by their nearest component, then by the set of
+components for which they are live, then by their distance from the nearest. When 25% of the pairs
+were live, vectors of unsorted points computed 74% of the pairs, vectors of sorted points 28%, and
+vectors of points sorted by their nearest and second nearest component 35%.
 
-Bounds are kept as 16-bit numbers, 64 to a standard deviation at first, rounded down.
+Bounds are stored as 16-bit numbers, rounded down, at first with 64 steps per standard deviation.
 """
 
 import numpy as np
@@ -20,24 +20,24 @@ import numpy as np
 from fastgmm.jit.decorators import jit
 from fastgmm.kernels.micro.lanes import greatest, lanes_of, least
 
-MOST = 65535.0
-PATTERN_BITS = 8  # components by which points are put in order at a time
-_UP = 1.0 + 2.0**-22  # rounding to float32 loses less
+MAX_BOUND = 65535.0  # steps; the largest 16-bit number
+PATTERN_BITS = 8  # components per sort key
+_ROUND_UP = 1.0 + 2.0**-22  # relative; more than rounding to float32 loses
 
 
 @jit
-def stored(distance, part, shift, steps):
-    """Return the greatest number that may stand for a computed distance."""
+def quantise(distance, part, shift, steps):
+    """Return the largest stored number that is a valid lower bound for a computed distance."""
     value = (distance * part + shift) * steps
-    value = MOST if value > MOST else value
-    return np.uint16(value if value > 0.0 else 0.0)  # NaN, too: nothing is known
+    value = MAX_BOUND if value > MAX_BOUND else value
+    return np.uint16(value if value > 0.0 else 0.0)  # NaN becomes 0, the trivial bound
 
 
 @jit
-def list_some(operands, bounds, drift, t, work):
-    """List for every component the vectors of tile t that may matter to it, in place."""
+def list_unskipped(operands, bounds, drift, t, work):
+    """List, for every component, the vectors of tile t that may have live points, in place."""
     lanes, n_vectors = lanes_of(work.tile), work.places.shape[1]
-    limit = work.near[0]
+    limit = work.scratch[0]
     for v in range(n_vectors):
         h = bounds.nearest[t, v]
         far = drift.growth[h] * (bounds.farthest[t, v] + drift.move[h])
@@ -55,25 +55,25 @@ def list_some(operands, bounds, drift, t, work):
 
 
 @jit
-def remember(operands, bounds, drift, t, work):
-    """Keep the bounds of what was computed of tile t; `work.resp` holds squared distances."""
+def update_bounds(operands, bounds, drift, t, work):
+    """Update the bounds of tile t from its computed squared distances in `work.resp`, in place."""
     lanes, size = lanes_of(work.tile), work.peak.size
     n_vectors = work.places.shape[1]
-    best = work.near[0]
+    best = work.scratch[0]
     for v in range(n_vectors):
         best[v] = -np.inf
-        bounds.farthest[t, v] = np.inf  # where no density is finite, nothing is known
+        bounds.farthest[t, v] = np.inf  # no upper bound, unless some density is finite
     for k in range(operands.offsets.size):
         part, shift, steps = 1.0 - drift.error[k], drift.new_shift[k], drift.new_steps[k]
         if drift.rebased[k]:
             for v in range(n_vectors):
                 bound = drift.scale[k] * bounds.lower[t, k, v] - drift.shift[k]
-                bounds.lower[t, k, v] = stored(bound, part, shift, steps)
-        offset, more = operands.offsets[k], _UP / (1.0 - drift.error[k])
+                bounds.lower[t, k, v] = quantise(bound, part, shift, steps)
+        offset, more = operands.offsets[k], _ROUND_UP / (1.0 - drift.error[k])
         for m in range(work.counts[k]):
             i, v = k * size + m * lanes, work.places[k, m] // lanes
-            near = np.sqrt(least(work.resp, i, work.tile))
-            bounds.lower[t, k, v] = stored(near, part, shift, steps)
+            closest_point = np.sqrt(least(work.resp, i, work.tile))
+            bounds.lower[t, k, v] = quantise(closest_point, part, shift, steps)
             far = greatest(work.resp, i, work.tile)
             if offset - 0.5 * far > best[v]:
                 best[v] = offset - 0.5 * far
@@ -82,10 +82,11 @@ def remember(operands, bounds, drift, t, work):
 
 
 @jit
-def note_distances(bounds, drift, t, begin, work):
-    """Write the squared distances of a tile's points, from place `begin` of the block on, in place.
+def store_distances(bounds, drift, t, begin, work):
+    """Write the squared distances of a tile's points to `work.block.distances`, in place.
 
-    The computed ones into ``work.block.distances``, and of others a bound, with a minus.
+    The tile begins at position `begin` of the block. For pairs that were not computed, minus the
+    square of the lower bound is written.
     """
     lanes = lanes_of(work.tile)
     distances = work.block.distances
@@ -117,10 +118,10 @@ def find_nearest(offsets, distances, n, peak, nearest):
 
 
 @jit
-def write_farness(distances, nearest, n, n_features, keys):
-    """Write how far each of n points is from its nearest component, from 0 to 255, in place.
+def write_distance_keys(distances, nearest, n, n_features, keys):
+    """Write the distance of each of n points from its nearest component as a key, in place.
 
-    A typical point of a component is half-way.
+    Keys run from 0 to 255; a typical point of a component has 128.
     """
     for p in range(n):
         far = 128.0 * np.sqrt(abs(distances[nearest[p], p]) / n_features)
@@ -128,10 +129,10 @@ def write_farness(distances, nearest, n, n_features, keys):
 
 
 @jit
-def write_pattern(density, nats, distances, begin, n, peak, keys):
-    """Write which of PATTERN_BITS components from `begin` on matter to each of n points, in place.
+def write_live_keys(density, nats, distances, begin, n, peak, keys):
+    """Write for which of PATTERN_BITS components, from `begin` on, n points are live, in place.
 
-    As bits of the keys, the first component's the highest.
+    Each component is one bit of the key; component `begin` has the highest.
     """
     for p in range(n):
         keys[p] = 0
@@ -144,10 +145,10 @@ def write_pattern(density, nats, distances, begin, n, peak, keys):
 
 
 @jit
-def counting_sort(keys, n, ends, turn, sorted_turn):
-    """Sort the first n places in `turn` by their keys, equal ones in order, in place.
+def counting_sort(keys, n, ends, permutation, sorted_permutation):
+    """Sort the first n entries of `permutation` by their keys, stably, in place.
 
-    `ends` (more than any key + 1,) and `sorted_turn` are overwritten.
+    `ends` (more than any key + 1,) and `sorted_permutation` are overwritten.
     """
     for k in range(ends.size):
         ends[k] = 0
@@ -156,68 +157,68 @@ def counting_sort(keys, n, ends, turn, sorted_turn):
     for k in range(1, ends.size):
         ends[k] += ends[k - 1]
     for p in range(n):
-        place = turn[p]
+        place = permutation[p]
         key = keys[place]
-        sorted_turn[ends[key]] = place
+        sorted_permutation[ends[key]] = place
         ends[key] += 1
     for p in range(n):
-        turn[p] = sorted_turn[p]
+        permutation[p] = sorted_permutation[p]
 
 
 @jit
-def bound_tile(turn, bounds, drift, tile, lanes, block, closest):
-    """Make the bounds of a tile from the distances of its points in the block, in place.
+def bound_sorted_tile(permutation, bounds, drift, tile, lanes, block, closest):
+    """Compute the bounds of a tile from the distances of its points in the block, in place.
 
-    `turn` (size,) says which points of the block these are; `closest` is overwritten.
+    `permutation` (size,) gives the positions of its points in the block; `closest` is overwritten.
     """
     distances = block.distances
-    n_vectors = turn.size // lanes
+    n_vectors = permutation.size // lanes
     for k in range(distances.shape[0]):
         for v in range(n_vectors):
             least_square = np.float32(np.inf)
             for l in range(lanes):
-                d = abs(distances[k, turn[v * lanes + l]])
+                d = abs(distances[k, permutation[v * lanes + l]])
                 least_square = d if d < least_square else least_square
-            closest[v] = np.sqrt(least_square) / _UP
+            closest[v] = np.sqrt(least_square) / _ROUND_UP
         part, shift, steps = 1.0 - drift.error[k], drift.new_shift[k], drift.new_steps[k]
         for v in range(n_vectors):
-            bounds.lower[tile, k, v] = stored(closest[v], part, shift, steps)
+            bounds.lower[tile, k, v] = quantise(closest[v], part, shift, steps)
     for v in range(n_vectors):
-        home = block.nearest[turn[v * lanes]]
+        nearest = block.nearest[permutation[v * lanes]]
         far = np.float32(0.0)
         for l in range(lanes):
-            d = distances[home, turn[v * lanes + l]]
-            d = d if d > 0.0 else np.float32(np.inf)  # a bound may be minus zero
+            d = distances[nearest, permutation[v * lanes + l]]
+            d = d if d > 0.0 else np.float32(np.inf)  # not computed; the bound may be -0.0
             far = d if d > far else far
-        bounds.nearest[tile, v] = home
-        bounds.farthest[tile, v] = np.sqrt(far) * _UP / (1.0 - drift.error[home])
+        bounds.nearest[tile, v] = nearest
+        bounds.farthest[tile, v] = np.sqrt(far) * _ROUND_UP / (1.0 - drift.error[nearest])
 
 
 @jit
-def put_in_order(offsets, bounds, drift, t, start, n, work):
-    """Order the n points of the block that begins with tile t, and make their bounds anew.
+def sort_block(offsets, bounds, drift, t, start, n, work):
+    """Sort the n points of the block that begins with tile t and recompute its bounds, in place.
 
-    By the least important key first, as each sort keeps the order of equal ones. Points after
-    them, to the end of the tile, repeat the first one of their tile.
+    Each sort is stable, so the least significant key is sorted first. Positions past n, up to the
+    end of the last tile, repeat the first point of that tile.
     """
-    block, turn, order = work.block, work.block.turn, work.block.order
+    block, permutation, order = work.block, work.block.permutation, work.block.order
     size, lanes = work.peak.size, lanes_of(work.tile)
     find_nearest(offsets, block.distances, n, block.peak, block.nearest)
     for p in range(n):
-        turn[p] = p
-    write_farness(block.distances, block.nearest, n, work.tile.shape[0], block.keys)
-    counting_sort(block.keys, n, block.ends, turn, order)
+        permutation[p] = p
+    write_distance_keys(block.distances, block.nearest, n, work.tile.shape[0], block.keys)
+    counting_sort(block.keys, n, block.ends, permutation, order)
     for k in range((offsets.size - 1) // PATTERN_BITS * PATTERN_BITS, -1, -PATTERN_BITS):
-        write_pattern(drift.density, drift.nats, block.distances, k, n, block.peak, block.keys)
-        counting_sort(block.keys, n, block.ends, turn, order)
-    counting_sort(block.nearest, n, block.ends, turn, order)
+        write_live_keys(drift.density, drift.nats, block.distances, k, n, block.peak, block.keys)
+        counting_sort(block.keys, n, block.ends, permutation, order)
+    counting_sort(block.nearest, n, block.ends, permutation, order)
     for p in range(n):
-        order[p] = bounds.order[start + turn[p]]
+        order[p] = bounds.order[start + permutation[p]]
     for p in range(n):
         bounds.order[start + p] = order[p]
     n_tiles = (n + size - 1) // size
     for p in range(n, n_tiles * size):
-        turn[p] = turn[(n_tiles - 1) * size]
+        permutation[p] = permutation[(n_tiles - 1) * size]
     for i in range(n_tiles):
-        tile = turn[i * size : (i + 1) * size]
-        bound_tile(tile, bounds, drift, t + i, lanes, block, work.near[0])
+        tile = permutation[i * size : (i + 1) * size]
+        bound_sorted_tile(tile, bounds, drift, t + i, lanes, block, work.scratch[0])

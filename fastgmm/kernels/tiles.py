@@ -1,15 +1,16 @@
-"""Tiles of points: their sizes, their buffers, and what the kernels are given and give back.
+"""Tiles of points: their sizes, their buffers, and how they are loaded.
 
-A tile of points is transposed to (n_features, size), so that lanes run over points whatever
-the number of features. A tile and its responsibilities stay in cache while both steps of EM
-work on them, and nothing of size n_samples x n_components exists.
+A tile is transposed to (n_features, size), so that SIMD lanes run over points whatever the number
+of features. The tile and its responsibilities stay in cache while both steps of EM work on them. No
+array of size n_samples x n_components exists.
 
-Each component has a list of the tile's vectors of points that it has to do with: all of them,
-or those that may matter (see `fastgmm.kernels.skipping`). What is computed of the listed vectors
-is kept side by side.
+Each component lists vectors of the tile: all of them, or those that may have live pairs (see
+`fastgmm.kernels.skipping`). The values computed for the listed vectors lie side by side.
 
-float32 points are subtracted from a mean kept as two float32 numbers, high and low, so that no
-offset of the data costs digits; distances and sums leave float32 within a tile.
+A mean of float32 points is kept as two float32 numbers, high and low, so that subtracting it loses
+no digits whatever the offset of the data. Distances of float32 points are accumulated in float32
+and stored as float64. Moments are accumulated in float32 over one tile at most, then added in
+float64.
 """
 
 import numpy as np
@@ -26,45 +27,46 @@ from fastgmm.kernels.micro.lanes import (
 from fastgmm.kernels.micro.vectors import GRAM_ROWS, STRIP_VECTORS, VECTOR_BYTES
 from fastgmm.kernels.types import Block, Workspace
 
-# A density so far below that of the point's best component changes no bit of a sum, or none that
-# the data has: by the size of its numbers.
+# Nats, by itemsize. A density this far below the best component's is negligible: in float64 it
+# changes no bit of a sum, in float32 no bit that the data determines.
 NATS = {4: 24.0, 8: 44.0}
-STRIP_BYTES = 256  # of one feature: the points a block of row norms works on
-PANEL = 64  # live points gathered at a time: a panel of them stays in the first-level cache
-BLOCK = 4096  # points at most, in whole tiles, within which points may be put in order
-AHEAD_BYTES = 12288  # of rows that are asked for while others are loaded
-FEW_FEATURES = 4  # with fewer, rows are fetched in time by themselves
-MIN_BLOCKS = 16  # where there are points enough: threads share blocks, longer ones skip more
+STRIP_BYTES = 256  # bytes of one feature: the points that a block of row norms works on
+PANEL = 64  # live points gathered at a time; this panel stays in the first-level cache
+BLOCK = 4096  # points; a block is as many full tiles as this allows, sorted together
+PREFETCH_BYTES = 12288  # bytes between a row that is loaded and the row prefetched with it
+FEW_FEATURES = 4  # features; with fewer, the hardware prefetcher suffices
+# Blocks, if there are enough points. More blocks balance the threads better; longer ones skip more.
+MIN_BLOCKS = 16
 
 
 def row_width(n_features, itemsize):
-    """Columns of a padded row that holds the features and a one."""
+    """Return the columns of a padded row that holds the features and a one."""
     lanes = VECTOR_BYTES // itemsize
     return (n_features + lanes) // lanes * lanes
 
 
 def matrix_rows(n_features):
-    """Rows of a second-moment matrix padded to whole blocks."""
+    """Return the rows of a second-moment matrix, padded to full blocks."""
     return (n_features + GRAM_ROWS - 1) // GRAM_ROWS * GRAM_ROWS
 
 
 def tile_size(n_samples, n_features, itemsize):
-    """Points in a tile: as many whole strips as the caches take, an odd number.
+    """Return the points in a tile: an odd number of full strips that fits the caches.
 
-    An even number, a power of two above all, would put the rows of a tile on top of each other
-    in the first-level cache: loading 512 points of 16 features took 120 times as long as 480.
+    With an even number, above all a power of two, the rows of a tile map to the same lines of the
+    first-level cache: loading 512 points of 16 features took 120 times as long as 480.
     """
     strip = STRIP_BYTES // itemsize
     strips = 7 if n_features <= 96 else 3
-    if n_features <= 24:  # the tile and its differences from a mean fit in the first level
+    if n_features <= 24:  # the tile and its differences from a mean fit in the first-level cache
         strips = min(15, (80 // n_features - 1) // 2 * 2 + 1)
     return min(strips, (n_samples + strip - 1) // strip) * strip
 
 
 def _aligned(n_rows, n_columns, dtype):
-    """Return an uninitialised array that begins on a cache line.
+    """Return an uninitialised array (n_rows, n_columns) that begins on a cache line.
 
-    Elsewhere every vector of 64 bytes would straddle two lines.
+    Without alignment every vector of 64 bytes would straddle two lines.
     """
     size = n_rows * n_columns * dtype.itemsize
     memory = np.empty(size + 64, np.uint8)
@@ -83,6 +85,7 @@ def block_tiles(n_samples, size):
 
 
 def _make_block(n_points, n_components):
+    """Return the sorting buffers for a block of `n_points` points."""
     distances = np.empty((n_components + 1, n_points), np.float32)
     short = np.empty((4, n_points), np.uint16)
     ends = np.empty(max(n_components, 256) + 1, np.intp)
@@ -90,9 +93,9 @@ def _make_block(n_points, n_components):
 
 
 def make_workspace(X, n_components, ordered=False):
-    """Return the buffers for one thread that works on tiles of X.
+    """Return the buffers of one thread that works on tiles of X.
 
-    `ordered` says that it may have to put the points of a block in order.
+    If `ordered` is true, they include the buffers for sorting the points of a block.
     """
     n_features, dtype = X.shape[1], X.dtype
     size = tile_size(len(X), n_features, X.itemsize)
@@ -108,7 +111,7 @@ def make_workspace(X, n_components, ordered=False):
         peak=doubles[0],
         total=doubles[1],
         weight=doubles[2],
-        near=doubles[3:5],
+        scratch=doubles[3:5],
         rows=np.empty(size, np.intp),
         places=np.empty((n_components, n_vectors), np.intp),
         counts=np.empty(n_components, np.intp),
@@ -124,9 +127,10 @@ def make_workspace(X, n_components, ordered=False):
 
 @jit
 def find_rows(order, block, start, count, rows):
-    """Write which rows of X the points of a tile are, in place; the first one past `count`.
+    """Write the rows of X that the points of a tile come from; `rows` (size,) is modified in place.
 
-    The points of the block that begins at row `block` come in the order given, if any.
+    Positions past `count` repeat the first row. If `order` is not empty, it gives the rows relative
+    to row `block`, where the block begins.
     """
     for p in range(count):
         rows[p] = block + order[start + p] if order.size else start + p
@@ -135,38 +139,38 @@ def find_rows(order, block, start, count, rows):
 
 
 @jit
-def ask_for_rows(X, begin, end):
-    """Have rows of X brought into the second-level cache."""
+def prefetch_rows(X, begin, end):
+    """Prefetch rows begin ... end - 1 of X into the second-level cache."""
     n_features = X.shape[1]
     for i in range(begin * n_features, min(end, X.shape[0]) * n_features, 64 // X.itemsize):
         prefetch(X, i)
 
 
 @jit
-def load_tile(X, rows, tile, later):
+def load_tile(X, rows, tile, ahead):
     """Transpose rows of X into `tile` (n_features, size), in place.
 
-    Ask for as many rows from `later` on meanwhile, which will be wanted by and by: a processor
-    does not see through rows that are read abreast, or in another order. Loading alone takes
-    1.5 (50 features) to 2.4 times (10) as long without.
+    Also prefetch as many rows from row `ahead` on. The hardware prefetcher does not follow rows
+    that are read side by side or in a permuted order: without software prefetching, loading alone
+    takes 1.5 (50 features) to 2.4 times (10 features) as long.
     """
     n_features, size = tile.shape
     lanes = lanes_of(X)
     for p in range(0, size, lanes):
-        ask_for_rows(X, later + p, later + p + lanes)
+        prefetch_rows(X, ahead + p, ahead + p + lanes)
         transpose_rows(X, n_features, rows, p, tile, p, size)
 
 
 @jit
-def rows_ahead(X):
-    """Return how many rows further on to ask for rows that are read in order."""
+def prefetch_distance(X):
+    """Return how many rows ahead to prefetch when rows are read in order."""
     n_features = X.shape[1]
-    return X.shape[0] if n_features < FEW_FEATURES else AHEAD_BYTES // (n_features * X.itemsize)
+    return X.shape[0] if n_features < FEW_FEATURES else PREFETCH_BYTES // (n_features * X.itemsize)
 
 
 @jit
 def load_weights(sample_weight, rows, count, weight):
-    """Write the weights of a tile's points, 0 past `count`. `weight` is modified in place."""
+    """Write the weights of a tile's points, 0 past `count`, into `weight` (size,), in place."""
     for p in range(weight.size):
         if p >= count:
             weight[p] = 0.0
@@ -178,7 +182,7 @@ def load_weights(sample_weight, rows, count, weight):
 
 @jit
 def list_all(places, counts, lanes):
-    """List all vectors of a tile for every component, in place."""
+    """List all vectors of a tile for every component; modifies `places` and `counts` in place."""
     for k in range(counts.size):
         counts[k] = places.shape[1]
         for m in range(places.shape[1]):
@@ -187,7 +191,10 @@ def list_all(places, counts, lanes):
 
 @jit
 def fill_strip(places, k, n):
-    """Repeat the last of n places to the end of its strip, in place: strips are computed whole."""
+    """Repeat the last of the n places of component k up to the end of its strip, in place.
+
+    Micro-kernels compute full strips only.
+    """
     m = n
     while m % STRIP_VECTORS:
         places[k, m] = places[k, n - 1]
@@ -195,34 +202,40 @@ def fill_strip(places, k, n):
 
 
 @jit
-def gather_doubles(values, places, k, n, near, row, like):
-    """Write the n vectors of `values` that component k lists side by side, in place."""
+def gather_doubles(values, places, k, n, scratch, row, like):
+    """Copy the n vectors of `values` that component k lists, side by side, into a row of `scratch`.
+
+    A vector has as many numbers as fit in a vector of `like`. `scratch` is modified in place.
+    """
     lanes = lanes_of(like)
     for m in range(n):
-        copy_doubles(values, places[k, m], near, row * near.shape[1] + m * lanes, like)
+        copy_doubles(values, places[k, m], scratch, row * scratch.shape[1] + m * lanes, like)
 
 
 @jit
-def scatter_doubles(near, row, places, k, n, values, like):
-    """Write the n vectors of `near` back where component k lists them, in place."""
+def scatter_doubles(scratch, row, places, k, n, values, like):
+    """Copy the n vectors in row `row` of `scratch` back to their places: undo `gather_doubles`.
+
+    `values` is modified in place.
+    """
     lanes = lanes_of(like)
     for m in range(n):
-        copy_doubles(near, row * near.shape[1] + m * lanes, values, places[k, m], like)
+        copy_doubles(scratch, row * scratch.shape[1] + m * lanes, values, places[k, m], like)
 
 
 @jit
-def subtract_mean(tile, means, lows, k, gaps):
-    """Write ``tile - means[k] - lows[k]``; `gaps` (>= n_features, size) is modified in place."""
+def subtract_mean(tile, means, lows, k, diffs):
+    """Write ``tile - means[k] - lows[k]`` to `diffs` (>= n_features, size), in place."""
     prefer_wide_vectors()
     for j in range(tile.shape[0]):
         high, low = means[k, j], lows[k, j]
         for p in range(tile.shape[1]):
-            gaps[j, p] = difference(tile[j, p], high, low)
+            diffs[j, p] = difference(tile[j, p], high, low)
 
 
 @jit
 def chunk_tiles(chunk, n_chunks, n_samples, size, group=1):
-    """Return the first tile of a chunk and of the next one, both whole groups of tiles on."""
+    """Return the first tile of a chunk and of the next; chunks consist of full groups of tiles."""
     n_tiles = (n_samples + size - 1) // size
     n_groups = (n_tiles + group - 1) // group
     begin, end = chunk * n_groups // n_chunks * group, (chunk + 1) * n_groups // n_chunks * group

@@ -1,4 +1,8 @@
-"""What the kernels are given and give back: NamedTuples of arrays, and nothing else."""
+"""The arguments and results of the kernels: NamedTuples of arrays and scalars.
+
+A *pair* is one point and one component. A *vector* is as many consecutive points of a tile as fit
+in one register; its *place* is the position of its first point in the tile.
+"""
 
 from typing import NamedTuple
 
@@ -6,29 +10,37 @@ import numpy as np
 
 
 class Data(NamedTuple):
-    """Points X (n_samples, n_features) and their weights (n_samples,), empty when all are 1."""
+    """Points X (n_samples, n_features) and their weights (n_samples,).
+
+    `sample_weight` is empty if all weights are 1.
+    """
 
     X: np.ndarray
     sample_weight: np.ndarray
 
 
 class Given(NamedTuple):
-    """Responsibilities from outside: `labels` (n_samples,), or `resp`, or neither (both empty)."""
+    """Responsibilities that the caller supplies: `labels` or `resp`, or neither.
+
+    `labels` (n_samples,) is the component of each point; `resp` is (n_samples, n_components). The
+    array that is not used is empty.
+    """
 
     labels: np.ndarray
     resp: np.ndarray
 
 
 class Operands(NamedTuple):
-    """What the E-step needs of a mixture, laid out for the kernels in the precision of X.
+    """The E-step's view of a mixture, in the precision of X.
 
-    `means` and `means_low` (n_components, width) add up to the means and are padded with zeros
-    to `row_width`; `factors` holds the inverse Cholesky factors, flat, one component a row
-    (one row in all for tied); `offsets` (n_components,) is the log-density at the mean plus
-    the log-weight; responsibilities of at most `negligible` (n_components,) are left out of moments;
-    `centers`, `centers_low` (n_components, n_features) are the whitened means and `center`,
-    `center_low` (1, n_features) the point they are taken about, empty for full; `about_center` says
-    that moments are to be taken about that point, too.
+    `means` and `means_low` (n_components, row_width) are the high and the low part of the means,
+    padded with zeros. `factors` holds the inverse Cholesky factors, flat, one row per component
+    (tied: one row in all). `offsets` (n_components,) is the log-density at the mean plus the
+    log-weight. `negligible` (n_components,) is the largest responsibility that moments leave out.
+    For tied, diag and spherical, `center` and `center_low` (1, n_features) are the weighted mean of
+    the means, and `centers` and `centers_low` (n_components, n_features) are ``U_k (mean_k -
+    center)``; for full, these four are empty. If `about_center` is true, moments are taken about
+    `center` instead of the means.
     """
 
     about_center: bool
@@ -44,12 +56,12 @@ class Operands(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Sums of one chunk each: S1 and N, S2, and the weighted log-likelihood.
+    """Sums of each chunk: N and S1, S2, the weighted log-likelihood, and the number of pairs.
 
-    `s1` (n_chunks, n_components, width) has N in column n_features; `s2` is (n_chunks,
-    n_matrices, rows, width), lower triangles for full (a matrix a component) and tied (one),
-    a row a component for diag and one number for spherical; `log_likelihood` is (n_chunks,).
-    `pairs` (n_chunks, 2) counts points times components: those computed and those that mattered.
+    `s1` (n_chunks, n_components, width) has S1 in its first n_features columns and N in the next.
+    `s2` is (n_chunks, n_matrices, rows, width): full has one lower triangle per component, tied one
+    lower triangle, diag one row per component, spherical one number per component. `log_likelihood`
+    is (n_chunks,). `pairs` (n_chunks, 2) counts the pairs computed and the live pairs.
     """
 
     s1: np.ndarray
@@ -59,12 +71,13 @@ class Moments(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Buffers for the points of one block; empty where none are put in order.
+    """Buffers for sorting the points of one block; empty if points are not sorted.
 
-    `distances` (n_components, points) float32: a point's squared distance where it was
-    computed, minus a lower bound of it where not. `peak` (points,) float32 is the log-density of
-    the nearest component with its weight, `nearest` which that is. `keys`, `order` and `turn` are
-    (points,) uint16, too; `ends` has a place more than there are keys.
+    `distances` (n_components, points) float32 is a point's squared distance if it was computed,
+    else minus the square of its lower bound. `peak` (points,) float32 is the largest weighted
+    log-density of a point and `nearest` (points,) uint16 the component that has it. `keys`, `order`
+    and `permutation` are (points,) uint16: sort keys, a scratch array, and the permutation being
+    sorted. `ends` has one entry more than there are different keys.
     """
 
     distances: np.ndarray
@@ -72,23 +85,31 @@ class Block(NamedTuple):
     nearest: np.ndarray
     keys: np.ndarray
     order: np.ndarray
-    turn: np.ndarray
+    permutation: np.ndarray
     ends: np.ndarray
 
 
 class Workspace(NamedTuple):
-    """Buffers of one thread, reused by every tile.
+    """Buffers of one thread, reused for every tile.
 
-    `tile` (n_features, size), `rows` (size,) of X that its points come from, and their
-    `weight`; `places` (n_components, vectors) where the vectors that a component lists begin,
-    and `counts` (n_components,) how many they are; `live` (n_components,) how many of their
-    points matter, -1 where that is not known; `resp` (n_components, size) what is computed
-    of them, side by side; `peak` and `total` (size,); `near` (2, size) for what is gathered of
-    those or of the weights. `points` (2 n_features, size) holds what is made of the tile:
-    differences from a mean, whitened points, squares. For the M-step `chosen` (vectors,) lists
-    the vectors with live points, `index` (size,) live points; `tile_resp` (n_components, size) is
-    in the precision of the tile, as `root` (PANEL,) and `panel` (PANEL, row width). `block` is
-    what putting points in order takes: see `Block`.
+    The tile: `tile` (n_features, size) holds the points, `rows` (size,) their rows in X, `weight`
+    (size,) their weights.
+
+    The lists: component k lists `counts[k]` vectors, whose places are the first entries of
+    `places[k]` (n_components, vectors). `resp[k]` (n_components, size) holds the values of the
+    listed vectors, side by side: squared distances, then log-densities, then densities, then
+    responsibilities times weights. `live` (n_components,) counts the live points, or is -1 if they
+    are not counted.
+
+    The E-step: `peak` (size,) is the largest log-density of each point and `total` (size,) the sum
+    of densities relative to it. `scratch` (2, size) holds gathered values of `peak`, `total`,
+    `resp` or `weight`. `points` (2 n_features, size) holds differences from a mean, whitened points
+    or squares.
+
+    The M-step: `chosen` (vectors,) lists the vectors that have live points, `index` (size,) the
+    rows of live points. `tile_resp` (n_components, size) holds responsibilities in the tile's
+    precision. `root` (PANEL,) and `panel` (PANEL, row_width) hold live points as rows. `block`: see
+    `Block`.
     """
 
     tile: np.ndarray
@@ -97,7 +118,7 @@ class Workspace(NamedTuple):
     peak: np.ndarray
     total: np.ndarray
     weight: np.ndarray
-    near: np.ndarray
+    scratch: np.ndarray
     rows: np.ndarray
     places: np.ndarray
     counts: np.ndarray
@@ -111,12 +132,13 @@ class Workspace(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """What is known of the points, tile by tile and vector by vector; empty where nothing is.
+    """Bounds on distances, carried from pass to pass; empty if none are kept.
 
-    A block has `tiles` tiles. `order` (n_samples,) uint16 says which row of its block each point
-    is; `lower` (n_tiles, n_components, vectors) uint16 are bounds of distances in the units of
-    `Drift`; `nearest` (n_tiles, vectors) uint16 is a component close to all points of the
-    vector, whose distance from none of them was greater than `farthest` float32.
+    A block has `tiles` tiles. `order` (n_samples,) uint16 maps each position to a row of its block.
+    `lower` (n_tiles, n_components, vectors) uint16 are lower bounds on the distances of all points
+    of a vector, quantised as described in `Drift`. `nearest` (n_tiles, vectors) uint16 is a
+    component near the vector, and `farthest` (n_tiles, vectors) float32 is an upper bound on the
+    distance of the vector's points from it.
     """
 
     tiles: int
@@ -127,15 +149,15 @@ class Bounds(NamedTuple):
 
 
 class Drift(NamedTuple):
-    """What became of distances since the last pass; all arrays (n_components,), or empty.
+    """How distances may have changed since the last pass; arrays (n_components,), or empty.
 
-    A stored number b says that the distance is at least ``scale b - shift``. What is stored now
-    is to be read with a scale of 1 / `new_steps` and `new_shift`; where `rebased` is set, all
-    bounds are to be stored so. A distance to the nearest component that was s is now at most
-    ``growth (s + move)``. Computed distances err by their `error`, relatively; where that is 1
-    they say nothing. `density` is the log-density at the mean, without the weight; one that is
-    `nats` below that of the best component does not matter. `reorder` says that the points are to
-    be put in order after this pass.
+    A stored number b states that the distance is at least ``scale b - shift``. Numbers stored in
+    this pass are read with the scale 1 / `new_steps` and the shift `new_shift`; if `rebased` is set
+    for a component, all its bounds are rewritten in these units. A distance to `Bounds.nearest`
+    that was at most s is now at most ``growth (s + move)``. `error` bounds the relative rounding
+    error of computed distances; at 1, a computed distance carries no information. `density` is the
+    log-density at the mean without the weight. A component whose log-density is `nats` below the
+    best one's is negligible. If `reorder` is true, the points are sorted after this pass.
     """
 
     scale: np.ndarray
@@ -152,10 +174,7 @@ class Drift(NamedTuple):
 
 
 class EMInputs(NamedTuple):
-    """What an EM pass reads: rows, given responsibilities, a mixture, and what is known of pairs.
-
-    It also updates `bounds`.
-    """
+    """Inputs of an EM pass; `bounds` is modified in place."""
 
     data: Data
     given: Given
@@ -165,7 +184,7 @@ class EMInputs(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """What an inference pass fills; empty arrays are left alone.
+    """Results of an inference pass; empty arrays are not filled.
 
     `log_prob` (n_samples,) are log-densities, `proba` (n_samples, n_components) responsibilities,
     `labels` (n_samples,) the most probable components.
@@ -177,10 +196,10 @@ class Outputs(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is known of every row: its cluster, and how far its bound reaches.
+    """The state of every row between two assignments of k-means.
 
-    `labels` (n_samples,) is n_clusters where there is none yet; a row has to be looked at once
-    the drift of its cluster exceeds its `reach` (n_samples,) float32.
+    `labels` (n_samples,) is the row's cluster, or n_clusters before the first assignment. A row is
+    read again once the drift of its cluster exceeds its `reach` (n_samples,) float32.
     """
 
     labels: np.ndarray
@@ -188,12 +207,12 @@ class Known(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Sums of one chunk each over the clusters, kept from one assignment to the next.
+    """Sums of each chunk over its clusters, updated by each assignment.
 
-    `high` and `low` (n_chunks, n_clusters, n_features + 1) add up to the sums of w (x - origin),
-    and of w in the last column; `size` (n_chunks, n_clusters) counts the rows with weight.
-    `changed` (n_chunks,) counts the rows whose label the last assignment changed, `scatter`
-    (n_chunks,) sums w times the squared distance over those it looked at.
+    `high` + `low` (n_chunks, n_clusters, n_features + 1) are the sums of w (x - origin), with the
+    sum of w in the last column. `size` (n_chunks, n_clusters) counts the rows with a positive
+    weight. `changed` (n_chunks,) counts the rows whose label the last assignment changed. `scatter`
+    (n_chunks,) sums w times the squared distance over the rows that it read.
     """
 
     high: np.ndarray
@@ -206,10 +225,10 @@ class Sums(NamedTuple):
 class Centers(NamedTuple):
     """The centers of k-means and how far they have moved.
 
-    `centers` (n_clusters, n_features); `drift` (n_clusters + 1,) says by how much the centers may
-    have closed in on the rows of a cluster, all assignments together, and is infinite for rows
-    without a cluster; `slack` bounds the relative rounding error of distances; sums are taken
-    about `origin` (n_features,).
+    `centers` is (n_clusters, n_features). `drift` (n_clusters + 1,) bounds how much nearer the
+    other centers can have come to the rows of a cluster, summed over all assignments; it is
+    infinite for rows without a cluster. `slack` bounds the relative rounding error of distances.
+    Sums are taken about `origin` (n_features,).
     """
 
     centers: np.ndarray
@@ -219,10 +238,11 @@ class Centers(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Rows that k-means++ may choose as the next center.
+    """Candidates for the next center of k-means++.
 
-    `centers` (n_groups, n_features, CANDIDATES) have the center chosen last in the first column
-    of each group, then candidates; `tile` is the number of rows whose weights share a sum.
+    Each group of `centers` (n_groups, n_features, CANDIDATES) has the center chosen last in its
+    first column and candidates in the others. `tile` is the number of rows per partial sum of
+    weights.
     """
 
     centers: np.ndarray
@@ -232,9 +252,10 @@ class Candidates(NamedTuple):
 class RowWorkspace(NamedTuple):
     """Buffers of one thread for a block of rows.
 
-    `rows`, `label`, `best` and `second` (2 BLOCK,), for picked rows; `tile` (n_features, TILE)
-    and `distances` (n_clusters, TILE) of some of them. Of a run of as many rows as stay in the
-    first-level cache, `weight` (n_rows,) and `group`, the rows themselves, flat.
+    `rows`, `label`, `best` and `second` (2 BLOCK,) describe the picked rows. `tile` (n_features,
+    TILE) and `distances` (n_clusters, TILE) hold some of them. `weight` (n_rows,) and the flat
+    `group` hold the weights and the values of a run of rows, short enough for the first-level
+    cache.
     """
 
     rows: np.ndarray

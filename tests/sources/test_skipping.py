@@ -310,22 +310,22 @@ def test_stretch_bounds_the_singular_values(covariance_type, closeness):
 @entry
 def store_all(distances, part, shift, steps, numbers):
     for i in range(distances.size):
-        numbers[i] = kernels.stored(distances[i], part, shift, steps)
+        numbers[i] = kernels.quantise(distances[i], part, shift, steps)
 
 
 @entry
 def remember_tile(operands, bounds, drift, t, work):
-    kernels.remember(operands, bounds, drift, t, work)
+    kernels.update_bounds(operands, bounds, drift, t, work)
 
 
 @entry
 def bound_one_tile(turn, bounds, drift, lanes, block, closest):
-    kernels.bound_tile(turn, bounds, drift, 0, lanes, block, closest)
+    kernels.bound_sorted_tile(turn, bounds, drift, 0, lanes, block, closest)
 
 
 @entry
 def order_block(offsets, bounds, drift, n, size, lanes, work):
-    kernels.put_in_order(offsets, bounds, drift, 0, 0, n, work)
+    kernels.sort_block(offsets, bounds, drift, 0, 0, n, work)
 
 
 def test_points_that_matter_to_the_same_components_lie_side_by_side():
@@ -428,7 +428,7 @@ def test_a_bound_of_zero_is_no_distance():
     turn = np.arange(size, dtype=np.uint16)
     lanes = size // work.places.shape[1]
     block = Block(distances, np.zeros(size, np.float32), *short, np.empty(257, np.intp))
-    bound_one_tile(turn, bounds, drift, lanes, block, work.near[0])
+    bound_one_tile(turn, bounds, drift, lanes, block, work.scratch[0])
     vector = 3 // lanes
     assert bounds.farthest[0, vector] == np.inf
     np.testing.assert_allclose(np.delete(bounds.farthest[0], vector), 1.0, rtol=1e-6)

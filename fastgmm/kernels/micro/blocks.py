@@ -1,14 +1,15 @@
 """Blocks of accumulators that stay in registers: norms, distances, second moments, products.
 
-Each of these intrinsics is the innermost loop of a kernel, for blocks of fixed height and width,
-and nothing else; everything around them is Numba.
+Each intrinsic is the innermost loop of a kernel, for blocks of fixed height and width; the loops
+around it are Numba code.
 
-Measured on one AVX-512 core against its rate in dgemm: blocks of six rows of norms run at 62,
-89, 94 and 100% for 8, 10, 20 and 32 features, without any code specialised on their number;
-blocks of four rows at 80, 66, 98 and 100%, of eight rows by three vectors at 59, 64, 94 and 100%.
+Measured on one AVX-512 core, relative to its rate in dgemm: blocks of six rows of norms reach 62,
+89, 94 and 100% for 8, 10, 20 and 32 features, without code specialised on the number of features;
+blocks of four rows reach 80, 66, 98 and 100%; blocks of eight rows by three vectors reach 59, 64,
+94 and 100%.
 
-A block has so many rows of vectors that its accumulators, one row of operands
-and one broadcast fit in the registers of the instruction set (32 with AVX-512, else 16).
+A block's height is the largest for which its accumulators, one row of operands and one broadcast
+fit in the registers of the instruction set (32 with AVX-512, else 16).
 """
 
 from fastgmm.jit.intrinsics import intrinsic, ir, types
@@ -24,11 +25,11 @@ from fastgmm.kernels.micro.vectors import (
     strip_places,
 )
 
-FIRST_ROWS = 6  # of a triangular matrix: all blocks have so many, but for the first
+NORM_ROWS = 6  # rows of a block of a triangular matrix; the top block may have fewer
 
 
 def _add_triangle(vectors, acc, factor, points):
-    """Add the part of rows that lies on the diagonal of a triangular matrix to accumulators."""
+    """Add the products of rows of a triangular matrix, for their columns at the diagonal."""
     for t in range(len(acc)):
         strip = [points(t, c) for c in range(len(acc[t]))]
         for r in range(t, len(acc)):
@@ -37,7 +38,7 @@ def _add_triangle(vectors, acc, factor, points):
 
 
 def _sums_of_squares(vectors, acc):
-    """Return the sum over rows of squared accumulators, a vector a column."""
+    """Return the sum over rows of squared accumulators, one vector per column."""
     squares = [vectors.zero] * len(acc[0])
     for row in acc:
         squares = [vectors.fma(a, a, square) for a, square in zip(row, squares, strict=True)]
@@ -45,13 +46,13 @@ def _sums_of_squares(vectors, acc):
 
 
 @intrinsic
-def write_first_norms(typingctx, rows, U, u, ldu, D, ldd, places, i, M, L, m, out, o):
-    """Write squares of the first `rows` rows of ``U (x - mean)``, one to FIRST_ROWS of them.
+def write_top_norms(typingctx, rows, U, u, ldu, D, ldd, places, i, M, L, m, out, o):
+    """Write ``|U (x - mean)|^2`` over the first `rows` rows of U, 1 to NORM_ROWS of them.
 
-    Of the lower-triangular matrix that begins at offset u of `U`, for the strip of points of `D`
-    (n_features, ldd) that begin at the places from offset i of `places`; the mean begins at
-    offset m of `M` and `L`, its high and low part. The sums of squares are written to `out`
-    float64 from offset o.
+    The lower-triangular matrix begins at offset u of `U`, with rows ldu apart. The strip's vectors
+    of `D` (n_features, ldd) begin at the places from offset i of `places`. The mean's high and low
+    part begin at offset m of `M` and `L`. The sums of squares are written to `out` float64 from
+    offset o.
     """
 
     def generate(context, builder, signature, args):
@@ -78,7 +79,7 @@ def write_first_norms(typingctx, rows, U, u, ldu, D, ldd, places, i, M, L, m, ou
                 at = builder.add(o, index(c * vectors.lanes))
                 vectors.store_as_doubles(square, total, at)
 
-        one_of(builder, rows, range(1, FIRST_ROWS + 1), emit)
+        one_of(builder, rows, range(1, NORM_ROWS + 1), emit)
         return context.get_dummy_value()
 
     i8 = types.intp
@@ -107,23 +108,25 @@ def _rows_of_product(vectors, rows, width, u, u0, ldu, j, points):
 
 
 def row_norms_block(rows, width):
-    """Make ``f(U, u, ldu, j, D, ldd, out, o)``: add the squares of rows of ``U @ D``.
+    """Make ``f(U, u, ldu, j, D, ldd, out, o)``: add the squares of rows of ``U @ D`` to `out`.
 
-    Rows j ... j + rows - 1 of the lower-triangular matrix that begins at offset u of `U`, for the
-    first `width` vectors of points of `D` (n_features, ldd); `out` float64 is modified in place
-    from offset o.
+    The rows are j ... j + rows - 1 of the lower-triangular matrix that begins at offset u of `U`;
+    the points are the first `width` vectors of `D` (n_features, ldd). `out` float64 is modified in
+    place from offset o.
     """
 
     @intrinsic
     def add_row_norms(typingctx, U, u, ldu, j, D, ldd, out, o):
+        """Add the squares of the rows: see `row_norms_block`."""
+
         def generate(context, builder, signature, args):
             _, u0, ldu, j, _, ldd, _, o = args
             u, d, total = (elements_of(context, builder, signature, args, i) for i in (0, 4, 6))
             vectors = Vectors(builder, d.type)
 
             def points(column, c):
-                first = builder.mul(column, ldd)
-                return vectors.load(d, builder.add(first, index(c * vectors.lanes)))
+                begin = builder.mul(column, ldd)
+                return vectors.load(d, builder.add(begin, index(c * vectors.lanes)))
 
             acc = _rows_of_product(vectors, rows, width, u, u0, ldu, j, points)
             for c, square in enumerate(_sums_of_squares(vectors, acc)):
@@ -139,20 +142,22 @@ def row_norms_block(rows, width):
 def product_rows_block(rows):
     """Make ``f(U, ldu, j, D, ldd, p)``: replace rows of `D` by those of ``U @ D``.
 
-    Rows j ... j + rows - 1, for the strip of points of `D` (n_features, ldd) that begins at
-    place p; `U` is lower-triangular, so that only rows of `D` up to the last of these are read.
+    The rows are j ... j + rows - 1, for the strip of points of `D` (n_features, ldd) that begins at
+    place p. `U` is lower-triangular, so only rows of `D` up to the last of these are read.
     """
 
     @intrinsic
     def replace_rows(typingctx, U, ldu, j, D, ldd, p):
+        """Replace the rows: see `product_rows_block`."""
+
         def generate(context, builder, signature, args):
             _, ldu, j, _, ldd, p = args
             u, d = (elements_of(context, builder, signature, args, i) for i in (0, 3))
             vectors = Vectors(builder, d.type)
 
             def at(row, c):
-                first = builder.add(builder.mul(row, ldd), p)
-                return builder.add(first, index(c * vectors.lanes))
+                begin = builder.add(builder.mul(row, ldd), p)
+                return builder.add(begin, index(c * vectors.lanes))
 
             def points(row, c):
                 return vectors.load(d, at(row, c))
@@ -173,15 +178,17 @@ def product_rows_block(rows):
 def distances_block(rows, scaled):
     """Make ``f(D, ldd, places, i, n, M, L, S, k, ldm, out, o, ldo)``: write squared distances.
 
-    From the vectors of points of `D` (n features, ldd) that begin at the first places from
-    offset i of `places`, a strip of them, to the means in rows k ... k + rows - 1 of `M` and
-    `L` (high and low part, rows ldm apart). Where `scaled`, differences are multiplied by the
-    same rows of `S`, n apart. The distances to the first mean are written to `out` float64
-    from offset o, the others at distance ldo.
+    They are distances from a strip of vectors of `D` (n features, ldd), which begin at the places
+    from offset i of `places`, to the means in rows k ... k + rows - 1 of `M` and `L` (high and low
+    part, rows ldm apart). If `scaled` is true, differences are multiplied by the same rows of `S`,
+    n apart. The distances to mean k are written to `out` float64 from offset o, those to the next
+    means ldo apart.
     """
 
     @intrinsic
     def write_distances(typingctx, D, ldd, places, i, n, M, L, S, k, ldm, out, o, ldo):
+        """Write the distances: see `distances_block`."""
+
         def generate(context, builder, signature, args):
             _, ldd, _, i, n, _, _, _, k, ldm, _, o, ldo = args
             points, places, high, low, scale, total = (
@@ -204,16 +211,16 @@ def distances_block(rows, scaled):
 
             def add_square(parts, x, register):
                 high, low, scale = parts
-                gap = builder.fsub(x, high)
-                gap = builder.fsub(gap, low) if low else gap
-                gap = builder.fmul(gap, scale) if scale else gap
-                return vectors.fma(gap, gap, register)
+                diff = builder.fsub(x, high)
+                diff = builder.fsub(diff, low) if low else diff
+                diff = builder.fmul(diff, scale) if scale else diff
+                return vectors.fma(diff, diff, register)
 
             acc = accumulate(vectors, [STRIP_VECTORS] * rows, n, mean, strip, add_square)
             for r, registers in enumerate(acc):
-                first = builder.add(o, builder.mul(index(r), ldo))
+                begin = builder.add(o, builder.mul(index(r), ldo))
                 for c, register in enumerate(registers):
-                    at = builder.add(first, index(c * vectors.lanes))
+                    at = builder.add(begin, index(c * vectors.lanes))
                     vectors.store_as_doubles(register, total, at)
             return context.get_dummy_value()
 
@@ -226,13 +233,15 @@ def distances_block(rows, scaled):
 def cross_block(rows, widths):
     """Make ``f(columns, P, p, Q, q, ld, n, out, o)``: add a block of ``P.T @ Q`` to `out`.
 
-    `P` and `Q` (n, ld) hold one point a row; the block is `rows` columns of `P` from offset p by
-    `columns` vectors of `Q` from offset q, one of the numbers in `widths`. Its first row is added
-    to `out` float64 from offset o, the others follow at distance ld. `out` is modified in place.
+    `P` and `Q` (n, ld) hold one point per row. The block is `rows` columns of `P` from offset p by
+    `columns` vectors of `Q` from offset q; `columns` must be one of `widths`. Row 0 of the block is
+    added to `out` float64 at offset o, the others follow ld apart. `out` is modified in place.
     """
 
     @intrinsic
     def add_cross(typingctx, columns, P, p, Q, q, ld, n, out, o):
+        """Add the block: see `cross_block`."""
+
         def generate(context, builder, signature, args):
             columns, _, p0, _, q0, ld, n, _, o = args
             left_data, right_data, total = (
@@ -267,11 +276,11 @@ def cross_block(rows, widths):
 
 @intrinsic
 def add_weighted_gram(typingctx, rows, w, D, ldd, n, row, col, out, o, ldo):
-    """Add a block of ``(w * D) @ D.T`` to `out`: `rows` rows, one to SQUARE, by SQUARE columns.
+    """Add a block of ``(w * D) @ D.T`` to `out`: `rows` rows, 1 to SQUARE, by SQUARE columns.
 
-    Lanes run over the points, n vectors of them; `D` is (n_features, ldd). The block begins at
-    `row` and column `col`; its first element is added to `out` float64 at offset o, its rows
-    follow at distance ldo. `out` is modified in place.
+    Lanes run over the points: n vectors of `D` (n_features, ldd). The block begins at `row` and
+    column `col`. Its first element is added to `out` float64 at offset o; its rows follow ldo
+    apart. `out` is modified in place.
     """
 
     def generate(context, builder, signature, args):
@@ -292,9 +301,10 @@ def add_weighted_gram(typingctx, rows, w, D, ldd, n, row, col, out, o, ldo):
 
 
 def _add_weighted_corner(points, rows, n, row, w, total, o, ldo, sums, s):
-    """Emit a block on the diagonal: lower triangle and sums, of `rows` rows, one to SQUARE.
+    """Emit a diagonal block of 1 to SQUARE `rows`: its lower triangle and the sums ``D @ w``.
 
-    In one loop, because the few registers of small blocks wait for each other.
+    Both are computed in one loop, because small blocks have too few accumulators to hide the
+    latency of the multiply-adds.
     """
     builder = points.builder
     one = ir.Constant(points.scalar, 1.0)
@@ -316,7 +326,7 @@ def _add_weighted_corner(points, rows, n, row, w, total, o, ldo, sums, s):
 
 @intrinsic
 def add_weighted_corner(typingctx, rows, w, D, ldd, n, row, out, o, ldo, sums, s):
-    """As `add_weighted_gram` where row = col, for the lower triangle only.
+    """Add the same as `add_weighted_gram` for row = col, lower triangle only, and add ``D @ w``.
 
     ``D @ w`` of the same rows is added to `sums` float64 from offset s.
     """
@@ -336,10 +346,10 @@ def add_weighted_corner(typingctx, rows, w, D, ldd, n, row, out, o, ldo, sums, s
 
 @intrinsic
 def add_small_matrix(typingctx, rows, w, D, ldd, places, n, M, L, m, out, o, ldo, sums, s):
-    """As `add_weighted_corner` for all `rows` features, of listed points minus a mean.
+    """Add the same as `add_weighted_corner` for all `rows` features, of listed points minus a mean.
 
-    Of the n vectors of points that begin at `places`; the mean begins at offset m of `M` and
-    `L`, its high and low part.
+    The n vectors of points begin at `places`. The mean's high and low part begin at offset m of `M`
+    and `L`.
     """
 
     def generate(context, builder, signature, args):
@@ -358,13 +368,15 @@ def add_small_matrix(typingctx, rows, w, D, ldd, places, n, M, L, m, out, o, ldo
 def product_block(rows, columns):
     """Make ``f(A, a, D, d, ld, n, out, o, ldo)``: add a block of ``A @ D.T`` to `out`.
 
-    Lanes run over the points, n vectors of them; rows of the block begin at offset a of `A`,
-    columns at offset d of `D`, `ld` apart in both. The first element is added to `out` float64
-    at offset o, rows follow at distance ldo. `out` is modified in place.
+    Lanes run over the points, n vectors of them. Rows of the block begin at offset a of `A`,
+    columns at offset d of `D`; both are `ld` apart. The first element is added to `out` float64 at
+    offset o; rows follow ldo apart. `out` is modified in place.
     """
 
     @intrinsic
     def add_product(typingctx, A, a, D, d, ld, n, out, o, ldo):
+        """Add the block: see `product_block`."""
+
         def generate(context, builder, signature, args):
             _, a0, _, d0, ld, n, _, o, ldo = args
             left_data, right_data, total = (

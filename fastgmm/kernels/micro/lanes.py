@@ -1,4 +1,4 @@
-"""What takes one instruction or a few for all lanes of a vector: moving, comparing, counting."""
+"""Operations that take one instruction or a few for all lanes of a vector: move, compare, count."""
 
 from fastgmm.jit.intrinsics import add_attribute, declared, for_range, intrinsic, ir, types
 from fastgmm.kernels.micro.vectors import (
@@ -15,11 +15,11 @@ from fastgmm.kernels.micro.vectors import (
 
 
 @intrinsic
-def gaps_of_strip(typingctx, D, ldd, n, places, i, M, L, m, out, o, ldo):
-    """Write ``x - high - low`` for a strip of the listed vectors of points.
+def differences_of_strip(typingctx, D, ldd, n, places, i, M, L, m, out, o, ldo):
+    """Write ``x - high - low`` for one strip of listed vectors of points.
 
-    Points are read from `D` (n features, ldd) at the places from offset i of `places`, the mean
-    from offset m of `M` and `L`, its high and low part; rows of `out` begin at offset o, ldo
+    The vectors of `D` (n features, ldd) begin at the places from offset i of `places`. The mean's
+    high and low part begin at offset m of `M` and `L`. Rows of `out` begin at offset o and lie ldo
     apart. `out` is modified in place.
     """
 
@@ -37,10 +37,10 @@ def gaps_of_strip(typingctx, D, ldd, n, places, i, M, L, m, out, o, ldo):
             row = builder.mul(feature, ldd)
             at = builder.add(o, builder.mul(feature, ldo))
             for c, begin in enumerate(begins):
-                gap = builder.fsub(vectors.load(points, builder.add(row, begin)), mean)
+                diff = builder.fsub(vectors.load(points, builder.add(row, begin)), mean)
                 if vectors.itemsize == 4:
-                    gap = builder.fsub(gap, rest)
-                vectors.store(gap, out, builder.add(at, index(c * vectors.lanes)))
+                    diff = builder.fsub(diff, rest)
+                vectors.store(diff, out, builder.add(at, index(c * vectors.lanes)))
         return context.get_dummy_value()
 
     i8 = types.intp
@@ -49,13 +49,13 @@ def gaps_of_strip(typingctx, D, ldd, n, places, i, M, L, m, out, o, ldo):
 
 @intrinsic
 def transpose_rows(typingctx, X, n, rows, i, tile, o, ldo):
-    """Write a vector's worth of rows of X (n_samples, n) as columns of `tile`.
+    """Write rows of X (n_samples, n), as many as a vector has lanes, as columns of `tile`.
 
-    The rows named from offset i of `rows`; the vector of their first feature is written to
-    offset o of `tile`, the others follow at distance ldo. In squares of registers: moving
-    numbers one by one, or by gather or scatter instructions, takes 3 to 9 times as long on
-    AMD's Zen 4. The last square begins early rather than end late; fewer features than lanes
-    are loaded under a mask.
+    The row numbers begin at offset i of `rows`. Feature 0 is written at offset o of `tile`, the
+    others follow ldo apart. Squares are transposed in registers: moving numbers one by one, or by
+    gather or scatter instructions, takes 3 to 9 times as long on AMD's Zen 4. The last square
+    overlaps the one before it instead of reading past the last feature. If there are fewer features
+    than lanes, rows are loaded under a mask.
     """
 
     def generate(context, builder, signature, args):
@@ -95,12 +95,14 @@ def transpose_rows(typingctx, X, n, rows, i, tile, o, ldo):
                 last = builder.sub(n, index(lanes))
                 squares = builder.sdiv(builder.add(n, index(lanes - 1)), index(lanes))
                 with for_range(builder, squares) as loop:
-                    first = builder.mul(loop.index, index(lanes))
-                    late = builder.icmp_signed(">", first, last)
-                    first = builder.select(late, last, first)
-                    square = [vectors.load(x, builder.add(begin, first)) for begin in begins]
+                    begin_feature = builder.mul(loop.index, index(lanes))
+                    past_end = builder.icmp_signed(">", begin_feature, last)
+                    begin_feature = builder.select(past_end, last, begin_feature)
+                    square = [
+                        vectors.load(x, builder.add(begin, begin_feature)) for begin in begins
+                    ]
                     for c, column in enumerate(transposed(builder, square)):
-                        feature = builder.add(first, index(c))
+                        feature = builder.add(begin_feature, index(c))
                         vectors.store(column, tile, builder.add(o, builder.mul(feature, ldo)))
         return context.get_dummy_value()
 
@@ -110,7 +112,7 @@ def transpose_rows(typingctx, X, n, rows, i, tile, o, ldo):
 
 @intrinsic
 def prefetch(typingctx, array, i):
-    """Ask for the cache line of the element at offset i, into the second-level cache."""
+    """Prefetch the cache line of the element at offset i into the second-level cache."""
 
     def generate(context, builder, signature, args):
         data = elements_of(context, builder, signature, args, 0)
@@ -129,7 +131,7 @@ def prefetch(typingctx, array, i):
 
 @intrinsic
 def copy_doubles(typingctx, values, i, out, o, like):
-    """Copy as many float64 as a vector of `like` has lanes; `out` is modified in place."""
+    """Copy as many float64 numbers as a vector of `like` has lanes; `out` is modified in place."""
 
     def generate(context, builder, signature, args):
         _, i, _, o, _ = args
@@ -145,14 +147,16 @@ def copy_doubles(typingctx, values, i, out, o, like):
 
 
 def _extreme(name):
-    """Make ``f(values, o, like)``: the least or greatest of as many non-negative float64.
+    """Make ``f(values, o, like)``: the least or greatest of several non-negative float64 numbers.
 
-    As many as a vector of `like` has lanes, from offset o. Their bits are compared as integers,
-    which orders non-negative numbers and puts NaN above all.
+    There are as many as a vector of `like` has lanes, from offset o on. Their bits are compared as
+    integers, which orders non-negative numbers and puts NaN above all.
     """
 
     @intrinsic
     def extreme(typingctx, values, o, like):
+        """Return the least or the greatest number."""
+
         def generate(context, builder, signature, args):
             values = elements_of(context, builder, signature, args, 0)
             lanes = VECTOR_BYTES // (like.dtype.bitwidth // 8)
@@ -176,9 +180,9 @@ least, greatest = _extreme("umin"), _extreme("umax")
 
 @intrinsic
 def live_bits(typingctx, resp, i, weight, p, negligible, like):
-    """Return a bit for each place of a vector: whether ``resp[i:] > negligible * weight[p:]``, float64.
+    """Return one bit per lane: whether ``resp[i + lane] > negligible * weight[p + lane]``.
 
-    As many as a vector of `like` has lanes.
+    All arrays are float64; there are as many lanes as a vector of `like` has.
     """
 
     def generate(context, builder, signature, args):
@@ -203,7 +207,7 @@ def live_bits(typingctx, resp, i, weight, p, negligible, like):
 
 @intrinsic
 def count_bits(typingctx, bits):
-    """Return how many bits of a non-negative int64 are set."""
+    """Return the number of set bits of a non-negative int64."""
 
     def generate(context, builder, signature, args):
         return builder.ctpop(args[0])
@@ -213,7 +217,7 @@ def count_bits(typingctx, bits):
 
 @intrinsic
 def lowest_bit(typingctx, bits):
-    """Return the place of the lowest set bit of a positive int64."""
+    """Return the position of the lowest set bit of a positive int64."""
 
     def generate(context, builder, signature, args):
         return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
@@ -225,7 +229,7 @@ def lowest_bit(typingctx, bits):
 def store_scaled_difference(typingctx, x, i, high, low, j, scale, out, o):
     """Store one vector of ``(x - high - low) * scale``.
 
-    `x` is read from offset i, `high` and `low` from offset j, `out` written from offset o.
+    `x` is read at offset i, `high` and `low` at offset j; `out` is written at offset o.
     """
 
     def generate(context, builder, signature, args):
@@ -234,10 +238,10 @@ def store_scaled_difference(typingctx, x, i, high, low, j, scale, out, o):
             elements_of(context, builder, signature, args, position) for position in (0, 2, 3, 6)
         ]
         vectors = Vectors(builder, data[0].type)
-        gap = builder.fsub(vectors.load(data[0], i), vectors.load(data[1], j))
+        diff = builder.fsub(vectors.load(data[0], i), vectors.load(data[1], j))
         if vectors.itemsize == 4:
-            gap = builder.fsub(gap, vectors.load(data[2], j))
-        scaled = builder.fmul(gap, vectors.splat(scale))
+            diff = builder.fsub(diff, vectors.load(data[2], j))
+        scaled = builder.fmul(diff, vectors.splat(scale))
         vectors.store(scaled, data[3], o)
         return context.get_dummy_value()
 
@@ -247,21 +251,21 @@ def store_scaled_difference(typingctx, x, i, high, low, j, scale, out, o):
 
 @intrinsic
 def difference(typingctx, x, high, low):
-    """Return ``x - (high + low)``; the low part of a mean exists for float32 only."""
+    """Return ``x - high - low``; float64 means have no low part."""
 
     def generate(context, builder, signature, args):
-        gap = builder.fsub(args[0], args[1])
-        return builder.fsub(gap, args[2]) if signature.return_type == types.float32 else gap
+        diff = builder.fsub(args[0], args[1])
+        return builder.fsub(diff, args[2]) if signature.return_type == types.float32 else diff
 
     return x(x, high, low), generate
 
 
 @intrinsic
 def lanes_of(typingctx, array):
-    """Return how many of the array's elements a vector holds, as a constant.
+    """Return the number of elements of an array's type in a vector, as a compile-time constant.
 
-    ``array.itemsize`` is read at run time, and strips whose width the compiler does not know
-    took half as long again.
+    ``array.itemsize`` is read at run time; strips whose width was unknown to the compiler took half
+    as long again.
     """
 
     def generate(context, builder, signature, args):
@@ -274,8 +278,8 @@ def lanes_of(typingctx, array):
 def prefer_wide_vectors(typingctx):
     """Let LLVM use vectors of full width in the calling function.
 
-    Its tables prefer half of AVX-512's width, out of concern for programs that vectorise
-    little; the exponentials here run 1.36 times as fast at full width.
+    For AVX-512, LLVM prefers vectors of half the width, because programs that vectorise little lose
+    clock rate at full width. The exponentials here run 1.36 times as fast at full width.
     """
 
     def generate(context, builder, signature, args):

@@ -1,14 +1,14 @@
-"""Micro-kernels of k-means: squared distances between rows and centers, both ways round.
+"""Micro-kernels of k-means: squared distances between rows and centers, in two layouts.
 
-For a round of k-means++, lanes run over the candidates: rows are read one number at a time into
-all lanes and need not be transposed, and the few candidates fill one vector. For an assignment,
-lanes run over rows picked out of the data and transposed: however few the centers, all lanes
-work, and the nearest is found without looking across lanes. The other way round an assignment
-took 1.5 to 3 times as long up to 10 features by 10 clusters, and the same at 64 by 32; a round
-of k-means++ with rows transposed by single loads took 2 to 4 times as long.
+In a round of k-means++, lanes run over the candidates: each number of a row is broadcast to all
+lanes, rows need not be transposed, and the few candidates fill one vector. In an assignment, lanes
+run over picked and transposed rows: all lanes work however few the centers, and the nearest center
+is found without comparing lanes. With the layouts swapped, an assignment took 1.5 to 3 times as
+long up to 10 features by 10 clusters, and the same time at 64 by 32; a round of k-means++ with rows
+transposed by single loads took 2 to 4 times as long.
 
-Differences are squared, in float64 whatever the precision of the rows: no offset of the data
-costs digits, and float32 would save little, since every center would need a high and a low part.
+Differences are squared in float64 whatever the precision of the rows, so that no offset of the data
+costs digits. float32 would save little, because every center would need a high and a low part.
 """
 
 from fastgmm.jit.intrinsics import intrinsic, ir, types
@@ -25,16 +25,16 @@ from fastgmm.kernels.micro.vectors import (
     transposed,
 )
 
-TILE = 32  # rows whose distances are taken at a time: four vectors of the widest
-LANES = VECTOR_BYTES // 8
-GROUP_ROWS = 8 if WIDE else 4  # rows whose distances are taken at a time
-CANDIDATES = 8  # centers that a block of k-means++ compares, in as many vectors as that takes
+TILE = 32  # rows in a tile of an assignment: four of the widest vectors
+LANES = VECTOR_BYTES // 8  # float64 numbers in a vector
+GROUP_ROWS = 8 if WIDE else 4  # rows in a group of a k-means++ round
+CANDIDATES = 8  # columns of a group of k-means++: the new center and seven candidates
 
 
-def _group_distances(builder, columns, group, n, centers, width, first):
+def _group_distances(builder, columns, group, n, centers, width, offset):
     """Emit squared distances of a group of rows from `columns` vectors of centers.
 
-    Feature j of the first center is at offset ``first + j * width`` of `centers`.
+    Feature j of the first center is at ``offset + j * width`` of `centers`.
     """
     vectors = Vectors(builder, ir.DoubleType())
     starts = [builder.mul(index(r), n) for r in range(GROUP_ROWS)]
@@ -43,12 +43,12 @@ def _group_distances(builder, columns, group, n, centers, width, first):
         return vectors.broadcast(group, builder.add(starts[r], feature))
 
     def center(feature, c):
-        at = builder.add(first, builder.mul(feature, width))
+        at = builder.add(offset, builder.mul(feature, width))
         return vectors.load(centers, builder.add(at, index(c * vectors.lanes)))
 
     def add_square(number, center, register):
-        gap = builder.fsub(center, number)
-        return vectors.fma(gap, gap, register)
+        diff = builder.fsub(center, number)
+        return vectors.fma(diff, diff, register)
 
     widths = [columns] * GROUP_ROWS
     return vectors, accumulate(vectors, widths, n, number, center, add_square)
@@ -56,7 +56,7 @@ def _group_distances(builder, columns, group, n, centers, width, first):
 
 @intrinsic
 def element(typingctx, X, i):
-    """Return element i of `X` in memory's order."""
+    """Return element i of `X` in memory order."""
 
     def generate(context, builder, signature, args):
         return elements_of(context, builder, signature, args, 0).load(builder, args[1])
@@ -67,12 +67,15 @@ def element(typingctx, X, i):
 def center_distances_block(rows):
     """Make ``f(tile, p, n, C, k, out)``: write squared distances of a strip of a tile.
 
-    From the points of `tile` (n features, TILE) from place p to the centers in rows k ...
-    k + rows - 1 of `C` (n_clusters, n); `out` (n_clusters, TILE) is modified in place.
+    They are distances from the points of `tile` (n features, TILE), from place p on, to the centers
+    in rows k ... k + rows - 1 of `C` (n_clusters, n). `out` (n_clusters, TILE) is modified in
+    place.
     """
 
     @intrinsic
     def write_distances(typingctx, tile, p, n, C, k, out):
+        """Write the distances: see `center_distances_block`."""
+
         def generate(context, builder, signature, args):
             _, p, n, _, k, _ = args
             tile, centers, out = (
@@ -89,8 +92,8 @@ def center_distances_block(rows):
                 return vectors.broadcast(centers, builder.add(starts[r], feature))
 
             def add_square(center, points, register):
-                gap = builder.fsub(points, center)
-                return vectors.fma(gap, gap, register)
+                diff = builder.fsub(points, center)
+                return vectors.fma(diff, diff, register)
 
             widths = [STRIP_VECTORS] * rows
             acc = accumulate(vectors, widths, n, center, points, add_square)
@@ -109,12 +112,13 @@ def center_distances_block(rows):
 
 @intrinsic
 def try_candidates(typingctx, group, a, n, C, c, closest, i, weight, p, potential, o):
-    """Take a center into the distances of a group of rows and try others as the next one.
+    """Update the distances of a group of rows with one new center and evaluate the next candidates.
 
-    `C` holds CANDIDATES centers in columns (n, CANDIDATES) from offset c. From place i of
-    `closest`, squared distances become those to the nearest center, the first of these included.
-    From offset o, ``w min(closest, distance)`` is added to `potential` for every center, with
-    the weights from place p of `weight`. `closest` and `potential` are modified in place.
+    `C` (n, CANDIDATES) holds one center per column, from offset c; column 0 is the new center, the
+    others are candidates. From offset i on, `closest` becomes the squared distance to the nearest
+    center, the new one included. From offset o on, ``w min(closest, distance)`` is added to
+    `potential` for every column, with the weights w from offset p of `weight`. `closest` and
+    `potential` are modified in place.
     """
     columns = CANDIDATES // LANES
 
@@ -130,14 +134,16 @@ def try_candidates(typingctx, group, a, n, C, c, closest, i, weight, p, potentia
         for r, registers in enumerate(acc):
             place = builder.add(i, index(r))
             known = closest.load(builder, place)
-            near = builder.extract_element(registers[0], ir.Constant(ir.IntType(32), 0))
-            near = builder.select(builder.fcmp_ordered("<", near, known), near, known)
-            closest.store(builder, near, place)
-            near = vectors.splat(near)
-            share = vectors.broadcast(weight, builder.add(p, index(r)))
+            nearest = builder.extract_element(registers[0], ir.Constant(ir.IntType(32), 0))
+            nearest = builder.select(builder.fcmp_ordered("<", nearest, known), nearest, known)
+            closest.store(builder, nearest, place)
+            nearest = vectors.splat(nearest)
+            row_weight = vectors.broadcast(weight, builder.add(p, index(r)))
             for v, distance in enumerate(registers):
-                closer = builder.fcmp_ordered("<", distance, near)
-                sums[v] = vectors.fma(share, builder.select(closer, distance, near), sums[v])
+                closer = builder.fcmp_ordered("<", distance, nearest)
+                sums[v] = vectors.fma(
+                    row_weight, builder.select(closer, distance, nearest), sums[v]
+                )
         for v, total in enumerate(sums):
             vectors.add_to_doubles(total, potential, builder.add(o, index(v * vectors.lanes)))
         return context.get_dummy_value()
@@ -148,11 +154,10 @@ def try_candidates(typingctx, group, a, n, C, c, closest, i, weight, p, potentia
 
 @intrinsic
 def transpose_block(typingctx, X, rows, q, n, j, tile, o, ldo):
-    """Write a square block of picked rows with lanes over the rows.
+    """Write a square block of picked rows of `X` (n features), with lanes over the rows.
 
-    Features j ... j + LANES - 1 of the rows of `X` (n features) that places q ... q + LANES - 1
-    of `rows` name; the first feature is written to `tile` float64 from offset o, the others at
-    distance ldo.
+    It has features j ... j + LANES - 1 of the rows whose numbers are in q ... q + LANES - 1 of
+    `rows`. Feature j is written to `tile` float64 at offset o, the others follow ldo apart.
     """
 
     def generate(context, builder, signature, args):
@@ -176,11 +181,11 @@ def transpose_block(typingctx, X, rows, q, n, j, tile, o, ldo):
 
 @intrinsic
 def two_nearest(typingctx, distances, n, best, second, label, p):
-    """Write the least of every column, the second least and the place of the least.
+    """Write the least number of every column, the second least, and the row of the least.
 
-    For the n rows of `distances` (n, TILE); from place p of `best`, `second` and `label` (int64),
-    all modified in place. Of equal ones the first counts; a NaN is never the least, so that the
-    place is always one of the rows.
+    `distances` is (n, TILE). Results are written from offset p of `best`, `second` and `label`
+    (int64), in place. Ties go to the lowest row. A NaN is never the least, so the label is always a
+    valid row.
     """
     columns = TILE // LANES
 
@@ -193,7 +198,7 @@ def two_nearest(typingctx, distances, n, best, second, label, p):
         word = ir.VectorType(INDEX, vectors.lanes)
         infinite = ir.Constant(vectors.type, [float("inf")] * vectors.lanes)
         starts = [infinite, infinite, ir.Constant(word, None)]
-        for first in range(0, columns, STRIP_VECTORS):
+        for strip in range(0, columns, STRIP_VECTORS):
             before = builder.block
             head, body, done = (
                 builder.append_basic_block(name) for name in ("head", "body", "done")
@@ -208,7 +213,7 @@ def two_nearest(typingctx, distances, n, best, second, label, p):
             place = splat(builder, step, vectors.lanes)
             for c, registers in enumerate(found):
                 least, runner_up, where = registers
-                offset = index((first + c) * vectors.lanes)
+                offset = index((strip + c) * vectors.lanes)
                 distance = vectors.load(data, builder.add(row, offset))
                 closer = builder.fcmp_ordered("<", distance, least)
                 other = builder.select(closer, least, distance)
@@ -226,7 +231,7 @@ def two_nearest(typingctx, distances, n, best, second, label, p):
             builder.branch(head)
             builder.position_at_end(done)
             for c, registers in enumerate(found):
-                at = builder.add(p, index((first + c) * vectors.lanes))
+                at = builder.add(p, index((strip + c) * vectors.lanes))
                 for register, output in zip(registers, (best, second, label), strict=True):
                     builder.store(register, output.at(builder, at), align=8)
         return context.get_dummy_value()

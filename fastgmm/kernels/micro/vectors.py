@@ -1,12 +1,13 @@
 """Vectors of the machine's width: how wide they are, and how operations on them are emitted.
 
-LLVM vectorises simple loops by itself, but it does not keep a block of accumulators in
-registers while it runs over a third index, and that is what separates a quarter of the
-machine's arithmetic rate from nine tenths of it. `accumulate` emits exactly that loop.
-`fastgmm.kernels.micro.blocks` and `fastgmm.kernels.micro.lanes` make functions of it that Numba's code calls.
+LLVM vectorises simple loops, but it does not keep a block of accumulators in registers while a
+third index runs. Such a loop reaches nine tenths of the machine's arithmetic rate, LLVM's own loop
+a quarter. `accumulate` emits exactly this loop. `fastgmm.kernels.micro.blocks`,
+`fastgmm.kernels.micro.lanes` and `fastgmm.kernels.micro.rows` build intrinsics from it, which Numba
+code calls.
 
-Explicit vectors wider than the machine's are split by LLVM, so a wrong guess of the width
-costs speed and never correctness.
+LLVM splits explicit vectors that are wider than the machine's, so a wrong guess of the width costs
+speed and never correctness.
 """
 
 from typing import NamedTuple
@@ -16,9 +17,9 @@ from fastgmm.jit.intrinsics import declared, element_type, ir, pointer_of, targe
 _FEATURES = target_features().split(",")
 WIDE = "+avx512f" in _FEATURES
 VECTOR_BYTES = 64 if WIDE else 32 if "+avx" in _FEATURES else 16
-STRIP_VECTORS = 4 if WIDE else 2  # vectors of points a block of row norms works on
-GRAM_ROWS = 8 if WIDE else 4
-SQUARE = 4 if WIDE else 3  # side of the register block of the Gram matrix over points
+STRIP_VECTORS = 4 if WIDE else 2  # vectors of points in a strip, the width of most blocks
+GRAM_ROWS = 8 if WIDE else 4  # rows of a block of the Gram matrix with lanes over features
+SQUARE = 4 if WIDE else 3  # rows and columns of a block of the Gram matrix, lanes over points
 
 INDEX = ir.IntType(64)
 _FOUR_DOUBLES = ir.VectorType(ir.DoubleType(), 4)
@@ -33,8 +34,8 @@ def splat(builder, scalar, lanes):
     """Return a vector with the scalar in every lane."""
     word = ir.IntType(32)
     undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
-    first = builder.insert_element(undefined, scalar, ir.Constant(word, 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(word, lanes), None))
+    lane_0 = builder.insert_element(undefined, scalar, ir.Constant(word, 0))
+    return builder.shuffle_vector(lane_0, undefined, ir.Constant(ir.VectorType(word, lanes), None))
 
 
 class Elements(NamedTuple):
@@ -63,7 +64,7 @@ def elements_of(context, builder, signature, args, position):
 
 
 class Vectors:
-    """Emits operations on vectors of one scalar type, addressed by element offsets."""
+    """Emits operations on vectors of one scalar type, addressed by array and element offset."""
 
     def __init__(self, builder, scalar):
         self.builder = builder
@@ -75,24 +76,26 @@ class Vectors:
         self.suffix = f"v{self.lanes}f{8 * self.itemsize}"
 
     def intrinsic(self, name, result, *args):
+        """Return an LLVM intrinsic of the given name and result type, and its arguments."""
         signature = ir.FunctionType(result, [arg.type for arg in args])
         return declared(self.builder, signature, name), args
 
     def call(self, name, result, *args):
+        """Emit a call of the LLVM intrinsic ``llvm.<name>`` for these vectors."""
         function, args = self.intrinsic(f"llvm.{name}.{self.suffix}", result, *args)
         return self.builder.call(function, args)
 
     def fma(self, a, b, c):
-        """Multiply and add, in one rounding where the machine can."""
+        """Return ``a * b + c``, rounded once if the machine has fused multiply-add."""
         return self.call("fmuladd", self.type, a, b, c)
 
     def load(self, base, offset):
-        """Return the vector whose first element lies at an offset."""
+        """Return the vector that begins at an offset."""
         place = base.at(self.builder, offset)
         return self.builder.load(place, align=self.itemsize, typ=self.type)
 
     def store(self, value, base, offset):
-        """Store a vector from an offset on."""
+        """Store a vector at an offset."""
         self.builder.store(value, base.at(self.builder, offset), align=self.itemsize)
 
     def broadcast(self, base, offset):
@@ -105,34 +108,34 @@ class Vectors:
 
     def minus_mean(self, x, high, low, offset):
         """Return ``x - high - low`` with the mean's parts at an offset; float64 has no low part."""
-        gap = self.builder.fsub(x, self.broadcast(high, offset))
-        return self.builder.fsub(gap, self.broadcast(low, offset)) if self.itemsize == 4 else gap
+        diff = self.builder.fsub(x, self.broadcast(high, offset))
+        return self.builder.fsub(diff, self.broadcast(low, offset)) if self.itemsize == 4 else diff
 
     def as_doubles(self, value):
-        """Return a vector in double precision, whatever its own."""
+        """Return a vector converted to double precision."""
         wide = ir.VectorType(ir.DoubleType(), self.lanes)
         return value if value.type == wide else self.builder.fpext(value, wide)
 
     def store_as_doubles(self, value, base, offset):
-        """Store a vector as doubles, whatever its own precision."""
+        """Store a vector as doubles at an offset."""
         self.builder.store(self.as_doubles(value), base.at(self.builder, offset), align=8)
 
     def add_to_doubles(self, value, base, offset):
-        """Add a vector to as many doubles in memory, whatever its own precision."""
+        """Add a vector to the doubles at an offset."""
         self._add(self.as_doubles(value), base.at(self.builder, offset))
 
     def _add(self, value, place):
-        """Add a value to one of its type in memory."""
+        """Add a value to the number or vector of the same type that a pointer points to."""
         old = self.builder.load(place, align=8, typ=value.type)
         self.builder.store(self.builder.fadd(old, value), place, align=8)
 
     def shuffle(self, a, b, places):
-        """Return the lanes of two vectors, counted through, that `places` name."""
+        """Return the lanes of a and b that `places` lists; lanes of b count on from those of a."""
         mask = ir.Constant(ir.VectorType(ir.IntType(32), len(places)), places)
         return self.builder.shuffle_vector(a, b, mask)
 
     def add_sums_to_doubles(self, registers, base, offset):
-        """Add the sums of the lanes of four vectors to as many doubles in a row."""
+        """Add the lane sums of four vectors to four consecutive doubles."""
         builder = self.builder
         if self.lanes < 4:
             places = [builder.add(offset, index(c)) for c in range(len(registers))]
@@ -142,9 +145,9 @@ class Vectors:
         self._add(total, base.at(builder, offset))
 
     def add_sums_apart(self, registers, places):
-        """Add the sums of the lanes of vectors to doubles, each at a base and offset of its own.
+        """Add the lane sum of each vector to a double with its own base and offset.
 
-        Four at a time are added crosswise, which takes a third of the instructions.
+        Four vectors at a time are summed together, which takes a third of the instructions.
         """
         builder = self.builder
         size = 4 if self.lanes >= 4 else 1
@@ -160,25 +163,25 @@ class Vectors:
                 self._add(lane_sum, base.at(builder, offset))
 
     def add_sums_of_block(self, block, base, offset, ld):
-        """Add the sums of the lanes of rows of vectors to doubles whose rows lie `ld` apart."""
+        """Add the lane sums of rows of vectors to doubles whose rows lie `ld` apart."""
         builder = self.builder
         rows = [builder.add(offset, builder.mul(index(r), ld)) for r in range(len(block))]
         if all(len(registers) == 4 for registers in block):
-            for first, registers in zip(rows, block, strict=True):
-                self.add_sums_to_doubles(registers, base, first)
+            for begin, registers in zip(rows, block, strict=True):
+                self.add_sums_to_doubles(registers, base, begin)
             return
         places = [
-            (base, builder.add(first, index(c)))
-            for first, registers in zip(rows, block, strict=True)
+            (base, builder.add(begin, index(c)))
+            for begin, registers in zip(rows, block, strict=True)
             for c in range(len(registers))
         ]
         self.add_sums_apart([register for row in block for register in row], places)
 
     def _four_sums(self, group):
-        """Return the sums of the lanes of four vectors, as a vector of doubles."""
+        """Return the lane sums of four vectors, as a vector of four doubles."""
         builder, lanes = self.builder, self.lanes
         pairs = []
-        for a, b in (group[:2], group[2:]):  # even lanes hold sums of a, odd lanes of b
+        for a, b in (group[:2], group[2:]):  # even lanes of the sum belong to a, odd ones to b
             even = [l if not l & 1 else lanes + l - 1 for l in range(lanes)]
             odd = [l + 1 if not l & 1 else lanes + l for l in range(lanes)]
             pairs.append(builder.fadd(self.shuffle(a, b, even), self.shuffle(a, b, odd)))
@@ -195,7 +198,7 @@ class Vectors:
         return total if self.itemsize == 8 else builder.fpext(total, _FOUR_DOUBLES)
 
     def add_sum_to_double(self, value, base, offset):
-        """Add the sum of a vector's lanes to one double in memory."""
+        """Add the lane sum of one vector to one double in memory."""
         function, args = self.intrinsic(
             f"llvm.vector.reduce.fadd.{self.suffix}",
             self.scalar,
@@ -209,10 +212,10 @@ class Vectors:
 
 
 class Points(Vectors):
-    """Vectors of points of an array (n_features, ld), for loops over those vectors.
+    """Vectors of points of an array (n_features, ld), for loops over these vectors.
 
-    The first of them; or, with `places`, those that begin there, minus a mean: `mean` is its high
-    part, its low part and the offset of both.
+    Without `places`, they are the first vectors of the array. With `places`, they begin at these
+    places, and `mean` is subtracted: its high part, its low part and the offset of both.
     """
 
     def __init__(self, builder, data, ld, places=None, mean=None):
@@ -223,17 +226,17 @@ class Points(Vectors):
         self.mean = mean
 
     def at(self, t):
-        """Return the place of the first point of vector t."""
+        """Return the offset of the first point of vector t."""
         return self.builder.mul(t, index(self.lanes))
 
     def row_from(self, row):
-        """Return a function of step t and number r: the points of feature ``row + r``."""
+        """Return a function of step t and number r: vector t of feature ``row + r``."""
         builder = self.builder
 
         def points(t, r):
             feature = builder.add(row, index(r))
-            first = self.at(t) if self.places is None else self.places.load(builder, t)
-            x = self.load(self.data, builder.add(builder.mul(feature, self.ld), first))
+            begin = self.at(t) if self.places is None else self.places.load(builder, t)
+            x = self.load(self.data, builder.add(builder.mul(feature, self.ld), begin))
             if self.mean is None:
                 return x
             high, low, offset = self.mean
@@ -242,7 +245,7 @@ class Points(Vectors):
         return points
 
     def weighted(self, w, row):
-        """As `row_from`, times the points' weights `w`."""
+        """Return the same as `row_from`, with the points multiplied by their weights `w`."""
         points = self.row_from(row)
         return lambda t, r: self.builder.fmul(points(t, r), self.load(w, self.at(t)))
 
@@ -250,8 +253,9 @@ class Points(Vectors):
 def accumulate(vectors, widths, n_steps, left, right, add=None):
     """Emit ``acc[r][c] += left(t, r) * right(t, c)`` for t < n_steps; return the registers.
 
-    `widths` gives the number of accumulators of each row, so a block may be a triangle;
-    ``add(left, right, register)`` returns another sum than that of the product.
+    `widths` is the number of accumulators of each row, so a block may be a triangle. If given,
+    ``add(left, right, register)`` replaces the multiply-add and returns the new value of the
+    register.
     """
     add = add or vectors.fma
     builder = vectors.builder
@@ -277,10 +281,10 @@ def accumulate(vectors, widths, n_steps, left, right, add=None):
 
 
 def one_of(builder, number, numbers, emit):
-    """Emit ``emit(n)`` for each of some numbers, of which the one that `number` equals is run.
+    """Emit a switch that runs ``emit(n)`` for the n in `numbers` that equals `number` at run time.
 
-    One of them must. So one function serves blocks of every height, and its caller has no
-    ladder of conditions.
+    `number` must be one of `numbers`. With a switch one intrinsic serves blocks of every height,
+    and its caller needs no chain of conditions.
     """
     if len(numbers) == 1:
         emit(numbers[0])
@@ -298,12 +302,12 @@ def one_of(builder, number, numbers, emit):
 
 
 def strip_places(builder, places, i):
-    """Return where the vectors of a strip begin, from offset i of `places`."""
+    """Return the places of the vectors of a strip, from offset i of `places`."""
     return [places.load(builder, builder.add(i, index(c))) for c in range(STRIP_VECTORS)]
 
 
 def transposed(builder, rows):
-    """Return the vectors that hold the columns of square `rows`."""
+    """Return the vectors that hold the columns of the square matrix whose rows are `rows`."""
     lanes = len(rows)
     word = ir.IntType(32)
 
