@@ -1,9 +1,9 @@
-"""Gaussian mixture models, fitted as fast as the machine allows.
+"""Gaussian mixture models on compiled kernels.
 
-`fit` fits a mixture to data and returns a `Mixture`; `load` reads one that was saved.
-`GaussianMixture` is scikit-learn's estimator on the same kernels, and `patch_sklearn` puts it in
-the place of scikit-learn's own. Importing the package is cheap: the compiler behind the kernels
-is imported on first use.
+`fit` fits a mixture to data and returns a `Mixture`; `select` chooses the number of components
+and the covariance type; `load` reads a saved mixture. `GaussianMixture` is scikit-learn's
+estimator on the same kernels, and `patch_sklearn` replaces scikit-learn's own class by it. The
+package is imported quickly: Numba is imported on first use.
 """
 
 from functools import partial
@@ -37,7 +37,7 @@ _HOMES = {
     "unpatch_sklearn": "patching.patch",
 }
 
-# Without GaussianMixture, which may not be there: a star import must not need scikit-learn.
+# GaussianMixture is not listed, so that a star import works without scikit-learn.
 __all__ = [
     "CollapseError",
     "ConvergenceWarning",
@@ -77,4 +77,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(_HOMES))
+    return sorted({*__all__, *_HOMES, "sklearn"})

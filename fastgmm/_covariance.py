@@ -1,4 +1,4 @@
-"""Pickles of version 0.1 look for `Parameters` here."""
+"""Old import path of `Parameters`, which pickles of version 0.1 name."""
 
 from fastgmm.model.parameters import Parameters
 

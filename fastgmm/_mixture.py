@@ -1,4 +1,4 @@
-"""Pickles of version 0.1 look for `Mixture` here."""
+"""Old import path of `Mixture`, which pickles of version 0.1 name."""
 
 from fastgmm.api.mixture import Mixture
 

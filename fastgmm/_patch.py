@@ -1,4 +1,4 @@
-"""Pickles that version 0.1 wrote while scikit-learn was patched look for `_theirs` here."""
+"""Old import path of `_theirs`, which pickles name that version 0.1 wrote under the patch."""
 
 from fastgmm.patching.patch import _theirs
 

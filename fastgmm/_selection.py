@@ -1,4 +1,4 @@
-"""Pickles of version 0.1 look for `Selection` and `Candidate` here."""
+"""Old import path of `Selection` and `Candidate`, which pickles of version 0.1 name."""
 
 from fastgmm.api.selection import Candidate, Selection
 

@@ -1,1 +1,1 @@
-"""What a caller of the library uses: `fit`, `select`, `Mixture`, `Selection`, `precompile`."""
+"""The functions and classes that `fastgmm` exports, and the checks of their arguments."""

@@ -1,4 +1,4 @@
-"""Checks of what callers pass: every error names the argument, what was wrong, what to do."""
+"""Checks of callers' arguments: every error says which argument is wrong, why, and what to do."""
 
 import numbers
 import operator
@@ -12,15 +12,15 @@ from fastgmm.model.covariance import CovarianceType
 
 Seed = int | np.integer | np.random.RandomState | np.random.Generator | None
 
-_BLOCK = 2**16
-_HEADROOM = 64.0  # of squares: differences have four times as large ones
-_WIDE = 10  # the exponents of weights that are left as they are
+_BLOCK = 2**16  # rows searched for non-finite values at a time
+_HEADROOM = 64.0  # factor kept free below overflow; squares of differences are 4 times as large
+_WIDE = 10  # weights are not scaled while the largest is between 2**-10 and 2**10
 
 
 class _Writable:
-    """Lends an array's memory to Numba without its read-only mark.
+    """Presents a read-only array as writable.
 
-    Numba compiles everything anew for read-only arrays; the kernels never write to X.
+    Numba compiles kernels a second time for read-only arrays. The kernels never write to X.
     """
 
     def __init__(self, array):
@@ -32,7 +32,10 @@ class _Writable:
 
 
 def float_array(values: ArrayLike | None, name: str) -> np.ndarray:
-    """Return `values` as an array of native float64 or float32, without copying where it is one."""
+    """Return `values` as an aligned C-contiguous array of float64, or float32 if they are so.
+
+    An array that has this form already is not copied.
+    """
     if values is None:
         raise TypeError(f"{name} is None; pass an array of numbers.")
     if np.ma.is_masked(values):
@@ -56,12 +59,16 @@ def float_array(values: ArrayLike | None, name: str) -> np.ndarray:
 
 
 def for_kernels(X: np.ndarray) -> np.ndarray:
-    """Return an array of float64 or float32 as kernels take it, without copying where it can."""
+    """Return a float64 or float32 array as kernels read it: C-contiguous, writable for Numba.
+
+    An array that is C-contiguous and aligned is not copied.
+    """
     X = np.require(X, requirements=["C", "A"])
     return X if X.flags.writeable else np.asarray(_Writable(X))
 
 
 def _refuse_non_finite(X: np.ndarray) -> None:
+    """Raise ValueError with the number of the first row of X that is not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(X.sum()):
             return
@@ -77,7 +84,13 @@ def _refuse_non_finite(X: np.ndarray) -> None:
 def check_points(X: ArrayLike, n_features: int | None = None) -> np.ndarray:
     """Return X as a C-contiguous (n_samples, n_features) float64 or float32 array.
 
-    A one-dimensional X is one feature. The array is only copied where it has to be.
+    A one-dimensional X is one feature. An array that has this form already is not copied.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X does not hold finite real numbers, has another number of dimensions or of features,
+        or is empty.
     """
     X = float_array(X, "X")
     if X.ndim == 1:
@@ -89,17 +102,29 @@ def check_points(X: ArrayLike, n_features: int | None = None) -> np.ndarray:
         )
     if X.shape[0] == 0 or X.shape[1] == 0:
         raise ValueError(f"X has shape {X.shape}; at least one row and one feature are needed.")
-    if n_features is not None and X.shape[1] != n_features:
-        raise ValueError(
-            f"X has {X.shape[1]} features but the mixture has {n_features}; pass the features it "
-            "was fitted on."
-        )
+    check_n_features(X.shape[1], n_features)
     _refuse_non_finite(X)
     return for_kernels(X)
 
 
+def check_n_features(found: int, n_features: int | None) -> None:
+    """Raise ValueError if rows do not have as many features as a mixture; None allows any."""
+    if n_features is not None and found != n_features:
+        raise ValueError(
+            f"X has {found} features but the mixture has {n_features}; pass the features it was "
+            "fitted on."
+        )
+
+
 def check_sample_weight(sample_weight: ArrayLike | None, n_samples: int) -> np.ndarray:
-    """Return the weights as a float64 array, empty where there are none."""
+    """Return the weights (n_samples,) as float64, or an empty array if there are none.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is not one finite weight of at least 0 for each row, all are 0, or their sum
+        overflows.
+    """
     if sample_weight is None:
         return np.empty(0)
     weight = float_array(sample_weight, "sample_weight").astype(np.float64, copy=False)
@@ -136,10 +161,10 @@ def refuse_overflow(X: np.ndarray) -> None:
 
 
 def balance(sample_weight: np.ndarray) -> np.ndarray:
-    """Return weights of a size that leaves room for sums and products, in any precision.
+    """Return weights scaled so that sums and products do not overflow in any precision.
 
-    What is divided by is a power of two, so that no digit changes; a weight below 1e-308 of
-    the greatest may become 0.
+    The scale is a power of two, so no digit changes. A weight below 1e-308 of the greatest may
+    become 0.
     """
     exponent = np.frexp(sample_weight.max(initial=0.0))[1]
     return sample_weight if abs(exponent) <= _WIDE else np.ldexp(sample_weight, -exponent)
@@ -156,6 +181,11 @@ def check_integer(value: int, name: str, least: int) -> int:
     if isinstance(value, bool) or integer < least:
         raise ValueError(f"{name} must be an integer of at least {least} but is {value!r}.")
     return integer
+
+
+def check_threads(n_threads: int | None) -> int | None:
+    """Return `n_threads` as an int of at least 1, or None for Numba's own setting."""
+    return None if n_threads is None else check_integer(n_threads, "n_threads", 1)
 
 
 def check_non_negative(value: object, name: str) -> float:
@@ -178,7 +208,8 @@ def check_option(value: str, name: str, options: Collection[str]) -> str:
 def check_random_state(random_state: Seed) -> np.random.RandomState:
     """Return a `numpy.random.RandomState` for a seed, a RandomState, a Generator or None.
 
-    A Generator is drawn from through its own bit generator, so that it moves on.
+    For a Generator the result draws from the Generator's own bit generator, so later draws from
+    the Generator give other numbers.
     """
     if isinstance(random_state, np.random.RandomState):
         return random_state
@@ -195,6 +226,7 @@ def check_random_state(random_state: Seed) -> np.random.RandomState:
 
 
 def _shaped(values: ArrayLike, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return a float64 copy of finite values that have the given shape."""
     array = np.array(float_array(values, name), np.float64)
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape} but must have shape {shape}.")

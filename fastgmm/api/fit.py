@@ -1,4 +1,4 @@
-"""`fit`: check the arguments, run EM, wrap the result."""
+"""`fit`: check the arguments, run EM from each start, return the best mixture."""
 
 import warnings
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def _given(
     means_init: ArrayLike | None,
     precisions_init: ArrayLike | None,
 ) -> Given:
-    """Return the starting values the caller gave, checked."""
+    """Return the checked starting values that the caller gave."""
     given = Given()
     if weights_init is not None:
         weights = checks.check_weights(weights_init, n_components)
@@ -49,7 +49,7 @@ def _given(
 
 
 def check_settings(tol: float, max_iter: int, on_collapse: str) -> Settings:
-    """Return the settings of the EM loop, checked."""
+    """Return the checked settings of the EM loop."""
     return Settings(
         tol=checks.check_non_negative(tol, "tol"),
         max_iter=checks.check_integer(max_iter, "max_iter", 0),
@@ -57,17 +57,17 @@ def check_settings(tol: float, max_iter: int, on_collapse: str) -> Settings:
     )
 
 
-def check_rows(source: Source, n_components: int) -> None:
-    """Refuse more components than there are rows of positive weight."""
+def refuse_few_rows(source: Source, n_components: int) -> None:
+    """Raise ValueError if there are fewer rows of positive weight than components."""
     if source.n_weighted < n_components:
         raise ValueError(
             f"X has {source.n_weighted} rows{' of positive weight' if source.is_weighted else ''} "
-            f"but n_components is {n_components}; pass more rows or ask for fewer components."
+            f"but n_components is {n_components}; pass more rows or fewer components."
         )
 
 
 def fit(
-    X: ArrayLike,
+    X: ArrayLike | Source,
     n_components: int = 1,
     *,
     covariance_type: str = "full",
@@ -90,69 +90,71 @@ def fit(
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features) or (n_samples,)
-        Finite numbers, a row per observation. float32 is computed in float32 with sums in
-        float64, everything else in float64. A C-contiguous float array is not copied.
+    X : array-like of shape (n_samples, n_features) or (n_samples,), or Source
+        Finite numbers, one row for each observation. Rows of float32 are computed in float32
+        with sums in float64, all others in float64. A C-contiguous float array is not copied.
+        A `fastgmm.sources.base.Source` holds rows elsewhere, and their weights.
     n_components : int, default=1
         Number of components.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
-        One covariance a component, one for all, one variance a feature and component, or one
-        variance a component.
+        Form of the covariances: a matrix for each component, one matrix for all components, a
+        variance for each component and feature, or a variance for each component.
     sample_weight : array-like of shape (n_samples,), optional
-        Weights of the rows: 2 counts as the row twice, 0 as its absence. Next to a weight
-        1e308 times as large one counts as 0.
+        Weights of the rows: a weight of 2 counts as the row twice, 0 as no row. A weight below
+        1e-308 of the greatest may count as 0.
     tol : float, default=1e-3
-        EM stops when the mean log-likelihood of a row changes by less, in nats.
+        EM stops when the mean log-likelihood of a row, in nats, changes by less than this.
     reg_covar : float, default=1e-6
-        Added to the diagonals of the covariances, in squared units of X.
+        Variance added to the diagonals of the covariances, in squared units of X.
     max_iter : int, default=100
-        Iterations at most; 0 returns the start.
+        Greatest number of iterations of a start; with 0 the result is the start itself.
     n_init : int, default=1
-        Starts; the one with the greatest log-likelihood is returned, of those that differ by
-        rounding alone the first.
+        Number of starts; the result is the one with the greatest log-likelihood. If several
+        differ by rounding alone, it is the earliest of them.
     init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
-        How a start is found: from the clusters of k-means, on rows chosen by k-means++, from
-        random responsibilities, or on rows chosen at random. The same seed gives the start
-        that scikit-learn makes.
+        Method of a start: the clusters of k-means, components on rows chosen by k-means++,
+        random responsibilities, or components on rows chosen at random. The same seed gives the
+        same start as in scikit-learn.
     weights_init : array-like of shape (n_components,), optional
         Weights to start from.
     means_init : array-like of shape (n_components, n_features), optional
-        Means to start from. Weights and covariances that are not given are then estimated
-        from the rows nearest to each mean, and `init_params` is not used.
+        Means to start from. Weights and covariances that are not given are then estimated from
+        the rows nearest to each mean, and `init_params` is not used.
     precisions_init : array-like, optional
         Inverse covariances to start from, shaped as `Mixture.covariances`.
     on_collapse : {"regularize", "reset", "raise"}, default="regularize"
-        What to do with a component that falls onto a single point or into a subspace:
-        "regularize" lets `reg_covar` hold its covariance up and says so in
-        `Mixture.regularized`; "reset" moves it to a row drawn away from that point, with a
-        broad covariance, at most 20 times a start; "raise" raises `CollapseError`.
+        What to do with a component that collapses onto a single point or into a subspace:
+        "regularize" keeps it, with a covariance that only `reg_covar` keeps positive definite,
+        and lists it in `Mixture.regularized`; "reset" moves it to a row drawn away from that
+        point, with a broad covariance, at most 20 times in a start; "raise" raises
+        `CollapseError`.
     random_state : int, RandomState, Generator or None, default=None
-        Draws the starts.
+        Source of random numbers for the starts.
     n_threads : int, optional
-        Threads to use at most; by default what `numba.get_num_threads` says. The result has
-        the same bits for every number.
+        Greatest number of threads; by default that of the `Source`, or
+        `numba.get_num_threads()`. The result has the same bits for every number.
     callback : callable, optional
-        Called as ``callback(iteration, log_likelihood)`` after each iteration, counted from 1
-        in every start; returning True stops that start.
+        Called as ``callback(iteration, log_likelihood)`` after each iteration, with iterations
+        counted from 1 in every start. A return value of True stops that start.
     progress : bool, default=False
-        Show start, iteration, log-likelihood, rate and time left at most, on the standard
-        error; needs tqdm.
+        Show the start, the iteration, the log-likelihood, the rate and the greatest time left
+        on the standard error; needs tqdm.
 
     Returns
     -------
     Mixture
-        The best start's mixture.
+        The mixture of the best start.
 
     Raises
     ------
     TypeError, ValueError
         If an argument is not as described; the message names it and says what to do.
     ImportError
-        If `progress` is asked for and tqdm is not installed.
+        If `progress` is true and tqdm is not installed.
     MemoryError
         If the fit would need more memory than the machine has.
     CollapseError
-        If in every start a covariance became singular and `on_collapse` does not repair it.
+        If a covariance became singular in every start and `on_collapse` does not repair it.
 
     Warns
     -----
@@ -161,9 +163,10 @@ def fit(
 
     Notes
     -----
-    The log-likelihood of an iteration is taken before its M-step, and convergence is judged on
-    it, as in scikit-learn: the same start takes the same number of iterations. Expectation
-    maximisation for mixtures is described by Dempster, Laird and Rubin (1977).
+    As in scikit-learn the log-likelihood of an iteration is that of the parameters before its
+    M-step, and EM stops when two consecutive values differ by less than `tol`: the same start
+    takes the same number of iterations. Expectation maximisation for mixtures is described by
+    Dempster, Laird and Rubin (1977).
 
     Examples
     --------
@@ -177,15 +180,14 @@ def fit(
     checks.check_option(covariance_type, "covariance_type", COVARIANCE_TYPES)
     checks.check_option(init_params, "init_params", INIT_PARAMS)
     n_init = checks.check_integer(n_init, "n_init", 1)
-    if n_threads is not None:
-        n_threads = checks.check_integer(n_threads, "n_threads", 1)
+    n_threads = checks.check_threads(n_threads)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable but is {callback!r}; pass a function.")
     settings = check_settings(tol, max_iter, on_collapse)
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     random_state = checks.check_random_state(random_state)
     source = rows_to_fit(X, sample_weight, n_threads)
-    check_rows(source, n_components)
+    refuse_few_rows(source, n_components)
     kind = COVARIANCE_TYPES[covariance_type]
     shape = source.n_samples, source.n_features
     refuse_beyond_memory(
@@ -212,6 +214,4 @@ def fit(
             ConvergenceWarning,
             stacklevel=2,
         )
-    return Mixture._build(
-        covariance_type, run.parameters, run.converged, run.objectives, run.regularized
-    )
+    return Mixture._of_run(covariance_type, run)

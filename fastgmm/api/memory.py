@@ -1,7 +1,7 @@
-"""What a call will take in memory, told before it is allocated.
+"""Estimates of a call's memory, and errors before memory is allocated that the machine lacks.
 
-Operating systems promise memory that they do not have, and end the program that uses it; so
-sizes that cannot be meant are refused by comparison with the memory of the machine.
+Operating systems grant more memory than they have, and kill the program that uses it. So calls
+that need more than the memory of the machine raise `MemoryError` at the start.
 """
 
 import math
@@ -12,17 +12,17 @@ from pathlib import Path
 from fastgmm.kernels.tiles import tile_size
 from fastgmm.model.covariance import CovarianceType
 
-_COPIES = 8  # of the covariances, at least: old and new ones, their factors and their moments
-_LITTLE = 2**20  # bytes that every machine has
+_COPIES = 8  # arrays of the covariances' size: old and new ones, their factors, their moments
+_LITTLE = 2**20  # bytes: less is granted without a look at the machine
 _CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 def memory_of_machine() -> float:
-    """Return the bytes of memory of the machine or the container, infinity where not known."""
+    """Return the bytes of memory of the machine or its container; infinity if unknown."""
     limit = float("inf")
     with suppress(AttributeError, ValueError, OSError):
         limit = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    with suppress(ValueError, OSError):  # "max" where there is none
+    with suppress(ValueError, OSError):  # the file says "max" if there is no limit
         limit = min(limit, float(_CONTAINER_LIMIT.read_text()))
     return limit
 
@@ -30,7 +30,10 @@ def memory_of_machine() -> float:
 def fit_bytes(
     covariance_type: CovarianceType, shape: tuple[int, int], itemsize: int, n_components: int
 ) -> int:
-    """Return about how many bytes a fit takes beside the data (n_samples, n_features)."""
+    """Return an estimate of the bytes that a fit needs in addition to the data.
+
+    `shape` is (n_samples, n_features), `itemsize` the bytes of a number of the data.
+    """
     n_features = shape[1]
     covariances = math.prod(covariance_type.shape(n_components, n_features))
     tile = tile_size(*shape, itemsize)
@@ -39,18 +42,19 @@ def fit_bytes(
 
 
 def refuse_beyond_memory(n_bytes: float, what: str, advice: str) -> None:
-    """Raise MemoryError if `what` needs more memory than the machine has."""
-    if n_bytes < _LITTLE:  # asking the system takes half as long as a prediction for one row
+    """Raise MemoryError if `what` needs more bytes than the machine has."""
+    if n_bytes < _LITTLE:  # the system call takes half as long as a prediction for one row
         return
     limit = memory_of_machine()
     if n_bytes > limit:
         raise MemoryError(
-            f"{what} would need about {_readable(n_bytes)} of memory but there are "
+            f"{what} would need about {_readable(n_bytes)} of memory but the machine has "
             f"{_readable(limit)}; {advice}."
         )
 
 
 def _readable(n_bytes: float) -> str:
+    """Return a number of bytes as text, three digits and a unit."""
     for unit in ("MiB", "GiB", "TiB"):
         n_bytes /= 1024.0 if unit != "MiB" else 2.0**20
         if n_bytes < 1000:

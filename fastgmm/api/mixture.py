@@ -1,4 +1,4 @@
-"""`Mixture`: the parameters of a Gaussian mixture and what one can ask of them."""
+"""`Mixture`: the parameters of a Gaussian mixture, its densities, criteria and random rows."""
 
 import os
 from collections.abc import Sequence
@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from fastgmm._provided import provided
 from fastgmm.api import checks
 from fastgmm.api.memory import refuse_beyond_memory
-from fastgmm.api.sources import rows_to_ask_of
+from fastgmm.api.sources import rows_for_inference
+from fastgmm.em.loop import Run
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model import criteria
 from fastgmm.model.covariance import COVARIANCE_TYPES
@@ -27,22 +28,23 @@ if TYPE_CHECKING:
 
 
 def _read_only(array: ArrayLike) -> np.ndarray:
-    view = np.array(array, np.float64)
-    view.flags.writeable = False
-    return view
+    """Return a read-only copy in float64."""
+    copy = np.array(array, np.float64)
+    copy.flags.writeable = False
+    return copy
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Mixture:
-    """A Gaussian mixture: its parameters, how they were found, and what follows from them.
+    """A Gaussian mixture: its parameters, the record of its fit, and methods of inference.
 
-    Returned by `fastgmm.fit`; `from_parameters` makes one from known parameters. It cannot be
-    changed and its arrays are read-only.
+    `fastgmm.fit` returns a mixture, and `from_parameters` makes one from known parameters. A
+    mixture cannot be changed, and its arrays are read-only.
 
     Attributes
     ----------
     weights : ndarray of shape (n_components,)
-        Share of each component; they sum to 1.
+        Mixing weights of the components; they sum to 1.
     means : ndarray of shape (n_components, n_features)
         Means, in the units of the data.
     covariances : ndarray
@@ -50,19 +52,19 @@ class Mixture:
         for "full", (n_features, n_features) for "tied", (n_components, n_features) for "diag"
         and (n_components,) for "spherical".
     precisions_cholesky : ndarray
-        Upper-triangular P with ``P @ P.T`` the inverse covariance, shaped like `covariances`;
-        one over the standard deviation for "diag" and "spherical".
+        Upper-triangular matrices P whose ``P @ P.T`` is the inverse covariance, in the shape of
+        `covariances`; for "diag" and "spherical" the inverse standard deviations.
     covariance_type : {"full", "tied", "diag", "spherical"}
-        What the components' covariances share.
+        Form of the covariances: see `fastgmm.fit`.
     converged : bool
         Whether the last two log-likelihoods differed by less than ``tol``.
     n_iter : int
-        EM iterations of the best start.
+        Number of EM iterations of the best start.
     log_likelihoods : ndarray of shape (n_iter,)
-        Weighted mean log-likelihood of a row under the parameters before each M-step.
+        Weighted mean log-likelihood of a row, in nats, before each M-step.
     regularized : tuple of int
-        Components that live on a single point, or whose covariance could only be factorised
-        with more than ``reg_covar`` on its diagonal.
+        Indices of the components that lie on a single point, or whose covariance could be
+        factorised only with more than ``reg_covar`` on its diagonal.
     """
 
     weights: np.ndarray
@@ -85,7 +87,7 @@ class Mixture:
         log_likelihoods: ArrayLike = (),
         regularized: Sequence[int] = (),
     ) -> Self:
-        """Make a mixture from internal parameters, which it keeps for its kernels."""
+        """Make a mixture from internal parameters. Pickles call this method."""
         kind = COVARIANCE_TYPES[name]
         return cls(
             _read_only(parameters.weights),
@@ -101,6 +103,11 @@ class Mixture:
         )
 
     @classmethod
+    def _of_run(cls, name: str, run: Run) -> Self:
+        """Make a mixture from the outcome of EM."""
+        return cls._build(name, run.parameters, run.converged, run.objectives, run.regularized)
+
+    @classmethod
     def from_parameters(
         cls,
         weights: ArrayLike,
@@ -113,18 +120,18 @@ class Mixture:
         Parameters
         ----------
         weights : array-like of shape (n_components,)
-            Not negative, summing to 1.
+            Mixing weights: at least 0, with sum 1.
         means : array-like of shape (n_components, n_features)
-            One feature may be given as shape (n_components,).
+            Means; for a single feature shape (n_components,) is accepted.
         covariances : array-like
-            Shaped by `covariance_type`, as the attribute is; symmetric positive definite.
+            Symmetric positive definite covariances, in the shape of the attribute.
         covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
-            What the components' covariances share.
+            Form of the covariances: see `fastgmm.fit`.
 
         Returns
         -------
         Mixture
-            Not converged, with no iterations.
+            The mixture, not converged and without iterations.
 
         Raises
         ------
@@ -148,27 +155,27 @@ class Mixture:
 
     @classmethod
     def from_sklearn(cls, model: "GaussianMixture") -> Self:
-        """Return the mixture that a fitted estimator of scikit-learn holds.
+        """Return the mixture of a fitted estimator of scikit-learn.
 
         Parameters
         ----------
         model : sklearn.mixture.GaussianMixture
-            Fitted; also `fastgmm.sklearn.GaussianMixture`.
+            A fitted estimator of this class or of `fastgmm.sklearn.GaussianMixture`.
 
         Returns
         -------
         Mixture
-            With the estimator's parameters and its `lower_bounds_`, which scikit-learn keeps since
-            1.7.
+            The mixture with the estimator's parameters, and with its `lower_bounds_` if it has
+            them (since scikit-learn 1.7).
 
         Raises
         ------
         TypeError
-            If `model` is no Gaussian mixture of scikit-learn.
+            If `model` is of another class.
         sklearn.exceptions.NotFittedError
             If it was not fitted.
         ValueError
-            If its attributes are no mixture, because they were changed by hand.
+            If its attributes were changed by hand to values that describe no mixture.
         """
         parameters = provided("parameters_of")(model)
         return cls._build(
@@ -179,13 +186,13 @@ class Mixture:
         )
 
     def to_sklearn(self) -> "GaussianMixture":
-        """Return an estimator of scikit-learn that holds this mixture.
+        """Return a fitted estimator of scikit-learn with the parameters of this mixture.
 
         Returns
         -------
         sklearn.mixture.GaussianMixture
-            Fitted, of scikit-learn's own class; `fastgmm.sklearn.from_sklearn` makes it the
-            accelerated one.
+            A fitted estimator of scikit-learn's own class; `fastgmm.sklearn.from_sklearn`
+            converts it to the accelerated class.
         """
         return provided("estimator_of")(self)
 
@@ -201,12 +208,12 @@ class Mixture:
 
     @property
     def n_iter(self) -> int:
-        """EM iterations of the best start."""
+        """Number of EM iterations of the best start."""
         return len(self.log_likelihoods)
 
     @property
     def log_likelihood(self) -> float:
-        """Last entry of `log_likelihoods`; NaN for a mixture that was never fitted."""
+        """Last entry of `log_likelihoods`, in nats; NaN for a mixture that was never fitted."""
         return float(self.log_likelihoods[-1]) if self.n_iter else float("nan")
 
     @property
@@ -217,32 +224,33 @@ class Mixture:
 
     def _source(
         self,
-        X: ArrayLike,
+        X: ArrayLike | Source,
         sample_weight: ArrayLike | None = None,
         n_threads: int | None = None,
     ) -> Source:
-        return rows_to_ask_of(X, self.n_features, sample_weight, n_threads)
+        n_threads = checks.check_threads(n_threads)
+        return rows_for_inference(X, self.n_features, sample_weight, n_threads)
 
     def _answer(self, name: str, source: Source) -> np.ndarray:
-        """Return one of the arrays of `Answers` for all rows."""
+        """Return the array of `Answers` of this name for all rows."""
         blocks = source.answers(self._densities, (name,), source.n_samples)
         arrays = [getattr(block, name) for block in blocks]
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
-    def predict_proba(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
+    def predict_proba(self, X: ArrayLike | Source, *, n_threads: int | None = None) -> np.ndarray:
         """Return the probability of each component for each row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers; float32 is computed and returned as float32.
+        X : array-like of shape (n_samples, n_features), or Source
+            Finite numbers; for float32 the result is float32.
         n_threads : int, optional
-            Threads to use at most.
+            Greatest number of threads.
 
         Returns
         -------
         ndarray of shape (n_samples, n_components)
-            Rows sum to 1.
+            Responsibilities; every row sums to 1.
 
         Raises
         ------
@@ -255,24 +263,24 @@ class Mixture:
         refuse_beyond_memory(
             source.n_samples * self.n_components * source.dtype.itemsize,
             f"The probabilities of {self.n_components} components for {source.n_samples} rows",
-            "ask for fewer rows at a time",
+            "pass fewer rows at a time",
         )
         return self._answer("proba", source)
 
-    def predict(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
+    def predict(self, X: ArrayLike | Source, *, n_threads: int | None = None) -> np.ndarray:
         """Return the most probable component of each row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or Source
             Finite numbers.
         n_threads : int, optional
-            Threads to use at most.
+            Greatest number of threads.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            Places of components, as integers.
+            Indices of components.
 
         Raises
         ------
@@ -281,20 +289,20 @@ class Mixture:
         """
         return self._answer("labels", self._source(X, n_threads=n_threads))
 
-    def score_samples(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
-        """Return the log-density of each row.
+    def score_samples(self, X: ArrayLike | Source, *, n_threads: int | None = None) -> np.ndarray:
+        """Return the log-density of each row under the mixture.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers; float32 is computed and returned as float32.
+        X : array-like of shape (n_samples, n_features), or Source
+            Finite numbers; for float32 the result is float32.
         n_threads : int, optional
-            Threads to use at most.
+            Greatest number of threads.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            Natural logarithms of the mixture's density.
+            Natural logarithms of densities.
 
         Raises
         ------
@@ -305,7 +313,7 @@ class Mixture:
 
     def score(
         self,
-        X: ArrayLike,
+        X: ArrayLike | Source,
         sample_weight: ArrayLike | None = None,
         *,
         n_threads: int | None = None,
@@ -314,17 +322,17 @@ class Mixture:
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or Source
             Finite numbers.
         sample_weight : array-like of shape (n_samples,), optional
-            Weights of the rows; weight 2 counts as the row twice.
+            Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
         n_threads : int, optional
-            Threads to use at most.
+            Greatest number of threads.
 
         Returns
         -------
         float
-            Mean of `score_samples`.
+            Weighted mean of `score_samples`, in nats.
 
         Raises
         ------
@@ -335,64 +343,79 @@ class Mixture:
         source = self._source(X, sample_weight, n_threads)
         return float(log_likelihood(source, self._densities) / source.total_weight)
 
-    def bic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def bic(self, X: ArrayLike | Source, sample_weight: ArrayLike | None = None) -> float:
         """Return the Bayesian information criterion; lower is better.
 
         ``-2 log L + n_parameters log n``, with n the sum of the weights (Schwarz 1978).
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or Source
             Finite numbers.
         sample_weight : array-like of shape (n_samples,), optional
-            Weights of the rows; weight 2 counts as the row twice.
+            Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
 
         Returns
         -------
         float
-            The criterion, in the sign of scikit-learn.
+            The criterion, with the sign of scikit-learn.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `score`.
         """
         source = self._source(X, sample_weight)
         found = log_likelihood(source, self._densities)
         return criteria.bic(found, self.n_parameters, source.total_weight)
 
-    def aic(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def aic(self, X: ArrayLike | Source, sample_weight: ArrayLike | None = None) -> float:
         """Return the Akaike information criterion; lower is better.
 
         ``-2 log L + 2 n_parameters`` (Akaike 1974).
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or Source
             Finite numbers.
         sample_weight : array-like of shape (n_samples,), optional
-            Weights of the rows; weight 2 counts as the row twice.
+            Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
 
         Returns
         -------
         float
-            The criterion, in the sign of scikit-learn.
+            The criterion, with the sign of scikit-learn.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `score`.
         """
         source = self._source(X, sample_weight)
         return criteria.aic(log_likelihood(source, self._densities), self.n_parameters)
 
-    def icl(self, X: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def icl(self, X: ArrayLike | Source, sample_weight: ArrayLike | None = None) -> float:
         """Return the integrated completed likelihood; lower is better.
 
-        BIC plus twice the entropy of the responsibilities (Biernacki, Celeux and Govaert
-        2000), so that overlapping components are paid for.
+        BIC plus twice the weighted sum of the entropies of the rows' responsibilities, a penalty
+        for components that overlap (Biernacki, Celeux and Govaert 2000).
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or Source
             Finite numbers.
         sample_weight : array-like of shape (n_samples,), optional
-            Weights of the rows; weight 2 counts as the row twice.
+            Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
 
         Returns
         -------
         float
-            The criterion, in the sign of `bic`.
+            The criterion, with the sign of `bic`.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `score`.
         """
         source = self._source(X, sample_weight)
         sums = totals(source, self._densities)
@@ -407,16 +430,16 @@ class Mixture:
         Parameters
         ----------
         n_samples : int, default=1
-            Rows to draw.
+            Number of rows.
         random_state : int, RandomState, Generator or None, default=None
-            Draws them.
+            Source of random numbers.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features)
-            The rows, those of one component after another.
+            The rows, sorted by component.
         labels : ndarray of shape (n_samples,)
-            The component each row was drawn from.
+            Index of the component that each row was drawn from.
 
         Raises
         ------
@@ -429,7 +452,7 @@ class Mixture:
         refuse_beyond_memory(
             n_samples * 8 * (2 * self.n_features + 1),
             f"Drawing {n_samples} rows of {self.n_features} features",
-            "draw fewer at a time",
+            "draw fewer rows at a time",
         )
         draw = checks.check_random_state(random_state)
         counts = draw.multinomial(n_samples, self.weights)
@@ -444,21 +467,21 @@ class Mixture:
         return X, labels
 
     def plot(self, X: ArrayLike | None = None, ax: "Axes | None" = None, **options: Any) -> "Axes":
-        """Draw the mixture, with points if they are given: `fastgmm.plotting.plot_mixture`.
+        """Draw the mixture with `fastgmm.plotting.plot_mixture`, and points if they are given.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), optional
             Points to draw.
         ax : matplotlib.axes.Axes, optional
-            Where to draw; by default in a new figure.
+            Axes to draw in; by default those of a new figure.
         **options
             Further arguments of `fastgmm.plotting.plot_mixture`.
 
         Returns
         -------
         matplotlib.axes.Axes
-            The Axes.
+            The Axes with the drawing.
         """
         return provided("plot_mixture")(self, X, ax, **options)
 
@@ -468,7 +491,13 @@ class Mixture:
         Parameters
         ----------
         path : str or path-like
-            Name of the file, by custom ending in ``.npz``. It is replaced whole or not at all.
+            Name of the file, usually ending in ``.npz``. If writing fails, an existing file
+            stays as it was.
+
+        Raises
+        ------
+        OSError
+            If the file cannot be written.
         """
         write_model(
             path,
@@ -532,7 +561,7 @@ def load(path: str | os.PathLike[str]) -> Mixture:
     Returns
     -------
     Mixture
-        Equal to the one that was saved.
+        A mixture equal to the one that was saved.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""Every choice that an argument offers, written once.
+"""The values that arguments with a choice accept, each list written once.
 
-Literals only: the command line reads them to answer ``--help`` without importing Numba.
+This module imports nothing: the command line reads it to answer ``--help`` without Numba.
 """
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")

@@ -1,4 +1,4 @@
-"""`Selection`: what a grid of fits came to, and which candidate wins."""
+"""`Selection`: the candidates of a grid of fits, their table and the best of them."""
 
 from __future__ import annotations
 
@@ -25,24 +25,27 @@ class Candidate:
     n_components : int
         Number of components.
     covariance_type : {"full", "tied", "diag", "spherical"}
-        What the components' covariances share.
+        Form of the covariances: see `fastgmm.fit`.
     n_parameters : int
         Number of free parameters: weights, means and covariances.
     mixture : Mixture or None
-        The fit; None if it failed.
+        The fitted mixture; None if the fit failed.
     log_likelihood : float
-        Log-likelihood of all rows, in nats; NaN if the fit failed, as the criteria are.
+        Log-likelihood of all rows, in nats; NaN if the fit failed.
     bic, aic, icl : float
         Criteria as `Mixture.bic`, `Mixture.aic` and `Mixture.icl` define them: lower is better.
+        NaN if the fit failed.
     held_out : float
-        Mean log-likelihood of a row under a mixture that was fitted without it: greater is
-        better. NaN unless the criterion is "held_out".
+        Mean log-likelihood of a row, in nats, under a mixture that was fitted without it:
+        greater is better. NaN unless the criterion is "held_out".
     seconds : float
-        Time of the fit and its criteria, without the start, which the types share.
+        Time of the fit and its criteria. The time of the start is not included, because all
+        covariance types use the same start.
     spurious : dict of int to str
-        Components that make this a spurious optimum, and why; empty for a sound one.
+        Indices of the components that make this a spurious optimum, and why; empty if there are
+        none.
     failure : str
-        Why the fit failed; empty if it did not.
+        Reason why the fit failed; empty if it did not.
     """
 
     n_components: int
@@ -60,7 +63,7 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """Type and number of components."""
+        """Covariance type and number of components, for example ``"tied 3"``."""
         return f"{self.covariance_type} {self.n_components}"
 
     @property
@@ -70,7 +73,7 @@ class Candidate:
 
     @property
     def note(self) -> str:
-        """Why it failed or is spurious, or that it did not converge, in a few words."""
+        """Short text if the fit failed, is spurious or did not converge; else empty."""
         if self.failure:
             return f"failed: {self.failure}"
         reasons: dict[str, list[str]] = {}
@@ -85,7 +88,18 @@ class Candidate:
         return "" if self.converged else "not converged"
 
     def loss(self, criterion: str) -> float:
-        """Return the criterion with a sign that makes lower better, NaN out of the running."""
+        """Return the criterion with the sign for which lower is better.
+
+        Parameters
+        ----------
+        criterion : {"bic", "aic", "icl", "held_out"}
+            Name of the criterion.
+
+        Returns
+        -------
+        float
+            NaN if the fit failed or is spurious, so that it cannot be chosen.
+        """
         if self.failure or self.spurious:
             return np.nan
         value = float(getattr(self, criterion))
@@ -108,18 +122,18 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class Selection:
-    """A grid of fits and the best of them.
+    """A grid of fits and the best of them, as `fastgmm.select` returns it.
 
-    Returned by `fastgmm.select`. ``len``, iteration and indexing are over `candidates`.
+    ``len``, iteration and indexing apply to `candidates`.
 
     Attributes
     ----------
     candidates : tuple of Candidate
-        All of them, type by type, also those that failed.
+        All candidates, sorted by covariance type, including those that failed.
     criterion : {"bic", "aic", "icl", "held_out"}
-        What was chosen by.
+        Criterion of the choice.
     interrupted : bool
-        Whether the fitting was stopped before all candidates were done.
+        Whether an interrupt stopped the fits before all candidates were done.
     """
 
     candidates: tuple[Candidate, ...]
@@ -147,20 +161,21 @@ class Selection:
         if winner is None or winner.mixture is None:
             notes = sorted({candidate.note for candidate in self.candidates})
             raise LookupError(
-                f"No candidate is fit to win ({'; '.join(notes)}). Allow fewer components, more "
-                "n_init or a larger reg_covar; the fits are in Selection.candidates."
+                f"No candidate can be chosen ({'; '.join(notes)}). Pass fewer components, a "
+                "larger n_init or a larger reg_covar; the fits are in Selection.candidates."
             )
         return winner.mixture
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Return the table as lists, a column for each key.
+        """Return the table of candidates as a list for each column.
 
         Returns
         -------
         dict of str to list
-            covariance_type, n_components, log_likelihood (of all rows), bic, aic and icl
-            (lower is better), held_out (greater is better), n_parameters, converged, seconds,
-            spurious, best and note.
+            Columns covariance_type, n_components, log_likelihood (of all rows, in nats), bic,
+            aic and icl (lower is better), held_out (greater is better; only if it is the
+            criterion), n_parameters, converged, seconds, spurious, best and note. Each list has
+            an entry for each candidate.
         """
         winner = self.winner
         table = {
@@ -174,7 +189,12 @@ class Selection:
         return table
 
     def to_frame(self) -> Any:
-        """Return the table of `to_dict` as a DataFrame of pandas or, without it, of polars.
+        """Return the table of `to_dict` as a DataFrame.
+
+        Returns
+        -------
+        pandas.DataFrame or polars.DataFrame
+            The table, of polars only if pandas is not installed.
 
         Raises
         ------
@@ -187,8 +207,20 @@ class Selection:
         raise ImportError("to_frame needs pandas or polars; install one of them, or use to_dict.")
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the criterion against the number of components: `plotting.plot_selection`."""
-        return provided("plot_selection")(self, ax=ax)
+        """Draw the criterion against the number of components with `plotting.plot_selection`.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
+            Axes to draw in; by default those of a new figure.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            The Axes with the drawing.
+        """
+        axes: Axes = provided("plot_selection")(self, ax=ax)
+        return axes
 
     def __len__(self) -> int:
         return len(self.candidates)
@@ -196,8 +228,8 @@ class Selection:
     def __iter__(self) -> Any:
         return iter(self.candidates)
 
-    def __getitem__(self, place: int) -> Candidate:
-        return self.candidates[place]
+    def __getitem__(self, index: int) -> Candidate:
+        return self.candidates[index]
 
     def __repr__(self) -> str:
         winner = self.winner

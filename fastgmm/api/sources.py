@@ -1,4 +1,4 @@
-"""Which source serves what the caller passed: the place to name a new kind of rows."""
+"""The source for the rows that a caller passes; a new kind of rows is recognised here."""
 
 from numpy.typing import ArrayLike
 
@@ -8,25 +8,50 @@ from fastgmm.sources.base import Source
 
 
 def rows_to_fit(
-    X: ArrayLike | Source, sample_weight: ArrayLike | None, n_threads: int | None
+    X: ArrayLike | Source, sample_weight: ArrayLike | None = None, n_threads: int | None = None
 ) -> Source:
-    """Return the source of rows to fit a mixture to, checked."""
+    """Return the checked source of rows to fit a mixture to.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X or the weights are invalid, if squares of X would overflow, or if weights are given
+        with a `Source`, which has its own.
+    """
     if isinstance(X, Source):
-        return X
+        return _given_source(X, sample_weight, n_threads)
     X = checks.check_points(X)
     checks.refuse_overflow(X)
     weight = checks.balance(checks.check_sample_weight(sample_weight, len(X)))
     return ArraySource(X, weight, n_threads)
 
 
-def rows_to_ask_of(
+def rows_for_inference(
     X: ArrayLike | Source,
     n_features: int,
     sample_weight: ArrayLike | None = None,
     n_threads: int | None = None,
 ) -> Source:
-    """Return the source of rows to ask a fitted mixture of, checked."""
+    """Return the checked source of rows for questions to a mixture of `n_features`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X or the weights are invalid, if X has another number of features, or if weights are
+        given with a `Source`, which has its own.
+    """
     if isinstance(X, Source):
-        return X
+        checks.check_n_features(X.n_features, n_features)
+        return _given_source(X, sample_weight, n_threads)
     X = checks.check_points(X, n_features)
     return ArraySource(X, checks.check_sample_weight(sample_weight, len(X)), n_threads)
+
+
+def _given_source(source: Source, sample_weight: ArrayLike | None, n_threads: int | None) -> Source:
+    """Return a source that the caller made, with `n_threads` threads unless that is None."""
+    if sample_weight is not None:
+        raise ValueError(
+            f"sample_weight was given, but X is a {type(source).__name__}, and a source has its "
+            "own weights; pass the weights where the source is made."
+        )
+    return source if n_threads is None else source.view(n_threads)

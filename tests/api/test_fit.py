@@ -1,4 +1,4 @@
-"""The EM loop as ``fit`` runs it: when it stops, what it accepts, what it leaves alone."""
+"""`fit`: convergence, restarts, callbacks, kinds of input, and sizes at the edges."""
 
 import tracemalloc
 
@@ -16,7 +16,7 @@ each_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 
 
 class TestConvergence:
-    """The loop ends by scikit-learn's rule and says how it ended."""
+    """EM stops by scikit-learn's rule, and the mixture records how it stopped."""
 
     @each_type
     def test_the_trace_and_the_end_are_the_references(self, covariance_type, assert_close):
@@ -61,7 +61,7 @@ class TestConvergence:
             model = fastgmm.fit(problem.X, **problem.start, tol=1e-9, max_iter=3)
         assert issubclass(fastgmm.ConvergenceWarning, UserWarning)
         assert len(caught) == 1
-        assert caught[0].filename == __file__  # points at the caller, not into the library
+        assert caught[0].filename == __file__  # the warning points at the caller
         assert (model.converged, model.n_iter) == (False, 3)
 
     def test_no_iterations(self):
@@ -95,7 +95,7 @@ class TestConvergence:
 
     @pytest.mark.parametrize(("second", "kept"), [(-1.5 + 1e-14, 0), (-1.5 + 1e-9, 1), (-1.6, 0)])
     def test_of_starts_as_good_the_first_is_kept(self, monkeypatch, second, kept):
-        """As good but for rounding."""
+        """Log-likelihoods that differ by rounding alone count as equal."""
         run_em, runs = fit_module.run_em, []
 
         def run_to(*args):
@@ -141,7 +141,7 @@ class TestCallback:
 
 
 class TestEquivalences:
-    """Models that must coincide."""
+    """Different models that must give the same fit."""
 
     @each_dtype
     def test_tied_is_full_at_one_component(self, dtype, assert_close):
@@ -153,7 +153,7 @@ class TestEquivalences:
         assert_close(tied.log_likelihood, full.log_likelihood, rtol)
 
     def test_all_types_are_one_in_one_dimension(self, assert_close):
-        """In one dimension full, diag and spherical are the same model."""
+        """With a single feature full, diag and spherical are the same model."""
         problem = problems.overlapping(203, 1, 3)
         full = fastgmm.fit(problem.X, **problem.start)
         for covariance_type in ("diag", "spherical"):
@@ -164,7 +164,7 @@ class TestEquivalences:
             assert_close(model.means, full.means, 1e-12)
 
     def test_diag_is_full_on_axis_aligned_data(self, assert_close):
-        """Data mirrored in every axis about each center have no covariance between features."""
+        """Clusters that are symmetric about both axes have no covariance between features."""
         rng = np.random.default_rng(0)
         offsets = rng.standard_normal((40, 2)) * [1.0, 0.3]
         signs = np.array([[1, 1], [1, -1], [-1, 1], [-1, -1]])
@@ -207,26 +207,26 @@ class TestEquivalences:
 
 
 def frame_of(library):
-    """A function that makes the array a DataFrame of ``library``."""
+    """Return a function that converts an array to a DataFrame of ``library``."""
     return lambda X: pytest.importorskip(library).DataFrame(X)
 
 
 def read_only(X):
-    """A copy that refuses to be written to."""
+    """Return a read-only copy."""
     copy = X.copy()
     copy.flags.writeable = False
     return copy
 
 
 def strided(X):
-    """The same values as every other row and column of a larger array."""
+    """Return the same values as every second row and column of a larger array."""
     wide = np.full((2 * len(X), 2 * X.shape[1]), np.nan)
     wide[::2, ::2] = X
     return wide[::2, ::2]
 
 
 def unaligned(X):
-    """The same values at an address that is no multiple of eight."""
+    """Return the same values at an address that is not a multiple of eight."""
     raw = np.zeros(X.nbytes + 1, dtype=np.uint8)
     view = raw[1:].view(X.dtype).reshape(X.shape)
     view[...] = X
@@ -251,7 +251,7 @@ LIKE_ARRAYS = {
 
 
 class TestInput:
-    """Anything array-like is accepted, and nothing is copied that need not be."""
+    """Every array-like is accepted, and no array is copied without need."""
 
     @pytest.mark.parametrize("kind", LIKE_ARRAYS)
     @pytest.mark.parametrize("covariance_type", ["full", "diag"])
@@ -286,7 +286,7 @@ class TestInput:
         expected = fastgmm.fit(single, **problem.start)
         assert_same_mixture(fastgmm.fit(single.astype(">f4"), **problem.start), expected)
         double = fastgmm.fit(single.astype(np.float64), **problem.start)
-        assert not np.array_equal(expected.means, double.means)  # in its own precision
+        assert not np.array_equal(expected.means, double.means)  # float32 is computed in float32
 
     @each_type
     def test_one_dimensional_data_are_one_feature(self, covariance_type, assert_same_mixture):
@@ -338,7 +338,7 @@ class TestInput:
     @each_dtype
     @each_type
     def test_contiguous_floats_are_never_copied(self, covariance_type, dtype):
-        """Everything NumPy allocates in a fit from a start is far smaller than the data."""
+        """All memory that NumPy allocates in a fit is far less than the data."""
         problem = problems.overlapping(100_000, 2, 3, covariance_type)
         X = read_only(problem.X.astype(dtype))
         fastgmm.fit(X, **problem.start, max_iter=500).score_samples(X)  # compiles
@@ -389,7 +389,7 @@ class TestShapes:
         np.testing.assert_allclose(model.predict_proba(X).sum(axis=1), 1.0, rtol=1e-14)
 
     def test_as_many_rows_as_fill_tiles_and_one_more(self, assert_close):
-        """No row is dropped or counted twice where tiles and chunks end."""
+        """No row is dropped or counted twice at the ends of tiles and chunks."""
         problem = problems.overlapping(4100, 2, 3)
         sizes = [3, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 1024, 1025, 4096, 4097]
         for n in sizes:

@@ -1,4 +1,4 @@
-"""What one can ask of a ``Mixture``, fitted or made from parameters."""
+"""Methods of `Mixture`, fitted or made from parameters."""
 
 import copy
 import dataclasses
@@ -20,13 +20,13 @@ ARRAYS = ("weights", "means", "covariances", "precisions_cholesky", "log_likelih
 
 
 def small(covariance_type="full"):
-    """A problem and the mixture of its starting parameters."""
+    """Return a problem and the mixture of its starting parameters."""
     problem = problems.overlapping(331, 2, 3, covariance_type)
     return problem, Mixture.from_parameters(*problem.parameters)
 
 
 class TestQuestions:
-    """Densities, memberships and criteria against the plainest formulas."""
+    """Densities, responsibilities and criteria agree with the plain formulas."""
 
     @each_type
     @each_shape
@@ -67,7 +67,7 @@ class TestQuestions:
             assert isinstance(getattr(model, name)(problem.X), float)
 
     def test_one_row_at_a_time(self):
-        """An answer for a row does not depend on the rows beside it."""
+        """The result for a row does not depend on the other rows."""
         problem, model = small()
         together = model.predict_proba(problem.X[:50])
         apart = [model.predict_proba(problem.X[i : i + 1])[0] for i in range(50)]
@@ -75,7 +75,7 @@ class TestQuestions:
 
     @each_type
     def test_far_away_points(self, covariance_type):
-        """Where every density underflows, logarithms still tell the components apart."""
+        """Responsibilities are right although every density underflows."""
         problem, model = small(covariance_type)
         far = np.array([[1e5, 0.0], [0.0, -1e5], [-1e8, 1e8]])
         resp = model.predict_proba(far)
@@ -87,7 +87,7 @@ class TestQuestions:
         assert np.all(density < -1e8)
 
     def test_a_component_of_no_weight(self):
-        """A weight of zero is a component that no row belongs to."""
+        """A component of weight zero has no rows."""
         problem, _ = small()
         weights = np.array([0.25, 0.0, 0.75])
         model = Mixture.from_parameters(weights, problem.means, problem.covariances, "full")
@@ -185,7 +185,7 @@ class TestParameters:
 
 
 class TestValue:
-    """A mixture is a value: it cannot change, compares by content and prints itself."""
+    """A mixture is immutable, is compared by content, and has a short text form."""
 
     @pytest.mark.parametrize("name", [*ARRAYS, "converged", "n_iter", "covariance_type", "new"])
     def test_attributes_cannot_be_set(self, name):
@@ -216,7 +216,7 @@ class TestValue:
         assert first != model
 
     def test_one_feature_looks_alike_but_is_not(self):
-        """The types tell mixtures apart whose arrays have the same entries."""
+        """Mixtures of different types differ even if their arrays have the same entries."""
         diag = Mixture.from_parameters([0.5, 0.5], [[0.0], [1.0]], [[1.0], [2.0]], "diag")
         full = Mixture.from_parameters([0.5, 0.5], [[0.0], [1.0]], [[[1.0]], [[2.0]]], "full")
         assert diag != full

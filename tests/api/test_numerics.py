@@ -1,7 +1,8 @@
-"""Finite data give a finite, valid mixture, or a sentence that says why not.
+"""Finite data give a finite, valid mixture, or an error that says why not.
 
-Every kind of data that has broken a mixture somewhere, for all covariance types, precisions and
-starts; the digits that must be kept, against 50-digit arithmetic; and the likelihood's climb.
+The tests fit data of every kind that broke a mixture in the past, with all covariance types,
+precisions and starts. They compare digits with 50-digit arithmetic, and they check that the
+likelihood never falls.
 """
 
 import itertools
@@ -72,7 +73,7 @@ SENTENCES = r"(singular|collapsed|too large|not finite)[\s\S]*(reg_covar|[Ss]cal
 
 
 def attempt(X, n_components, **options):
-    """Fit; return a valid mixture, or None where a sentence said why there is none."""
+    """Fit and return a valid mixture, or None if an error said why there is none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fastgmm.ConvergenceWarning)
         try:
@@ -93,7 +94,7 @@ def assert_valid(mixture, X):
     if mixture.covariance_type in ("full", "tied"):
         matrices = mixture.covariances
         assert (matrices == np.swapaxes(matrices, -1, -2)).all()
-        # Positive definite: the factor of the inverse is there, its diagonal positive.
+        # Positive definite: the factor of the inverse exists and has a positive diagonal.
         assert (np.einsum("...jj->...j", mixture.precisions_cholesky) > 0).all()
         assert (np.einsum("...jj->...j", matrices) > 0).all()
     else:
@@ -103,7 +104,7 @@ def assert_valid(mixture, X):
     rows = resp.sum(axis=1, dtype=np.float64)
     np.testing.assert_allclose(rows, 1.0, rtol=0.0, atol=4 * eps * mixture.n_components)
     assert (resp >= 0).all()
-    # A density may be less than any number; what is no number never is.
+    # A log-density may be minus infinity, but neither NaN nor infinity.
     assert (mixture.score_samples(X) < np.inf).all()
 
 
@@ -147,7 +148,7 @@ def test_from_one_component_to_as_many_as_rows(n_components, covariance_type):
 @each_dtype
 @pytest.mark.parametrize("scale", [1e-300, 1e-42, 1e37, 1e300])
 def test_weights_of_any_size(scale, dtype, covariance_type, assert_close):
-    """In single precision weights beyond 1e37 or below 1e-42 used to lose all rows."""
+    """Weights above 1e37 or below 1e-42 are no float32 numbers and must be scaled."""
     X = clusters().astype(dtype)
     weight = np.random.default_rng(0).uniform(0.5, 2.0, len(X))
     options = {"covariance_type": covariance_type, "random_state": 0}
@@ -172,7 +173,7 @@ def test_weights_that_span_600_orders(dtype, covariance_type):
 @each_type
 @each_dtype
 def test_heavy_rows_beside_far_ones_of_next_to_no_weight(dtype, covariance_type):
-    """Sums of squares about a common center used to overflow in single precision."""
+    """Sums of squares about one center for all components must not overflow float32."""
     X = np.random.default_rng(0).standard_normal((8, 5)).astype(dtype)
     X[3:] *= 1e14
     weight = np.array([1.0, 6.8e14, 1e3, 1e-12, 1e-3, 1e-11, 1e-3, 4.0])
@@ -186,7 +187,7 @@ def test_heavy_rows_beside_far_ones_of_next_to_no_weight(dtype, covariance_type)
     [(862, "spherical", "k-means++"), (3906, "diag", "k-means++")],
 )
 def test_components_narrower_than_single_precision_can_say(seed, covariance_type, start):
-    """Weights 60 orders apart leave variances whose inverse roots have no float32."""
+    """Weights 60 orders apart give variances whose inverse roots exceed float32."""
     rng = np.random.default_rng(seed)
     for n_features in range(1, 7):
         scale = 10.0 ** rng.uniform(-3, 4, n_features)
@@ -199,7 +200,7 @@ def test_components_narrower_than_single_precision_can_say(seed, covariance_type
 
 @each_type
 def test_components_that_starve(covariance_type):
-    """Means so far away that no row belongs to them, and none on any row."""
+    """Some means are so far away that no row belongs to them."""
     X = clusters(60, 2)
     means = np.vstack([X[:1], np.full((4, 2), 1e9)])
     for on_collapse in ("regularize", "reset"):
@@ -213,7 +214,7 @@ def test_components_that_starve(covariance_type):
 @pytest.mark.parametrize("offset", [1e4, 1e6, 1e8])
 @pytest.mark.parametrize("covariance_type", ["full", "tied"])
 def test_digits_far_from_the_origin(offset, covariance_type):
-    """The data keep 16 digits of the offset; the covariance must keep what they keep."""
+    """The covariance must be as precise as the data, which have 16 digits with the offset."""
     X = clusters() + offset
     mean, covariance = reference.exact_covariance(X)
     model = fastgmm.fit(X, 1, covariance_type=covariance_type, reg_covar=0.0)
@@ -239,10 +240,11 @@ def test_single_precision_at_a_thousand_deviations(covariance_type):
 @pytest.mark.parametrize("condition", [1e4, 1e8, 1e12, 1e14])
 @pytest.mark.parametrize("n_features", [2, 5, 16])
 def test_log_densities_of_ill_conditioned_covariances(condition, n_features):
-    """Within the error that a backward-stable Cholesky factorisation allows.
+    """The error is at most that of a backward-stable Cholesky factorisation.
 
-    Its factor is that of a matrix (1 + n eps) away, which moves the squared distance by
-    condition times that; the log-determinant by n times that.
+    The computed factor is that of a matrix which differs by a factor of 1 + n eps. This changes
+    the squared distance by the condition number times n eps, and the log-determinant by n times
+    as much.
     """
     rng = np.random.default_rng(n_features)
     basis = np.linalg.qr(rng.standard_normal((n_features, n_features)))[0]
@@ -259,11 +261,11 @@ def test_log_densities_of_ill_conditioned_covariances(condition, n_features):
         assert abs(value - exact) <= allowed + 1e-13 * abs(exact)
 
 
-# --- the climb
+# --- the likelihood never falls
 
 
 def random_problem(seed):
-    """Data, a number of components and options of a fit, drawn from all there are."""
+    """Return random data and random options of a fit."""
     rng = np.random.default_rng(seed)
     n, d, k = rng.integers(20, 400), rng.integers(1, 7), rng.integers(1, 7)
     centers = rng.standard_normal((k, d)) * rng.choice([0.5, 3.0, 30.0])
@@ -280,10 +282,10 @@ def random_problem(seed):
 
 
 def worst_fall(X, options):
-    """The most that the log-likelihood, with its penalty for `reg_covar`, fell in an iteration.
+    """Return the greatest fall of the log-likelihood in an iteration, and its scale.
 
-    The M-step adds `reg_covar` to the covariances that would be best, so the plain likelihood
-    may fall by as much as a trace of the precisions times `reg_covar` changes.
+    The M-step adds `reg_covar` to the best covariances, so the likelihood may fall by as much as
+    the trace of the precisions times `reg_covar` changes.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", fastgmm.ConvergenceWarning)
@@ -293,22 +295,22 @@ def worst_fall(X, options):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_the_likelihood_never_falls(dtype):
-    """Over 200 random problems; by no more than rounding and what `reg_covar` adds."""
+    """In 200 random problems it falls by no more than rounding and the effect of `reg_covar`."""
     for seed in range(200):
         X, options = random_problem(seed)
         X = X.astype(dtype)
-        if dtype is np.float32:  # whose rounding narrower components would magnify
+        if dtype is np.float32:  # narrower components would magnify its rounding
             options["reg_covar"] = max(options["reg_covar"], 1e-6 * float(X.var()))
         fall, size = worst_fall(X, options)
         assert fall <= (1e-9 if dtype is np.float64 else 1e-4) * max(1.0, size), (seed, fall)
 
 
-# --- what nobody thought of
+# --- drawn problems
 
 
 @st.composite
 def drawn_fits(draw):
-    """Data of odd shapes, scales, offsets and repetitions, and options of a fit."""
+    """Draw data of odd shapes, scales, offsets and repetitions, and options of a fit."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     n, d = draw(st.integers(1, 60)), draw(st.integers(1, 6))
     kind = draw(st.sampled_from(["normal", "Cauchy", "integers", "lognormal", "few rows"]))
@@ -343,7 +345,7 @@ def drawn_fits(draw):
     return X, draw(st.integers(1, min(positive, 8))), options
 
 
-# A fixed budget; HYPOTHESIS_EXAMPLES asks for more, drawn anew each time.
+# HYPOTHESIS_EXAMPLES sets a larger number of examples, which then differ in every run.
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "0"))
 
 

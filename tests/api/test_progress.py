@@ -1,4 +1,4 @@
-"""Progress of fits: what is shown, where, and that nothing is shown unless asked for."""
+"""Progress of fits: the text, the stream, and silence by default."""
 
 import io
 import re
@@ -19,7 +19,7 @@ OPTIONS = {"covariance_type": "tied", "tol": 1e-7, "max_iter": 900, "random_stat
 
 @pytest.fixture
 def always(monkeypatch):
-    """Draw after every iteration."""
+    """Make the display draw after every iteration."""
     monkeypatch.setattr(_progress, "_REFRESH_SECONDS", 0.0)
     monkeypatch.setattr(_progress, "_LOG_SECONDS", 0.0)
 
@@ -44,12 +44,12 @@ def test_a_log_file_gets_lines(capsys, always):
     )
     found = [re.fullmatch(pattern, line) for line in lines[1:]]
     assert all(found)
-    # The last line is drawn once more at the end, with the time it took.
+    # tqdm draws the last line again at the end, with the total time.
     found = list({(m[1], m[2]): m for m in found}.values())
     starts = [[m for m in found if m[1] == start] for start in "12"]
     for matches in starts:
         assert [int(m[2]) for m in matches] == list(range(1, len(matches) + 1))
-        assert matches[0][5] is None  # a first iteration has not changed from anything
+        assert matches[0][5] is None  # iteration 1 has no previous value to compare with
         changes = np.array([float(m[6]) for m in matches[1:]])
         assert (changes > 0).all()
         assert changes[-1] <= 1e-7

@@ -1,4 +1,4 @@
-"""`select`: the table, the winner, spurious optima, and that sharing changes nothing."""
+"""`select`: the table, the winner, spurious optima, and agreement of candidates with `fit`."""
 
 import os
 import signal
@@ -11,7 +11,9 @@ import pytest
 from problems import blobs
 
 import fastgmm
+from fastgmm.api import grid as _grid
 from fastgmm.api import select as _select
+from fastgmm.api.schedule import divide_threads
 from fastgmm.api.sources import rows_to_fit
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.covariance import COVARIANCE_TYPES
@@ -29,7 +31,7 @@ def faithful():
 
 @pytest.fixture(scope="module")
 def thorough(faithful):
-    """Enough starts to find what a lucky start would: also the spurious optimum."""
+    """A selection from many starts, which also find a spurious optimum."""
     return fastgmm.select(faithful, random_state=0, n_init=10)
 
 
@@ -103,7 +105,7 @@ def test_the_outcome_does_not_depend_on_parallelism(assert_same_mixture, monkeyp
     X = np.random.default_rng(0).normal(size=(3000, 3)) ** 3
     sides = []
     for n_workers in (1, 3):
-        monkeypatch.setattr(_select, "_divide_threads", lambda *_, n=n_workers: (n, 1))
+        monkeypatch.setattr(_select, "divide_threads", lambda *_, n=n_workers: (n, 1))
         sides.append(fastgmm.select(X, range(1, 5), criterion="held_out", random_state=5))
     for one, other in zip(*sides, strict=True):
         assert (one.name, one.bic, one.held_out) == (other.name, other.bic, other.held_out)
@@ -113,7 +115,7 @@ def test_the_outcome_does_not_depend_on_parallelism(assert_same_mixture, monkeyp
 @pytest.mark.parametrize(
     ("shape", "n_threads", "expected"),
     [
-        ((272, 2), 8, (1, 1)),  # the interpreter would be what they wait for
+        ((272, 2), 8, (1, 1)),  # side by side they would wait for the interpreter lock
         ((20_000, 4), 8, (8, 1)),
         ((2_000_000, 8), 8, (1, 8)),
         ((300_000, 8), 1, (1, 1)),
@@ -121,14 +123,14 @@ def test_the_outcome_does_not_depend_on_parallelism(assert_same_mixture, monkeyp
 )
 def test_small_fits_share_the_threads(shape, n_threads, expected):
     X = np.broadcast_to(0.0, shape)
-    assert _select._divide_threads(ArraySource(X), 5, n_threads) == expected
+    assert divide_threads(ArraySource(X), 5, n_threads) == expected
 
 
 def test_k_means_runs_once_for_all_types(faithful, monkeypatch):
     calls = []
-    kmeans = _select.kmeans
+    kmeans = _grid.kmeans
     monkeypatch.setattr(
-        _select, "kmeans", lambda data, k, *rest: calls.append(k) or kmeans(data, k, *rest)
+        _grid, "kmeans", lambda data, k, *rest: calls.append(k) or kmeans(data, k, *rest)
     )
     fastgmm.select(faithful, range(1, 4), random_state=0)
     assert sorted(calls) == [1, 2, 3]
@@ -144,7 +146,7 @@ def test_held_out_is_the_mean_over_rows_left_out(faithful):
             options = {"tol": 1e-5, "max_iter": 500, "n_init": 5, "random_state": 0}
             mixture = fastgmm.fit(faithful[rest], candidate.n_components, **options)
             scores.append(mixture.score_samples(faithful[rows]))
-        # Weight 0 draws other starts than absence.
+        # Rows of weight 0 change the random numbers of the starts, so the fits differ a little.
         assert candidate.held_out == pytest.approx(np.concatenate(scores).mean(), abs=0.03)
     assert selection.winner.held_out == max(c.held_out for c in selection)
 
@@ -198,7 +200,7 @@ def test_no_candidate_left():
     selection = fastgmm.select(X, [2, 3], ["full"], random_state=0)
     assert selection.winner is None
     assert "best=None" in repr(selection)
-    with pytest.raises(LookupError, match="No candidate is fit to win"):
+    with pytest.raises(LookupError, match="No candidate can be chosen"):
         _ = selection.best
 
 
@@ -216,9 +218,12 @@ def test_a_long_fit_is_noted(faithful):
 
 @pytest.fixture
 def interrupt_at(monkeypatch):
-    """Make clustering into some number of components press Ctrl-C and wait until it is heard."""
-    cluster = _select._Grid.cluster
-    # A shell starts what runs in the background with interrupts ignored.
+    """Interrupt the process in the clustering of some number of components.
+
+    The clustering then waits until `select` has received the interrupt.
+    """
+    cluster = _grid.Grid.cluster
+    # Shells start background jobs with interrupts ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def arrange(n_components):
@@ -228,7 +233,7 @@ def interrupt_at(monkeypatch):
                 assert grid.stop.wait(10)
             return cluster(grid, count)
 
-        monkeypatch.setattr(_select._Grid, "cluster", interrupting)
+        monkeypatch.setattr(_grid.Grid, "cluster", interrupting)
 
     yield arrange
     signal.signal(signal.SIGINT, before)
@@ -279,7 +284,7 @@ def test_seeds(faithful, assert_same_mixture):
 
 
 class TestSpurious:
-    """What counts as an accident of the data, and what does not."""
+    """Which components count as spurious, and which do not."""
 
     def spurious(self, X, mixture, reg_covar=1e-6, sample_weight=None):
         yardstick = make_yardstick(rows_to_fit(X, sample_weight, None))

@@ -1,7 +1,7 @@
-"""Bad input: a sentence that names the argument, what was wrong and what to do.
+"""Invalid input: the message names the argument, what is wrong and what to do.
 
-Every case gives two patterns: one for what was wrong, one for what to do. Both must be
-in the message, and the name of the argument too.
+Every case gives a pattern for what is wrong and one for what to do. The message must match both
+and contain the name of the argument.
 """
 
 import re
@@ -14,7 +14,7 @@ from reference import COVARIANCE_TYPES
 import fastgmm
 from fastgmm import Mixture
 
-# What to do, in the words that may be used for it.
+# Patterns of what to do.
 REPAIR = "remove|drop|fill|impute"
 CONVERT = "pass|convert|encode|drop"
 REAL = "real|imag|pass|abs"
@@ -30,7 +30,7 @@ GOOD = problems.overlapping(203, 2, 3)
 
 
 def put(value, *cells):
-    """The good data with a value in some cells."""
+    """Return the valid data with another value in some cells."""
     X = GOOD.X.copy()
     for cell in cells:
         X[cell] = value
@@ -110,7 +110,7 @@ def test_a_named_column_of_text_is_named():
 
 
 def weights(row, value):
-    """Ones with one other value."""
+    """Return weights of 1 with another value in one row."""
     w = np.ones(203)
     w[row] = value
     return w
@@ -498,7 +498,7 @@ def test_bad_weights_in_a_question(name, w, wrong):
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_a_failed_fit_leaves_no_trace(covariance_type, assert_same_mixture):
-    """After an error the same call with good arguments gives what it would have given."""
+    """A fit after failed fits gives the same bits as before them."""
     problem = problems.overlapping(203, 2, 3, covariance_type)
     expected = fastgmm.fit(problem.X, **problem.start)
     with pytest.raises(ValueError, match="NaN"):

@@ -1,4 +1,4 @@
-"""Sample weights: 2 is the row twice, 0 is the row absent, everywhere."""
+"""Sample weights: in all methods a weight of 2 counts as the row twice, 0 as no row."""
 
 import numpy as np
 import problems
@@ -16,7 +16,7 @@ each_init = pytest.mark.parametrize(
 
 @pytest.fixture
 def counts():
-    """Whole weights 0 to 3 for 331 rows."""
+    """Integer weights from 0 to 3 for 331 rows."""
     return np.random.default_rng(5).integers(4, size=331)
 
 
@@ -88,7 +88,7 @@ def test_equal_weights_are_no_weights(init_params, assert_close):
 @each_init
 @each_type
 def test_rows_of_no_weight_never_enter(init_params, covariance_type):
-    """Far outliers of weight zero would show in any mean or covariance they touched."""
+    """Far outliers of weight zero change no mean or covariance."""
     X, _ = problems.blobs(n_components=3)
     far = np.random.default_rng(0).uniform(1e6, 2e6, size=(150, 2))
     everything = np.vstack([far[:75], X, far[75:]])
@@ -109,7 +109,7 @@ def test_rows_of_no_weight_never_enter(init_params, covariance_type):
 
 
 def test_k_means_counts_weighted_rows(assert_close):
-    """A k-means start on weighted rows is the start on repeated rows."""
+    """A k-means start on weighted rows equals the start on repeated rows."""
     X, _ = problems.blobs()
     w = np.random.default_rng(1).integers(1, 4, size=len(X))
     for covariance_type in COVARIANCE_TYPES:
@@ -143,7 +143,7 @@ def test_heavy_rows_are_drawn_more_often(init_params):
 
 
 def test_random_memberships_are_weighted(assert_close):
-    """One component's random start is the weighted mean."""
+    """The random start of a single component is the weighted mean."""
     X = problems.overlapping(101, 2, 3).X
     w = np.random.default_rng(0).exponential(size=101)
     start = fastgmm.fit(X, 1, init_params="random", sample_weight=w, random_state=0, max_iter=0)

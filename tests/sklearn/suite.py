@@ -1,15 +1,15 @@
-"""Run scikit-learn's own tests of `GaussianMixture` on ours, from the installed package.
+"""Run the tests of `GaussianMixture` in the installed scikit-learn on this library's class.
 
-Usage: ``python tests/sklearn/suite.py [options of pytest]``. Tests that cannot pass are listed
-with their reasons in ``suite_exceptions.txt``; one that is listed and passes is an error,
-and so is one that is listed and no longer there.
+Usage: ``python tests/sklearn/suite.py [options of pytest]``. ``suite_exceptions.txt`` lists
+the tests that cannot pass, with reasons. A listed test that passes is an error, and so is a
+listed test that does not exist.
 """
 
 import os
 import sys
 from pathlib import Path
 
-# All of their tests: in single precision too, from several seeds, on arrays of another library.
+# Run all of their tests: also in float32, from several seeds, and on arrays of other libraries.
 os.environ.setdefault("SKLEARN_RUN_FLOAT32_TESTS", "1")
 os.environ.setdefault("SKLEARN_TESTS_GLOBAL_RANDOM_SEED", "40-44")
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
@@ -30,7 +30,7 @@ def exceptions():
 
 
 class Suite:
-    """A plugin of pytest that expects the listed tests to fail, and counts what ran."""
+    """A plugin of pytest that expects the listed tests to fail and counts those that pass."""
 
     def __init__(self):
         self.ran = 0
@@ -51,7 +51,7 @@ class Suite:
 def main(options):
     fastgmm.patch_sklearn()
     suite = Suite()
-    # A configuration of its own: this project's options are not scikit-learn's.
+    # Without this project's pytest options, which do not suit scikit-learn's tests.
     settings = ["-c", "/dev/null", "-p", "no:cacheprovider", "-q"]
     code = pytest.main([*settings, *options, "--pyargs", *MODULES], plugins=[suite])
     from sklearn.mixture.tests import test_gaussian_mixture

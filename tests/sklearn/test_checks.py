@@ -1,4 +1,4 @@
-"""scikit-learn's checks of any estimator, none of which our class is excused from."""
+"""scikit-learn's checks for all estimators, without exceptions."""
 
 import pytest
 

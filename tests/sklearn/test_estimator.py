@@ -1,10 +1,10 @@
-"""`fastgmm.sklearn.GaussianMixture` is scikit-learn's estimator, to the last attribute.
+"""`fastgmm.sklearn.GaussianMixture` agrees with scikit-learn's estimator in every attribute.
 
-Parameters after the same number of iterations agree to 1e-7 in double precision. In single
-precision scikit-learn takes its sums in single precision too, ours are in double: 3e-3 is what
-six iterations make of its rounding. Where each component starts on one row, distances are a
-million and their digits too few to tell which of two is the less: 5e-2 is one row on the other
-side.
+Parameters after the same number of iterations agree to 1e-7 in float64. With float32 data
+scikit-learn also sums in float32, and this library in float64: after six iterations the rounding
+of scikit-learn's sums amounts to 3e-3. If each component starts on a single row, squared
+distances are about a million, and float32 has too few digits to compare two of them; 5e-2 is the
+effect of one row that changes its component.
 """
 
 import logging
@@ -38,7 +38,7 @@ unconverged = pytest.mark.filterwarnings("ignore:Best performing:UserWarning")
 
 @pytest.fixture
 def fallbacks():
-    """What the library says of fallbacks, one entry a fallback."""
+    """The log messages of fallbacks."""
 
     class Keeper(logging.Handler):
         def emit(self, record):
@@ -52,12 +52,12 @@ def fallbacks():
 
 
 def both(X, **options):
-    """Fit both estimators from the same state of a generator; return ours and theirs."""
+    """Fit both estimators from generators in the same state; return ours and theirs."""
     seed = options.pop("random_state", 0)
     drawn = [np.random.RandomState(seed) for _ in range(2)]
     ours = GaussianMixture(random_state=drawn[0], **options).fit(X)
     theirs = Theirs(random_state=drawn[1], **options).fit(X)
-    assert drawn[0].random_sample() == drawn[1].random_sample()  # as many numbers were drawn
+    assert drawn[0].random_sample() == drawn[1].random_sample()  # both drew as many numbers
     return ours, theirs
 
 
@@ -127,7 +127,7 @@ def test_given_starts_do_not_change_how_the_rest_is_found(
 @each_type
 @pytest.mark.parametrize("offset", [0.0, 3.0])
 def test_components_without_rows_end_as_theirs(covariance_type, offset, assert_close, fallbacks):
-    """Three distinct points, five components: two of them go to the origin."""
+    """With three distinct points two of five components end at the origin."""
     X = np.repeat([[0.0, 1.0], [4.0, 0.0], [1.0, 9.0]], [5, 7, 9], axis=0) + offset
     ours, theirs = both(X, n_components=5, covariance_type=covariance_type)
     assert ours.n_iter_ == theirs.n_iter_
@@ -150,7 +150,7 @@ def test_ill_defined_covariances_have_their_message(covariance_type):
 
 
 def test_where_rounding_decides_theirs_decides(fallbacks, assert_close):
-    """A column of ones has a variance of zero or of rounding errors, as the sums fall."""
+    """The variance of a constant column is 0 or a rounding error, whichever the sums give."""
     X = np.column_stack([np.random.RandomState(0).randn(50), np.full(50, 0.1)])
     options = {"reg_covar": 0.0, "random_state": 0}
     try:
@@ -258,7 +258,9 @@ def test_warm_start_goes_on(covariance_type, assert_close, fallbacks):
         assert_close(ours.lower_bound_, theirs.lower_bound_, 1e-9)
     assert not fallbacks
     wider = np.hstack([X, X])
-    with pytest.raises(ValueError, match=r"mismatch|broadcast|aligned"):  # NumPy's, as theirs
+    with pytest.raises(
+        ValueError, match=r"mismatch|broadcast|aligned"
+    ):  # NumPy's error, as in scikit-learn
         ours.fit(wider)
     assert len(fallbacks) == 1
 
@@ -292,7 +294,7 @@ def test_inputs_of_all_kinds(kind, assert_close):
     }[kind]()
     ours, theirs = both(given, n_components=2)
     assert_close(ours.means_, theirs.means_, 1e-7)
-    # Of integers scikit-learn rounds the distances to integers, too: floats are its answer.
+    # For integers scikit-learn rounds the distances to integers, so compare with floats.
     asked = X if kind == "integers" else given
     np.testing.assert_array_equal(ours.predict(given), theirs.predict(asked))
     assert_close(ours.score_samples(given), theirs.score_samples(asked), 1e-7)
@@ -304,7 +306,7 @@ def test_inputs_of_all_kinds(kind, assert_close):
 
 @each_type
 def test_private_steps_run_and_agree(covariance_type, assert_close):
-    """Other packages call them."""
+    """Other packages call these methods."""
     problem = problems.overlapping(200, 3, 4, covariance_type)
     X = problem.X
     ours, theirs = both(X, n_components=4, covariance_type=covariance_type)
@@ -335,7 +337,7 @@ def test_models_made_by_hand(assert_close, fallbacks):
         ours.predict(X[:, :1])
     roots = [np.linalg.cholesky(precision) for precision in fitted.precisions_]
     for model in (ours, theirs):
-        model.precisions_cholesky_ = np.array(roots)  # lower-triangular: theirs multiplies by it
+        model.precisions_cholesky_ = np.array(roots)  # lower-triangular, which scikit-learn accepts
     assert_close(ours.score_samples(X), theirs.score_samples(X), 1e-10)
     assert fallbacks == [
         "GaussianMixture.score_samples falls back to scikit-learn: weights_, means_ and "
@@ -375,7 +377,7 @@ def test_a_subclass_that_overrides_nothing_runs_accelerated(caplog):
 
 
 def test_arrays_of_other_libraries_fall_back():
-    """In a process of its own: SciPy's support is switched on before it is imported."""
+    """Run in a new process, because SciPy's support must be enabled before its import."""
     pytest.importorskip("array_api_strict")
     code = """
 import numpy as np, sklearn, array_api_strict as strict, fastgmm

@@ -1,9 +1,9 @@
-"""The same answers as scikit-learn from the same start.
+"""`fastgmm.fit` gives the same results as scikit-learn from the same start.
 
-With the start given there is no chance in either library, and both run the same
-arithmetic but for the order of sums. Measured differences between scikit-learn and
-``reference.py`` are below 1e-14, so 1e-11 leaves room for longer sums only; single
-precision data carry 6e-8 per value, and 1e-5 is the same hundredfold room.
+With given starts neither library draws random numbers, and their arithmetic differs only in the
+order of sums. Measured differences between scikit-learn and ``reference.py`` are below 1e-14, so
+a tolerance of 1e-11 leaves room only for longer sums. A float32 value has a rounding error of
+6e-8, so 1e-5 leaves a factor of about one hundred.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ each_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
 
 
 def fit_theirs(X, start, **options):
-    """Fit scikit-learn's estimator; a run that is cut short is not news here."""
+    """Fit scikit-learn's estimator; with a tolerance of 0 it must warn."""
     model = mixture.GaussianMixture(**start, **options)
     if options.get("tol") == 0.0:
         from sklearn.exceptions import ConvergenceWarning
@@ -70,7 +70,7 @@ def test_eight_iterations_give_the_same_parameters(shape, covariance_type, dtype
 @each_type
 @pytest.mark.parametrize("shape", [(1511, 1, 30), (1511, 2, 41), (1511, 6, 25), (1000, 33, 16)])
 def test_clusters_far_apart(shape, covariance_type, dtype, assert_close):
-    """Where nearly all memberships underflow, what is left out changes nothing."""
+    """Dropped responsibilities change no result if nearly all responsibilities underflow."""
     problem = problems.separated(*shape, covariance_type)
     X = problem.X.astype(dtype)
     with pytest.warns(fastgmm.ConvergenceWarning):
@@ -116,7 +116,7 @@ def test_questions_about_a_fitted_model(covariance_type, assert_close):
 @pytest.mark.parametrize("shape", [(300, 2, 3), (400, 10, 4)])
 @each_type
 def test_far_from_the_origin(shape, covariance_type, assert_close):
-    """The fit moves with the data; the moment form of the covariance would lose ten digits."""
+    """A shift of the data shifts the fit; the moment form E[xx] - mm would lose ten digits."""
     problem = problems.overlapping(*shape, covariance_type)
     shift = 2.0**20  # adding it to the data rounds to 2e-10, so the answers differ by that
     moved = {**problem.start, "means_init": problem.means + shift}
@@ -130,7 +130,7 @@ def test_far_from_the_origin(shape, covariance_type, assert_close):
 @pytest.mark.parametrize("shape", [(203, 1, 3), (700, 6, 8), (700, 2, 20)])
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
 def test_the_same_seed_gives_the_same_start(shape, init_params, assert_close):
-    """Random numbers are drawn in scikit-learn's order, so starts agree, not just statistics."""
+    """Random numbers are drawn in scikit-learn's order, so the starts agree."""
     X = problems.overlapping(*shape).X
     for seed in range(4):
         options = {"init_params": init_params, "random_state": seed, "max_iter": 0}
@@ -161,7 +161,7 @@ def test_clusters_that_run_empty(seed, n_samples, n_clusters, monkeypatch, asser
 @each_type
 @pytest.mark.parametrize("shape", [(300, 2, 3), (400, 10, 4)])
 def test_single_precision_far_from_the_origin(shape, covariance_type, assert_close):
-    """A mean that is no float32 number is no less precise: data keep four digits, sums seven."""
+    """Means are not rounded to float32: with the shift the data have four digits, sums seven."""
     problem = problems.overlapping(*shape, covariance_type)
     X = (problem.X + 4096.0).astype(np.float32)
     start = {**problem.start, "means_init": problem.means + 4096.0}
@@ -177,7 +177,7 @@ def test_single_precision_far_from_the_origin(shape, covariance_type, assert_clo
 @each_type
 @pytest.mark.parametrize("shape", [(1511, 1, 3), (1511, 2, 5), (1511, 6, 25)])
 def test_single_precision_clusters_far_apart_and_away(shape, covariance_type):
-    """Means are good to a hundred thousandth of a standard deviation, wherever they are."""
+    """Means have an error below 1e-5 standard deviations, whatever their distance to 0."""
     problem = problems.separated(*shape, covariance_type)
     X = (problem.X + 4096.0).astype(np.float32)
     start = {**problem.start, "means_init": problem.means + 4096.0}
@@ -191,7 +191,7 @@ def test_single_precision_clusters_far_apart_and_away(shape, covariance_type):
 @each_type
 @pytest.mark.parametrize("shape", SHAPES[3:6], ids=lambda s: "x".join(map(str, s)))
 def test_the_reference_is_scikit_learns(shape, covariance_type, assert_close):
-    """What the other modules compare with is itself right."""
+    """``reference.py``, with which other tests compare, agrees with scikit-learn."""
     problem = problems.overlapping(*shape, covariance_type)
     run = reference.em(problem.X, *problem.parameters)
     theirs = fit_theirs(problem.X, problem.start)

@@ -1,4 +1,4 @@
-"""The estimator at work: pipelines, searches, joblib's backends, pickles, and conversions."""
+"""The estimator in use: pipelines, searches, joblib's backends, pickles, and conversions."""
 
 import io
 import pickle
@@ -59,11 +59,11 @@ def count_threads():
     return threads_for(10**9), threads_for(10**9, 64)
 
 
-def test_workers_use_their_share_of_threads():
+def test_workers_divide_the_threads_among_them():
     jobs = 2
-    share = max(joblib.cpu_count() // jobs, 1)
+    each = max(joblib.cpu_count() // jobs, 1)
     counts = joblib.Parallel(n_jobs=jobs)(joblib.delayed(count_threads)() for _ in range(2))
-    assert counts == [(share, share)] * 2
+    assert counts == [(each, each)] * 2
 
 
 def test_weights_are_routed():
@@ -96,6 +96,10 @@ def test_pickles(through):
     assert type(copied) is GaussianMixture
     assert copied.get_params() == model.get_params()
     np.testing.assert_array_equal(copied.predict_proba(X), model.predict_proba(X))
+
+
+def test_dir_lists_public_names_only():
+    assert dir(fastgmm.sklearn) == ["GaussianMixture", "TheirGaussianMixture", "from_sklearn"]
 
 
 @each_type
