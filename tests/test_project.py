@@ -77,7 +77,9 @@ def test_only_jit_names_the_decorators(source):
 
 
 @pytest.mark.parametrize(
-    "path", [*SOURCES, ROOT / "README.md", ROOT / "CHANGELOG.md"], ids=lambda path: str(path.relative_to(ROOT))
+    "path",
+    [*SOURCES, ROOT / "README.md", ROOT / "CHANGELOG.md"],
+    ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_text_is_ascii(path):
     assert path.read_bytes().isascii()
