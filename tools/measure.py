@@ -1,12 +1,13 @@
-"""Print a table of fastgmm's times and of their ratios over scikit-learn's, as Markdown.
+"""Print a Markdown table of fastgmm's times and of scikit-learn's times divided by them.
 
-    python asv_benchmarks/measure.py            some ten minutes
-    python asv_benchmarks/measure.py --quick    few rows, one round: only to see that it runs
+    python tools/measure.py            about ten minutes
+    python tools/measure.py --quick    few rows, one round: only checks that it runs
 
-All sides start from the same parameters and run a fixed number of EM iterations (``tol=0``); an
-iteration is what a long fit takes over a short one. The sides take turns, and medians are
-printed, because machines are noisy. Where daal4py is installed (scikit-learn-intelex brings it)
-oneDAL's ``em_gmm`` runs beside them.
+All libraries start from the same parameters and run a fixed number of EM iterations (``tol=0``).
+The time of an iteration is the difference between a long fit and a short one, divided by the
+difference of their iterations. The libraries take turns, and the table has medians, because
+machines are noisy. If daal4py is installed (scikit-learn-intelex requires it), oneDAL's
+``em_gmm`` is measured too.
 """
 
 import argparse
@@ -14,16 +15,26 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
+import sys
 from functools import partial
 from pathlib import Path
 
 import llvmlite.binding
 import numpy as np
-from benchmarks import common
-from benchmarks.common import clusters, fit_ours, fit_sklearn, iteration_seconds, seconds, start
 from sklearn.mixture import GaussianMixture
 
 import fastgmm
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "asv_benchmarks"))
+from benchmarks import common
+from benchmarks.common import (
+    clusters,
+    fit_ours,
+    fit_sklearn,
+    iteration_seconds,
+    seconds,
+    start,
+)
 
 # rows, features, components, covariance type, dtype and whether all components overlap
 ITERATIONS = [
@@ -46,7 +57,7 @@ def has_onedal():
 
 
 def machine(packages=("fastgmm", "numba", "numpy", "scikit-learn")):
-    """Return one line: the processor, the cores that we may use, and versions."""
+    """Return one line with the processor, the cores available to this process, and versions."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -79,23 +90,24 @@ def fit_onedal(X, *, max_iter, n_components, covariance_type, weights_init, mean
     return algorithm.compute(X, weights_init[None, :], means_init, covariances)
 
 
-THEIR_SECONDS = 0.5  # that scikit-learn's long fit takes, at least
-# Fits, and iterations that a long one has more than a short one: always as many of ours, which
-# differ in how many responsibilities are zero; of scikit-learn's, which do not, at least so many.
+THEIR_SECONDS = 0.5  # least seconds of scikit-learn's long fit
+# The fit of each library, and how many iterations its long fit has more than its short one. The
+# number is fixed where the time of an iteration depends on how many responsibilities are zero;
+# scikit-learn's does not, and its number is a minimum.
 SIDES = {OURS: (fit_ours, 10), THEIRS: (fit_sklearn, 2), ONEDAL: (fit_onedal, 10)}
 
 
 def iteration_clock(side, X, **options):
-    """Return a function that measures the seconds of one iteration on some side."""
+    """Return a function that measures the seconds of one iteration of a library."""
     fit, iterations = SIDES[side]
     fit(X[:5000], max_iter=1, **options)  # compiles
-    if side == THEIRS:  # enough of them to tell from noise
+    if side == THEIRS:  # enough to exceed the noise
         iterations = max(iterations, int(THEIR_SECONDS / seconds(fit, X, max_iter=1, **options)))
     return partial(iteration_seconds, fit, X, iterations, **options)
 
 
 def call_clock(call, calls=1):
-    """Return a function that measures the seconds of one of `calls` calls in a row."""
+    """Return a function that measures the mean seconds of `calls` consecutive calls."""
     call()  # compiles
 
     def clock():
@@ -142,7 +154,7 @@ def inference(n_samples, calls):
 
 
 def works():
-    """What is measured: descriptions, and functions that return X and a clock for each side."""
+    """Yield each row of the table: a description, and a function returning X and the clocks."""
     for work in ITERATIONS:
         _, _, n_components, covariance_type, dtype, overlapping = work
         kind = f"{covariance_type}, {dtype}{', all overlap' * overlapping}"
@@ -154,7 +166,7 @@ def works():
 
 
 def readable(value):
-    """Seconds as text, with three digits and a unit."""
+    """Return seconds as text with three digits and a unit."""
     unit, size = next((u for u in (("s", 1.0), ("ms", 1e-3)) if value >= u[1]), ("us", 1e-6))
     digits = 2 - min(2, int(np.log10(max(value / size, 1.0))))
     return f"{value / size:.{digits}f} {unit}"
@@ -163,7 +175,9 @@ def readable(value):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="few rows and one round")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds, of which medians are taken")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="number of rounds; the table has their medians"
+    )
     arguments = parser.parse_args()
     rounds = arguments.rounds
     if arguments.quick:

@@ -1,11 +1,11 @@
-"""Open the published site in a real browser and check that its graphs are drawn with points.
+"""Open the site of the benchmarks in a headless browser and check that its graphs have points.
 
     apt-get install chromium chromium-driver npm && pip install selenium
-    python asv_benchmarks/check_site.py [--shots folder]
+    python tools/check_site.py [--shots folder]
 
-The pages load some scripts from the network; here they come from packages of the npm registry.
-A graph counts as drawn when flot holds points for it, each finite, and the canvas has pixels in
-the colours of its lines. There must be one for a fit, prediction, a start, memory and a ratio.
+asv's pages load some scripts from the network. This check takes them from npm packages instead.
+A graph counts as drawn if flot holds finite points for it and the canvas has pixels in the
+colours of its lines. A fit, prediction, a start, memory and a ratio must each have such a graph.
 """
 
 import argparse
@@ -21,10 +21,9 @@ import tempfile
 import threading
 from pathlib import Path
 
-HTML = Path(__file__).parent / "html"
+HTML = Path(__file__).parents[1] / "asv_benchmarks" / "html"
 
-# What the pages load from the network: a part of its address, the package of the npm registry
-# it comes from, and the file in that.
+# The files that the pages load from the network: end of the address, npm package, path in it.
 SCRIPTS = [
     ("jquery-3.3.1.min.js", "jquery@3.3.1", "dist/jquery.min.js"),
     ("jquery.flot.min.js", "flot@0.8.3", "jquery.flot.js"),
@@ -46,7 +45,7 @@ TOPICS = {
     "ratio": r"track_speedup_over_sklearn",
 }
 
-# Finite points that flot holds, and pixels of the canvas with the colour of a series.
+# Count the finite points that flot holds and the pixels in the colour of a series.
 COUNT = """
 const plot = $('#main-graph').data('plot');
 if (!plot) return null;
@@ -83,7 +82,7 @@ def fetch(package, folder):
 
 
 def make_local(html, site):
-    """Copy the site and have its pages load every script from beside them."""
+    """Copy the site and make its pages load every script from the copy."""
     shutil.copytree(html, site)
     (site / "local").mkdir()
     page = (site / "index.html").read_text()
@@ -93,7 +92,7 @@ def make_local(html, site):
             raise SystemExit(f"the site does not load {ending}; adapt SCRIPTS to this asv")
         shutil.copy(fetch(package, site.parent) / path, site / "local" / ending)
         tag = address.group(0)
-        # What guards a file from the network would refuse ours.
+        # The hash that guards a file from the network would refuse the local one.
         plain = re.sub(r'\s(integrity|crossorigin)="[^"]*"', "", tag)
         page = page.replace(tag, plain.replace(address.group(1), f"local/{ending}"))
     left = re.findall(r'<(?:script|link)[^>]*"(https://[^"]+)"', page)
@@ -115,11 +114,11 @@ def open_browser():
 
 
 def measure(browser, address, name):
-    """Open the graph of a benchmark; return how many points and pixels it has."""
+    """Open the graph of a benchmark; return its numbers of points and coloured pixels."""
     from selenium.common.exceptions import TimeoutException
     from selenium.webdriver.support.ui import WebDriverWait
 
-    browser.get("about:blank")  # or the page would only notice that its fragment changed
+    browser.get("about:blank")  # else only the fragment changes and nothing is loaded
     browser.get(f"{address}/index.html#{name}")
 
     def drawn(browser):
@@ -140,7 +139,7 @@ def main():
     index = arguments.html / "index.json"
     if not index.exists():
         raise SystemExit(f"{arguments.html} holds no site; build it with dashboard.py")
-    # A benchmark without results, such as one of what the commits did not have, has no graph.
+    # A benchmark without results has no graph.
     graphs = {path.stem for path in (arguments.html / "graphs").rglob("*.json")}
     names = [name for name in json.loads(index.read_text())["benchmarks"] if name in graphs]
     failed = []
@@ -171,7 +170,7 @@ def main():
         finally:
             browser.quit()
             server.shutdown()
-    # The page also asks for the graphs of machines that a benchmark was not run on.
+    # The page also requests graphs of machines on which a benchmark did not run.
     failed += [message for message in severe if not re.search("favicon|/graphs/", message)]
     if failed:
         print("not drawn:", *failed, sep="\n  ", file=sys.stderr)

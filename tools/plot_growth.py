@@ -1,11 +1,11 @@
-"""Draw how the time of an EM iteration grows with rows and features, full covariances.
+"""Plot the time of an EM iteration against rows and features, for full covariances.
 
-    python asv_benchmarks/plot_growth.py --out docs/growth.png    some five minutes, 2 GB
-    python asv_benchmarks/plot_growth.py --quick                  few sizes, one round
+    python tools/plot_growth.py --out docs/growth.png    about five minutes, 2 GB
+    python tools/plot_growth.py --quick                  few sizes, one round
 
-Times are those a long fit takes over a short one, ``tol=0``, from the same start on both sides;
-medians of rounds in which the sides take turns. scikit-learn is left out where one of its
-iterations would take more than some seconds.
+A time is the difference between a long fit and a short one (``tol=0``, the same start for both
+libraries). The libraries take turns, and the plot shows medians of the rounds. scikit-learn is
+not measured where one of its iterations would take more than a few seconds.
 """
 
 import argparse
@@ -16,23 +16,26 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-from benchmarks.common import clusters, start
-from measure import OURS, THEIRS, iteration_clock, machine
 
-STYLES = {  # colours of Okabe and Ito, told apart without colours too
+# `measure` makes the benchmarks' own modules importable.
+from measure import OURS, THEIRS, clusters, iteration_clock, machine, start
+
+STYLES = {  # colours of Okabe and Ito; markers and lines differ too
     OURS: {"color": "#0072B2", "marker": "o", "linestyle": "-"},
     THEIRS: {"color": "#D55E00", "marker": "s", "linestyle": "--"},
 }
-FEATURES, COMPONENTS = 10, 10  # of the panel over rows
-FEW_COMPONENTS = 8  # of the panel over features
-PASS_SECONDS = 0.05  # that our pass over the rows of that panel takes
-MOST_NUMBERS = 40_000_000  # in X there
-MOST_ROWS_OF_THEIRS = 200_000  # there
-MOST_SECONDS = 5.0  # that an iteration of scikit-learn may take in the other one
+# The panel over rows:
+FEATURES, COMPONENTS = 10, 10
+MOST_SECONDS = 5.0  # longest iteration of scikit-learn that is measured
+# The panel over features:
+FEW_COMPONENTS = 8
+PASS_SECONDS = 0.05  # seconds of one pass of fastgmm; determines the number of rows
+MOST_NUMBERS = 40_000_000  # largest X, rows times features
+MOST_ROWS_OF_THEIRS = 200_000  # most rows given to scikit-learn
 
 
 def measured(X, n_components, sides, rounds):
-    """Median seconds of an iteration for each of `sides`."""
+    """Return the median seconds of an iteration for each of `sides`."""
     options = start(X, n_components)
     clocks = {side: iteration_clock(side, X, **options) for side in sides}
     times = [[clock() for clock in clocks.values()] for _ in range(rounds)]
@@ -40,13 +43,13 @@ def measured(X, n_components, sides, rounds):
 
 
 def over_rows(sizes, rounds):
-    """Points (rows, seconds of an iteration) of each side, over parts of one data set."""
-    whole = clusters(max(sizes), FEATURES, COMPONENTS)
+    """Return points (rows, seconds of an iteration) of each side, for parts of one data set."""
+    X = clusters(max(sizes), FEATURES, COMPONENTS)
     points = {side: [] for side in STYLES}
-    per_row = 0.0  # what scikit-learn took last
+    per_row = 0.0  # seconds of scikit-learn's last measured iteration, per row
     for n_samples in sizes:
         sides = [OURS, THEIRS] if n_samples * per_row < MOST_SECONDS else [OURS]
-        times = measured(whole[:n_samples], COMPONENTS, sides, rounds)
+        times = measured(X[:n_samples], COMPONENTS, sides, rounds)
         for side, value in times.items():
             points[side].append((n_samples, value))
             report(n_samples, FEATURES, side, value)
@@ -56,9 +59,10 @@ def over_rows(sizes, rounds):
 
 
 def over_features(sizes, rounds):
-    """Points (features, seconds of an iteration and row) of each side.
+    """Return points (features, seconds of an iteration per row) of each side.
 
-    On as many rows as take us `PASS_SECONDS`, guessed twice: few rows are not typical.
+    The number of rows is chosen such that a pass of fastgmm takes `PASS_SECONDS`. It is
+    estimated twice, because the time per row differs for few rows.
     """
     points = {side: [] for side in STYLES}
     for n_features in sizes:
@@ -85,7 +89,7 @@ def report(n_samples, n_features, side, value):
 
 
 def guide(axes, points, exponent, text):
-    """Draw a straight line of the given slope under the larger half of our points."""
+    """Draw a dotted line of the given slope below the upper half of fastgmm's points."""
     last, seconds = points[OURS][-1]
     x = np.array([np.sqrt(points[OURS][0][0] * last), last])
     y = 0.5 * seconds * (x / last) ** exponent
