@@ -90,7 +90,9 @@ class Loop(NamedTuple):
 def for_range(builder, count):
     """Emit a loop over ``range(count)`` around what is emitted meanwhile; yield a `Loop`."""
     before = builder.basic_block
-    head, body, end = (builder.append_basic_block(f"for.{name}") for name in ("cond", "body", "end"))
+    head, body, end = (
+        builder.append_basic_block(f"for.{name}") for name in ("cond", "body", "end")
+    )
     builder.branch(head)
     builder.position_at_end(head)
     index = builder.phi(count.type, name="loop.index")
