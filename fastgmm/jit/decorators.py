@@ -59,8 +59,3 @@ def entry(function):
         except Exception as error:
             numba_internals.PATH.give_up(repr(error))
     return plain.entry(function, options)
-
-
-def entry_named(name):
-    """Return `entry`, which tells kernels apart by what they capture."""
-    return entry

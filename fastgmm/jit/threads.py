@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 
 import numba
+from numba.np.ufunc import parallel
 
 PARALLEL_WORK = 2_000_000  # arithmetic operations that are worth waking other threads for
 GROUP_SECONDS = 0.05  # between returns to Python, where chunks are short enough
@@ -66,11 +67,9 @@ def threads_for(work, n_threads=None):
         return 1
     if n_threads is not None:
         return min(n_threads, numba.config.NUMBA_NUM_THREADS)
-    try:
-        numba.threading_layer()
-    except ValueError:  # Numba's threads are not running, and its setting cannot have changed
-        return numba.config.NUMBA_NUM_THREADS
-    return numba.get_num_threads()
+    if parallel._is_initialized:  # asking would start Numba's own threads
+        return numba.get_num_threads()
+    return numba.config.NUMBA_NUM_THREADS
 
 
 class Workspaces:
@@ -81,14 +80,12 @@ class Workspaces:
         self._spare = deque()
 
     def take(self):
-        """Return a set of buffers that nobody else has."""
         try:
             return self._spare.pop()
         except IndexError:
             return self._make()
 
     def give_back(self, workspace):
-        """Let others have a set of buffers."""
         self._spare.append(workspace)
 
 

@@ -5,7 +5,7 @@ covariance type has passes of its own, made for its kernels: the first fit of a 
 compiles no other's.
 """
 
-from fastgmm.jit.decorators import entry_named, jit
+from fastgmm.jit.decorators import entry, jit
 from fastgmm.kernels.densities import (
     densities,
     dot,
@@ -140,7 +140,7 @@ def em_pass_of(name, mahalanobis, accumulate):
                     operands.offsets, bounds, drift, block, begin_row, n, size, lanes, work
                 )
 
-    @entry_named(f"em_{name}")
+    @entry
     def em_pass(begin, end, n_chunks, work, data, given, operands, bounds, drift, moments):
         """Add the moments of some chunks to `moments` and keep `bounds` up to date, in place.
 
@@ -184,7 +184,7 @@ def infer_pass_of(name, mahalanobis):
             if labels.size:
                 write_labels(work.resp, start, count, work.total, work.index, labels)
 
-    @entry_named(f"infer_{name}")
+    @entry
     def infer_pass(begin, end, n_chunks, work, X, operands, log_prob, proba, labels):
         """Fill some chunks of the outputs that are not empty: log-likelihoods, shares, labels."""
         for chunk in range(begin, end):
