@@ -190,13 +190,13 @@ class HelperCompiler(Compiler):
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
-        try:
-            library = self.library_class(self.state.targetctx.codegen(), "fastgmm")
-            library.enable_object_caching()
-        except Exception as error:  # `EntryCompiler` then goes on without
-            PATH.give_up(repr(error))
-        else:
-            self.state.library = library
+        self.take_library()
+
+    def take_library(self):
+        """Let the compiler put its code into a library of the kind above."""
+        library = self.library_class(self.state.targetctx.codegen(), "fastgmm")
+        library.enable_object_caching()
+        self.state.library = library
 
 
 class EntryCompiler(HelperCompiler):
@@ -207,6 +207,13 @@ class EntryCompiler(HelperCompiler):
 
     library_class = EntryLibrary
 
+    def take_library(self):
+        """As for a helper; `compile_extra` deals with failure."""
+        try:
+            super().take_library()
+        except Exception as error:
+            PATH.give_up(repr(error))
+
     def compile_extra(self, func):
         """Compile a function."""
         with _without_garbage_collection(), jit_enabled():
@@ -215,7 +222,8 @@ class EntryCompiler(HelperCompiler):
                     return super().compile_extra(func)
                 except Exception as error:
                     PATH.give_up(repr(error))
-            return plain.overload(func, self.state.args)
+            result = plain.overload(func, self.state.args)
+            return result._replace(metadata=None)  # Numba notes the compilation's time there once
 
 
 @contextmanager
@@ -274,7 +282,12 @@ class _Cache(FunctionCache):
         except OSError:  # a full disk, say: the code is there all the same
             pass
         except Exception as error:
-            logger.warning("machine code cannot be cached: %r", error)
+            _warn_of_cache(repr(error))
+
+
+@functools.cache  # once for each reason
+def _warn_of_cache(reason):
+    logger.warning("machine code cannot be cached, and is made in every process: %s", reason)
 
 
 # --- what the decorators call

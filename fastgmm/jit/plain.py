@@ -135,7 +135,7 @@ def _cached(function, options):
     before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
     try:
         dispatcher = numba.njit(**options, cache=True)(function)
-    except RuntimeError:  # Numba finds no folder for this function
+    except Exception:  # as a rule a RuntimeError: Numba finds no folder for this function
         return None
     finally:
         config.CACHE_DIR = before

@@ -1,83 +1,31 @@
 """The compilation cache: no edit of a kernel source can run stale machine code."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numba
+import pytest
 
 import fastgmm
-from fastgmm.jit.cache import _CacheFiles, kernel_digest
+from fastgmm.jit import decorators, numba_internals, registry
+from fastgmm.jit.cache import CodeFiles, file_stem, kernel_digest
 
 PACKAGE = Path(fastgmm.__file__).parent
 
-PROGRAM = """
+DOUBLE = """
 import sys
-from fastgmm.jit import cache
-cache.SOURCE_STAMP = sys.argv[1]
+from fastgmm.jit import numba_internals, registry
+numba_internals.SOURCE_STAMP = sys.argv[1]
 import cached_function
-print(cached_function.double(21), sum(cached_function.double.stats.cache_hits.values()))
+print(cached_function.double(21), len(registry.loaded_from_cache()))
 """
 
-FAMILY = """
-import sys
-import numba
-from numba import types
-from numba.extending import intrinsic
-from fastgmm.jit.decorators import entry_named, jit
-
-
-@intrinsic
-def not_inlined(typingctx):
-    def generate(context, builder, signature, args):
-        builder.function.attributes.add("noinline")
-        return context.get_dummy_value()
-
-    return types.void(), generate
-
-
-def pass_of(name, helper):
-    @jit
-    def chunk(x):
-        not_inlined()
-        return helper(x)
-
-    @entry_named(name)
-    def whole(x):
-        return chunk(x)
-
-    return whole
-
-
-passes = {
-    "double": pass_of("double", jit(lambda x: 2 * x)),
-    "negative": pass_of("negative", jit(lambda x: -x)),
-}
-if __name__ == "__main__":
-    print(*(passes[name](21) for name in sys.argv[1:]))
-"""
-
-
-def environment_with(folder):
-    return {
-        **os.environ,
-        "NUMBA_CACHE_DIR": str(folder / "cache"),
-        "PYTHONPATH": os.pathsep.join([str(folder), str(PACKAGE.parent)]),
-    }
-
-
-def output(environment, *arguments):
-    """The words that Python prints when run so."""
-    command = [sys.executable, "-W", "error", *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-    return result.stdout.split()
+fast = pytest.mark.skipif(not numba_internals.enabled(), reason="the plain path is taken")
 
 
 def test_the_digest_covers_every_file_that_is_compiled():
-    decorated = re.compile(r"^ *@(jit|jit_sum|entry|entry_named|intrinsic)\b", re.MULTILINE)
+    decorated = re.compile(r"^ *@(jit|jit_sum|entry|intrinsic)\b", re.MULTILINE)
     compiled = [path for path in PACKAGE.rglob("*.py") if decorated.search(path.read_text())]
     assert len(compiled) > 4
     assert all("kernels" in path.relative_to(PACKAGE).parts for path in compiled)
@@ -97,47 +45,73 @@ def test_the_digest_changes_with_every_source(tmp_path):
     assert len(digests) == 1 + len(sources)
 
 
-def test_machine_code_of_other_sources_is_not_used(tmp_path):
-    (tmp_path / "cached_function.py").write_text(
+@fast
+def test_machine_code_of_other_sources_is_not_used_and_removed(programs):
+    (programs.folder / "cached_function.py").write_text(
         "from fastgmm.jit.decorators import entry\n\n\n@entry\ndef double(x):\n    return 2 * x\n"
     )
-    environment = environment_with(tmp_path)
-    assert [output(environment, "-c", PROGRAM, stamp) for stamp in ("a", "a", "b", "b")] == [
-        ["42", "0"],
-        ["42", "1"],
-        ["42", "0"],
-        ["42", "1"],
-    ]
+    seen = []
+    for stamp in ("a", "a", "b", "b", "a"):
+        assert programs.run("-c", DOUBLE, stamp) == [f"42 {stamp in seen[-1:]:d}"]
+        seen.append(stamp)
+        assert len(programs.codes()) == 1
 
 
-def test_machine_code_of_two_processes_does_not_mix(tmp_path):
+@pytest.mark.parametrize("internals", ["0", "1"])
+def test_machine_code_of_two_processes_does_not_mix(programs, internals):
     """Numba counts functions from zero in each process, so helpers of both may be named alike."""
-    program = tmp_path / "family.py"
-    program.write_text(FAMILY)
-    environment = environment_with(tmp_path)
-    assert output(environment, program, "double") == ["42"]
-    assert output(environment, program, "negative") == ["-21"]
-    assert output(environment, program, "double", "negative") == ["42", "-21"]
-    assert len(list(tmp_path.rglob("*.nbc"))) == 2
+    run = [
+        programs.run("family.py", *names, FASTGMM_NUMBA_INTERNALS=internals)[-2:]
+        for names in ("0", "1", "2", "012", "210")
+    ]
+    assert run == [
+        ["4.0", "0 1"],
+        ["6.0", "0 1"],
+        ["6.0", "0 1"],
+        ["4.0 6.0 6.0", "3 0"],
+        ["6.0 6.0 4.0", "3 0"],
+    ]
+    assert len(programs.codes()) == 3
 
 
-def test_kernels_are_compiled_where_numba_is_told_to_compile_nothing(tmp_path):
+def test_an_edit_of_a_kernel_elsewhere_is_noticed(programs):
+    """A kernel of a program's own, captured by one of ours or called by it, in another file."""
+    helper = programs.folder / "helper.py"
+    (programs.folder / "program.py").write_text(
+        "from fastgmm.jit import registry\n"
+        "from fastgmm.jit.decorators import entry\n"
+        "from helper import outer\n\n\n"
+        "@entry\ndef kernel(x):\n    return outer(x)\n\n\n"
+        "print(kernel(2.0), len(registry.loaded_from_cache()))\n"
+    )
+    printed = []
+    for factor in (3, 3, 4):
+        helper.write_text(
+            "from fastgmm.jit.decorators import jit\n\n\n"
+            f"@jit\ndef inner(x):\n    return {factor} * x\n\n\n"
+            "@jit\ndef outer(x):\n    return inner(x)\n"
+        )
+        printed += programs.run("program.py", PYTHONDONTWRITEBYTECODE="1")
+    assert printed == ["6.0 0", "6.0 1", "8.0 0"]
+
+
+def test_kernels_are_compiled_where_numba_is_told_to_compile_nothing(programs):
     """Their intrinsics are nothing in Python; whoever sets this debugs other code."""
-    program = tmp_path / "family.py"
-    program.write_text(FAMILY + "    print(numba.njit(pass_of) is pass_of)\n")
-    environment = {**environment_with(tmp_path), "NUMBA_DISABLE_JIT": "1"}
-    assert output(environment, program, "double") == ["42", "True"]
+    program = (
+        "import family, numba; f = family.times; print(*family.results('02'), numba.njit(f) is f)"
+    )
+    assert programs.run("-c", program, NUMBA_DISABLE_JIT="1") == ["4.0 6.0 True"]
 
 
-def test_files_of_a_cache_are_told_apart_and_checked(tmp_path):
+def test_files_are_told_apart_and_checked(tmp_path):
     """By their key and the sources, and by a digest of what they hold."""
-    files = _CacheFiles(str(tmp_path), "function", "stamp")
-    files.save(("float64",), "code for float64")
-    files.save(("float32",), "code for float32")
-    assert files.load(("float64",)) == "code for float64"
-    assert files.load(("float32",)) == "code for float32"
+    files = CodeFiles(tmp_path, "function", "stamp")
+    files.save(("float64",), b"code for float64")
+    files.save(("float32",), b"code for float32")
+    assert files.load(("float64",)) == b"code for float64"
+    assert files.load(("float32",)) == b"code for float32"
     assert files.load(("int64",)) is None
-    assert _CacheFiles(str(tmp_path), "function", "other stamp").load(("float64",)) is None
+    assert CodeFiles(tmp_path, "function", "other stamp").load(("float64",)) is None
     for path in tmp_path.iterdir():
         content = path.read_bytes()
         flipped = content[:40] + bytes([content[40] ^ 1]) + content[41:]
@@ -147,11 +121,62 @@ def test_files_of_a_cache_are_told_apart_and_checked(tmp_path):
         path.write_bytes(content)
 
 
+def test_code_of_older_sources_is_removed_and_nothing_else(tmp_path):
+    old, new = (CodeFiles(tmp_path, "m.f-py311", stamp) for stamp in ("old", "new"))
+    others = [
+        CodeFiles(tmp_path, "m.f-py312", "old"),
+        CodeFiles(tmp_path, "m.f.g-py311", "old"),
+        CodeFiles(tmp_path, "m.ff-py311", "old"),
+    ]
+    for files in (old, *others):
+        files.save("float64", b"old code")
+    old.save("float32", b"old code")
+    unfinished = tmp_path / (old._path("float32").name + ".tmp.0123456789abcdef")
+    foreign = [tmp_path / "m.f-py311.nbi", tmp_path / "m.f-3.py311.1.nbc", tmp_path / "notes.txt"]
+    for path in (unfinished, *foreign):
+        path.write_bytes(b"")
+    new.save("float64", b"new code")
+    new.save("float64, another processor", b"new code")
+    assert old.load("float64") is old.load("float32") is None
+    assert not unfinished.exists()
+    assert new.load("float64") == b"new code"
+    assert all(files.load("float64") == b"old code" for files in others)
+    assert all(path.exists() for path in foreign)
+    assert len(list(tmp_path.iterdir())) == 2 + len(others) + len(foreign)
+
+
+def test_removal_takes_no_harm_from_other_processes(tmp_path, monkeypatch):
+    """Another process may remove the same files, or the folder."""
+    old, new = (CodeFiles(tmp_path, "m.f", stamp) for stamp in ("old", "new"))
+    old.save("float64", b"old code")
+    unlink = Path.unlink
+
+    def unlink_twice(path):
+        unlink(path)
+        unlink(path)
+
+    monkeypatch.setattr(Path, "unlink", unlink_twice)
+    new.save("float64", b"new code")
+    assert new.load("float64") == b"new code"
+    assert old.load("float64") is None
+
+
+def test_file_names_hold_only_what_every_system_takes():
+    def factory():
+        return lambda: None
+
+    stem = file_stem(factory())
+    assert re.fullmatch(r"test_cache\.test_file_\w+\.locals\.factory\.locals\.lambda-py\d+t?", stem)
+
+
+@fast
 def test_nothing_is_cached_where_nothing_is_writable(monkeypatch):
     def refuse(*args):
         raise RuntimeError("no locator available")
 
-    monkeypatch.setattr("fastgmm.jit.cache._Cache", refuse)
-    function = fastgmm.jit.decorators.entry(lambda x: x + 1)
-    assert isinstance(function, numba.core.dispatcher.Dispatcher)
+    monkeypatch.setattr("fastgmm.jit.numba_internals._Cache", refuse)
+    function = decorators.entry(lambda x: x + 1)
+    assert registry.find(function).fast
+    assert isinstance(function, type(numba.njit(lambda: 0)))
+    assert function.stats.cache_path is None
     assert function(1) == 2

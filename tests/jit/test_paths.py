@@ -1,0 +1,152 @@
+"""The fast path of compilation and the plain one: which is taken, and that both are right."""
+
+import ast
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+import fastgmm
+from fastgmm.jit.numba_internals import NEWEST_TESTED, enabled, refusal
+
+PACKAGE = Path(fastgmm.__file__).parent
+
+# Ways in which Numba might change. Each is run after numba has been imported, before fastgmm is.
+FAILURES = {
+    "a name is gone": "import numba.core.codegen as c; del c.JITCodeLibrary",
+    "a module is gone": """
+import sys, numba.core.ccallback
+sys.modules["numba.core.caching"] = None
+""",
+    "an option is gone": """
+import numba
+from numba.core import options
+apply = options.TargetOptions._apply
+def changed(self, flags, chosen):
+    if "_nrt" in chosen:
+        raise KeyError("Unrecognized options: _nrt")
+    apply(self, flags, chosen)
+options.TargetOptions._apply = changed
+""",
+    "the decorator takes no pipeline": """
+import numba
+njit = numba.njit
+def changed(*args, **options):
+    if "pipeline_class" in options:
+        raise TypeError("unexpected keyword argument")
+    return njit(*args, **options)
+numba.njit = changed
+""",
+    "helpers have no library": """
+import numba, numba.core.codegen as c
+made = c.CodeLibrary.__init__
+def changed(self, *args):
+    if type(self).__name__ == "HelperLibrary":
+        raise TypeError("missing argument")
+    made(self, *args)
+c.CodeLibrary.__init__ = changed
+""",
+    "entry points cannot be linked": """
+import numba, numba.core.codegen as c
+finalize = c.CPUCodeLibrary.finalize
+def changed(self):
+    if type(self).__name__ == "EntryLibrary":
+        raise AttributeError("_linking_libraries")
+    finalize(self)
+c.CPUCodeLibrary.finalize = changed
+""",
+    "Numba is newer": "import numba; numba.__version__ = '99.0.0'",
+}
+CACHE_FAILURE = """
+import numba, numba.core.caching as c
+def fail(*args):
+    raise TypeError("no such thing")
+c.CompileResultCacheImpl.reduce = fail
+"""
+RUN = "import runpy; runpy.run_path('family.py', run_name='__main__')"
+
+# EM for one type from random responsibilities takes a single kernel.
+FIT = """
+import sys
+sys.path.insert(0, TESTS)
+from test_paths import fit
+print(*(float(value).hex() for value in fit()))
+"""
+
+
+def fit():
+    X = np.random.default_rng(0).standard_normal((3000, 3))
+    X[::3] += 4.0
+    mixture = fastgmm.fit(X, 3, covariance_type="diag", init_params="random", random_state=0)
+    return [mixture.n_iter, mixture.log_likelihoods[-1], *mixture.weights, *mixture.means.flat]
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_whatever_of_numba_fails_kernels_are_right(programs, failure):
+    """With one line in the log; the code is cached."""
+    for counts in ("0", "3"):
+        said, results, found = programs.run("-c", FAILURES[failure] + "\n" + RUN, *"012")
+        assert said.startswith("kernels are compiled by Numba's public decorator")
+        assert results == "4.0 6.0 6.0"
+        assert found.split()[0] == counts
+
+
+def test_a_cache_that_fails_costs_time_only(programs):
+    for _ in range(2):
+        said, results, found = programs.run("-c", CACHE_FAILURE + RUN, *"012")
+        assert said.startswith("machine code cannot be cached")
+        assert (results, found) == ("4.0 6.0 6.0", "0 3")
+
+
+def test_a_fit_without_the_internals(programs, assert_close):
+    """Compiled where the internals fail meanwhile, and loaded where they are not wanted."""
+    program = FIT.replace("TESTS", repr(str(Path(__file__).parent)))
+    first = programs.run("-c", FAILURES["entry points cannot be linked"] + program)
+    again = programs.run("-c", program, FASTGMM_NUMBA_INTERNALS="0")
+    for line in (*first, *again):
+        assert_close([float.fromhex(word) for word in line.split()], fit(), 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("version", "choice", "refused"),
+    [
+        ("0.63.0", "", False),
+        ("0.68.9", "", False),
+        ("0.69.0rc1", "", True),
+        ("1.0", "", True),
+        ("0.69.0", "1", False),
+        ("0.68.0", "0", True),
+        ("0.70.0", "0", True),
+    ],
+)
+def test_the_path_by_version(version, choice, refused):
+    reason = refusal({"FASTGMM_NUMBA_INTERNALS": choice}, version)
+    assert (reason is not None) == refused
+    if refused and choice == "":
+        assert version in reason
+    assert refusal({}, "0.63.0") is None
+
+
+def test_this_numba_is_among_those_tested():
+    newer = tuple(map(int, numba.__version__.split(".")[:2])) > NEWEST_TESTED
+    assert enabled() != newer
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
+def test_one_file_names_what_is_private(path):
+    """Modules of Numba that begin with ``core`` or ``np``, and llvmlite outside of `jit`."""
+    if path.name == "numba_internals.py":
+        return
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.Attribute):
+            names.add(ast.unparse(node))
+    of_numba = {name for name in names if name.split(".")[0] in {"numba", "llvmlite"}}
+    private = {name for name in of_numba if {"core", "np", "misc"} & set(name.split(".")[1:2])}
+    assert not private
+    assert path.parent.name == "jit" or not of_numba
