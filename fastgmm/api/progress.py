@@ -100,6 +100,7 @@ class FitProgress:
         return f"start {start} of {self._n_init}"
 
     def __call__(self, iteration: int, log_likelihood: float) -> None:
+        """Show an iteration and its log-likelihood."""
         bar = self._display.bar
         if iteration == 1:
             self._start += 1

@@ -81,12 +81,14 @@ class Workspaces:
         self._spare = deque()
 
     def take(self):
+        """Return buffers that no other thread uses."""
         try:
             return self._spare.pop()
         except IndexError:
             return self._make()
 
     def give_back(self, workspace):
+        """Take buffers back for the next thread that needs some."""
         self._spare.append(workspace)
 
 
