@@ -4,6 +4,8 @@ The source below is made of three array sources and adds what they return. All t
 and inference need must come through the methods of `Source`.
 """
 
+import itertools
+
 import numpy as np
 import problems
 import pytest
@@ -90,7 +92,7 @@ def in_parts(X, sample_weight=None):
     """Return a source of three unequal parts of an array."""
     weight = np.empty(0) if sample_weight is None else sample_weight
     ends = [0, len(X) // 7, len(X) // 2, len(X)]
-    slices = [slice(*pair) for pair in zip(ends[:-1], ends[1:], strict=True)]
+    slices = [slice(*pair) for pair in itertools.pairwise(ends)]
     return Parts([ArraySource(X[rows], weight[rows]) for rows in slices])
 
 
