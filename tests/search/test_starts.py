@@ -92,7 +92,7 @@ def test_k_means_start_is_the_m_step_of_its_labels(covariance_type, dtype, asser
 @each_type
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_k_means_start_on_clusters_far_apart(covariance_type, dtype, assert_close):
-    """Covariances are about each cluster's own mean, so distances between clusters cost no digits."""
+    """Covariances are about each cluster's own mean, so distances between them cost no digits."""
     distance = 1e7 if dtype is np.float64 else 1e4
     X, labels = problems.blobs(distance=distance)
     X = X.astype(dtype)
