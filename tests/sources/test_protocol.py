@@ -4,7 +4,7 @@ The source below has three array sources and adds their statistics. Fits, `selec
 must need nothing but the methods of `Source`.
 """
 
-import itertools
+from itertools import pairwise
 
 import numpy as np
 import problems
@@ -92,7 +92,7 @@ def in_parts(X, sample_weight=None):
     """Return a source of three unequal parts of an array."""
     weight = np.empty(0) if sample_weight is None else sample_weight
     ends = [0, len(X) // 7, len(X) // 2, len(X)]
-    slices = [slice(*pair) for pair in itertools.pairwise(ends)]
+    slices = [slice(*pair) for pair in pairwise(ends)]
     return Parts([ArraySource(X[rows], weight[rows]) for rows in slices])
 
 
