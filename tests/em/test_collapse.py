@@ -1,4 +1,4 @@
-"""Components that fall onto a point, a line or nothing, and what each policy makes of it."""
+"""Components on a single point, on a line or without rows, under each value of `on_collapse`."""
 
 import numpy as np
 import problems
@@ -12,7 +12,7 @@ each_own = pytest.mark.parametrize("covariance_type", ["full", "diag", "spherica
 
 
 def with_stray(n_per_blob=40):
-    """Two unit blobs and one stray point far from both; the third mean is the stray."""
+    """Two blobs of unit variance and one point far from both, which is the third mean."""
     X, _ = problems.blobs(n_per_blob, n_components=2)
     X = np.vstack([X, [12.0, 12.0]])
     means = np.array([[0.0, 0.0], [25.0, 0.0], X[-1]])
@@ -31,7 +31,7 @@ def unit_precisions(covariance_type, n_components, n_features):
 
 
 def start_on_stray(means, covariance_type):
-    """The complete start whose third component begins on the stray point."""
+    """A complete start whose third component is on the stray point."""
     return {
         "n_components": 3,
         "covariance_type": covariance_type,
@@ -99,7 +99,7 @@ def test_reset_is_repeatable(covariance_type, assert_same_mixture):
 
 @each_own
 def test_reset_gives_up_where_the_data_have_no_room(covariance_type):
-    """Two places, two components: every reset collapses again, and the result says so."""
+    """Two distinct rows, two components: every reset component collapses again."""
     X = np.repeat([[0.0, 0.0], [10.0, 10.0]], 20, axis=0)
     model = fastgmm.fit(
         X, 2, covariance_type=covariance_type, on_collapse="reset", random_state=0, max_iter=1000
@@ -138,11 +138,11 @@ def test_no_regularisation_and_no_spread_is_an_error(covariance_type, on_collaps
             random_state=0,
         )
     if on_collapse == "reset":
-        assert "on_collapse='reset'" not in str(caught.value)  # which is what was tried
+        assert "on_collapse='reset'" not in str(caught.value)  # it was tried
 
 
 def test_points_on_a_line_are_held_up_across_it():
-    """A full covariance of rank one stands at the floor across the line only."""
+    """A full covariance of rank one has the variance `reg_covar` across the line only."""
     t = np.random.default_rng(0).standard_normal(200)
     X = np.column_stack([t, 2.0 * t])
     model = fastgmm.fit(X, 1, covariance_type="full", random_state=0)
@@ -153,7 +153,7 @@ def test_points_on_a_line_are_held_up_across_it():
 
 @pytest.mark.parametrize("scale", [1.0, 1 / 400, 1e-9, 1e9])
 def test_collapse_does_not_depend_on_the_scale_of_weights(scale):
-    """Correlated features are no collapse, however little all rows weigh together."""
+    """Correlated features are not a collapse, however small the total weight is."""
     X = np.random.default_rng(0).standard_normal((400, 2))
     X[200:, 0] += 10.0
     X[:, 1] = X[:, 0] + 1e-4 * X[:, 1]
@@ -171,7 +171,7 @@ def test_collapse_does_not_depend_on_the_scale_of_weights(scale):
 
 @each_type
 def test_as_many_components_as_rows(covariance_type):
-    """Every row its own component: all at the floor, but tied, which has one covariance."""
+    """One component on each row: every variance is `reg_covar`."""
     X = 10.0 * np.random.default_rng(0).standard_normal((6, 2))
     model = fastgmm.fit(X, 6, covariance_type=covariance_type, random_state=0)
     np.testing.assert_allclose(np.sort(model.means, axis=0), np.sort(X, axis=0), rtol=1e-9)
@@ -183,7 +183,7 @@ def test_as_many_components_as_rows(covariance_type):
 @each_type
 @pytest.mark.parametrize("on_collapse", ["regularize", "reset"])
 def test_a_component_that_no_row_belongs_to(covariance_type, on_collapse):
-    """A mean so far away that every membership underflows leaves a valid mixture."""
+    """A mean so far away that its responsibilities underflow leaves a valid mixture."""
     X, _ = problems.blobs(n_components=2)
     means = np.array([[0.0, 0.0], [25.0, 0.0], [1e6, 1e6]])
     model = fastgmm.fit(
@@ -203,16 +203,16 @@ RISKY = {"init_params": "random_from_data", "on_collapse": "raise", "max_iter": 
 
 
 class TestManyStarts:
-    """With several starts, one that fails never kills the others."""
+    """A start that fails does not stop the others."""
 
     @staticmethod
     def data():
-        """Two blobs with stray points, which some starts fall onto and others do not."""
+        """Two blobs with stray points, onto which some starts fall."""
         X, _ = problems.blobs(30, n_components=2)
         return np.vstack([X, [[12.0, 60.0], [-40.0, 30.0], [70.0, -30.0]]])
 
     def outcomes(self, X, n_seeds=12):
-        """Seeds of single starts that collapse, and of those that do not."""
+        """Seeds of single starts that collapse, and of starts that do not."""
         failed, passed = [], []
         for seed in range(n_seeds):
             try:
@@ -234,7 +234,7 @@ class TestManyStarts:
             assert tuple(model.regularized) == ()
 
     def test_all_that_collapse_are_an_error(self):
-        """k-means puts one component on each of two places, from every start."""
+        """From every start, k-means puts one component on each of two distinct rows."""
         X = np.repeat([[0.0, 0.0], [10.0, 10.0]], 20, axis=0)
         with pytest.raises(fastgmm.CollapseError, match=r"components? \d"):
             fastgmm.fit(X, 2, on_collapse="raise", n_init=5, random_state=0)

@@ -1,17 +1,17 @@
-"""What the kernels leave out, gather or take about another point changes no answer.
+"""The kernels' shortcuts do not change the results.
 
-The library drops responsibilities below exp(-44) of the component's weight from the M-step, in
-single precision exp(-24), gathers the rows that remain where they are few, and takes the moments
-of tied, diagonal and spherical components about one common point where these are close enough.
-Here it is held against dense EM, which knows nothing of all that: where nearly all
-responsibilities are zero, where none is, where they decay slowly, and where each of these
-decisions is closest.
+The library has three shortcuts. It drops responsibilities below exp(-44) times the component's
+weight (exp(-24) in single precision) from the M-step. It gathers the remaining rows if they are
+few. It takes the moments of tied, diagonal and spherical components about one common point if the
+components are close enough. The tests compare it with dense EM without shortcuts: where nearly
+all responsibilities are zero, where none is zero, where they decay slowly, and where each
+decision is on its threshold.
 
-Differences are measured against what they could matter to: that of a weight against the weight
-itself, however small; that of a mean against the component's standard deviation in that
-feature, or the mean where that is larger; that of a covariance of two features against the
-product of their standard deviations. All starts have variances that are powers of two, or
-such that their inverses are good to a few ulp, so that both sides start from the same numbers.
+Each difference is measured relative to a natural scale: that of a weight relative to the weight,
+that of a mean relative to the component's standard deviation in that feature (or to the mean, if
+that is larger), and that of a covariance of two features relative to the product of their
+standard deviations. The variances of all starts are powers of two, or have inverses exact to a
+few ulp, so that both sides start from the same numbers.
 """
 
 import numpy as np
@@ -32,8 +32,8 @@ from fastgmm.sources.operands import make_operands
 
 RTOL = {np.float64: 1e-12, np.float32: 1e-5}
 
-# (n_samples, n_features, n_components): every way to sum moments, every remainder of the blocks
-# of features and components, tiles that are full, cut short and longer than a panel.
+# (n_samples, n_features, n_components): all ways to sum moments, all remainders of the blocks of
+# features and components, and tiles that are full, partly filled, and longer than a panel.
 SHAPES = [
     (500, 1, 1),
     (1103, 1, 9),
@@ -57,7 +57,7 @@ LONG = np.longdouble
 
 
 def cases(shapes, single):
-    """Shapes in double precision, and those of `single` in single precision too."""
+    """Parametrise over `shapes` in double precision and over `single` in single precision."""
     return pytest.mark.parametrize(
         ("shape", "dtype"),
         [
@@ -72,7 +72,7 @@ each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 each_case = cases(SHAPES, FEW_SHAPES)
 few_cases = cases(FEW_SHAPES, FEW_SHAPES[::2])
 double_cases = cases(FEW_SHAPES, ())
-NEAR_COMMON = ("tied", "diag", "spherical")  # those that may take moments about a common center
+NEAR_COMMON = ("tied", "diag", "spherical")  # types that can take moments about one center
 long_double = pytest.mark.skipif(
     np.finfo(LONG).eps > 1e-18, reason="no floating point numbers longer than double"
 )
@@ -81,8 +81,7 @@ long_double = pytest.mark.skipif(
 def shaped(variances, covariance_type):
     """Axis-aligned covariances in the shape of their type from variances (K, d).
 
-    With variances that are powers of two, precisions and covariances are both exact, so that
-    both sides start from the same numbers.
+    If the variances are powers of two, precisions and covariances are both exact.
     """
     return {
         "full": variances[:, :, None] * np.eye(variances.shape[1]),
@@ -112,7 +111,7 @@ def assert_same_parameters(actual, expected, covariance_type, rtol):
 
 
 def assert_same_fit(problem, dtype, max_iter=4, sample_weight=None, rtol=None, **options):
-    """Run the library and dense EM from the same start and compare all they return."""
+    """Run the library and dense EM from the same start and compare all results."""
     rtol = rtol or RTOL[dtype]
     X = problem.X.astype(dtype)
     options |= {"tol": 0.0, "max_iter": max_iter, "sample_weight": sample_weight}
@@ -124,7 +123,7 @@ def assert_same_fit(problem, dtype, max_iter=4, sample_weight=None, rtol=None, *
 
 
 def long_log_joint(X, weights, means, covariances, covariance_type):
-    """`reference.log_joint` in long double, which NumPy's linear algebra does not know."""
+    """`reference.log_joint` in long double, which NumPy's linear algebra does not support."""
     n_components, n_features = means.shape
     matrices = reference.full_covariances(covariances, covariance_type, n_components, n_features)
     result = np.empty((len(X), n_components), LONG)
@@ -146,7 +145,7 @@ def long_log_joint(X, weights, means, covariances, covariance_type):
 
 
 def long_statistics(X, parameters, covariance_type):
-    """Log-likelihood, N, S1, S2 about the means as the library returns them, and S2's diagonals."""
+    """Log-likelihood, N, S1, S2 about the means in the library's shapes, and diagonals of S2."""
     X = X.astype(LONG)
     weights, means, covariances = parameters
     joint = long_log_joint(
@@ -167,7 +166,7 @@ def long_statistics(X, parameters, covariance_type):
 
 
 def assert_same_sums(X, parameters, covariance_type, rtol):
-    """Compare one pass of the library with dense sums about the same means, in long double."""
+    """Compare one pass of the library with dense long-double sums about the same means."""
     model = Mixture.from_parameters(*parameters, covariance_type)
     likelihood = MaximumLikelihood(KINDS[covariance_type])
     ours, _ = em_step(ArraySource(X), likelihood, model._parameters)
@@ -188,7 +187,7 @@ def assert_same_sums(X, parameters, covariance_type, rtol):
         assert np.max(error) <= rtol, f"{name} differ by {np.max(error):.1e}"
 
 
-# --- much and little that is dead ----------------------------------------------------------------
+# --- many and few negligible responsibilities ---------------------------------------------------
 
 
 @each_type
@@ -201,7 +200,7 @@ def test_overlapping_and_separated_components(kind, shape, dtype, covariance_typ
 @each_type
 @few_cases
 def test_rows_of_very_different_weight(shape, dtype, covariance_type):
-    """What is dead depends on responsibilities alone, not on the weight of the row."""
+    """Whether a responsibility is negligible does not depend on the weight of the row."""
     problem = problems.separated(*shape, covariance_type)
     rng = np.random.default_rng(0)
     sample_weight = rng.uniform(0.5, 2.0, len(problem.X))
@@ -211,7 +210,7 @@ def test_rows_of_very_different_weight(shape, dtype, covariance_type):
 
 
 def heavy_tailed(n_samples, n_features, n_components, covariance_type, freedom):
-    """Clusters of Student's t: rows that all components share stay however far out."""
+    """Clusters of Student's t, with distant rows that belong to several components."""
     rng = np.random.default_rng([n_samples, n_features, n_components])
     centers = 4.0 * rng.standard_normal((n_components, n_features))
     labels = rng.integers(n_components, size=n_samples)
@@ -234,12 +233,13 @@ def test_heavy_tails(shape, dtype, covariance_type):
 @each_type
 @few_cases
 def test_the_sums_over_cauchy_tails(shape, dtype, covariance_type):
-    """Rows thousands of standard deviations out, under parameters that EM comes by.
+    """Rows thousands of standard deviations away, under parameters that EM reaches.
 
-    The plain reference loses up to seven digits of log-densities as low as -1e7, whence long
-    double; and every pass is compared by itself, because covariances with eigenvalues 1e10
-    apart blow the rounding of one iteration up beyond 1e-12 by the next. A distance that is
-    1e4 in single precision, taken from exact differences, is only good to a thousandth.
+    The plain reference loses up to seven digits of log-densities as low as -1e7, so sums are
+    compared in long double. Each pass is compared on its own, because covariances whose
+    eigenvalues differ by a factor of 1e10 amplify the rounding of one iteration to more than
+    1e-12 in the next. In single precision a distance of 1e4 from exact differences has a relative
+    error of up to a thousandth.
     """
     problem = heavy_tailed(*shape, covariance_type, freedom=1.0)
     X = problem.X.astype(dtype)
@@ -254,7 +254,7 @@ def test_the_sums_over_cauchy_tails(shape, dtype, covariance_type):
 
 
 def unit_problem(X, means, covariance_type, weights=None, variance=1.0):
-    """A start from round components of equal variance, a power of two."""
+    """A start from spherical components of equal variance, a power of two."""
     n_components = len(means)
     if weights is None:
         weights = np.full(n_components, 1.0 / n_components)
@@ -263,11 +263,11 @@ def unit_problem(X, means, covariance_type, weights=None, variance=1.0):
 
 
 def on_the_threshold(shape, covariance_type, weight, stride, dtype=np.float64):
-    """Every `stride`-th row has exp(-44) of its weight from component 0, to a few ulp.
+    """In every `stride`-th row, component 0 has the responsibility exp(-44) times its weight.
 
-    The other components, all in one place, take a row from component 0 by log-odds that grow by
-    `distance` a unit of the first feature: the place where they are 44 (24 in single precision)
-    is known, and the rows step across it by an ulp of it.
+    All other components have the same mean. The log-odds of these against component 0 grow by
+    `distance` per unit of the first feature, so the value where they are 44 (24 in single
+    precision) is known. The rows lie around it in steps of one ulp.
     """
     n_samples, n_features, n_components = shape
     rng = np.random.default_rng(0)
@@ -284,9 +284,9 @@ def on_the_threshold(shape, covariance_type, weight, stride, dtype=np.float64):
     weights[0] = weight
     problem = unit_problem(X, means, covariance_type, weights)
     resp = reference.responsibilities(X, *problem.parameters)
-    share = resp[::stride, 0] / (weight * np.exp(-nats))
-    assert np.abs(share - 1.0).max() < distance * len(steps) * np.spacing(place)
-    assert share.min() < 1.0 < share.max()
+    ratio = resp[::stride, 0] / (weight * np.exp(-nats))
+    assert np.abs(ratio - 1.0).max() < distance * len(steps) * np.spacing(place)
+    assert ratio.min() < 1.0 < ratio.max()
     return problem
 
 
@@ -308,10 +308,10 @@ def test_rows_on_the_threshold_in_single_precision(shape, covariance_type):
 @each_type
 @double_cases
 def test_a_component_with_all_its_rows_on_the_threshold(shape, dtype, covariance_type):
-    """All its responsibilities together are next to nothing, but say where it goes.
+    """All its responsibilities are tiny, but they determine its new parameters.
 
-    Sums are compared, because the mean moves by many of the new standard deviations, and
-    dense EM does not subtract the square of that.
+    Sums are compared, because the mean moves by many of the new standard deviations. The library
+    subtracts the square of this move, and dense EM does not.
     """
     problem = on_the_threshold(shape, covariance_type, 0.5, stride=1)
     assert_same_sums(problem.X, problem.parameters[:3], covariance_type, 1e-12)
@@ -319,7 +319,7 @@ def test_a_component_with_all_its_rows_on_the_threshold(shape, dtype, covariance
 
 @each_type
 def test_a_component_that_loses_nearly_all_its_spread(covariance_type):
-    """What rows on the threshold add is nothing beside its old variance, but not beside the new."""
+    """Rows on the threshold are negligible relative to its old variance, but not to the new one."""
     problem = on_the_threshold((1200, 3, 2), covariance_type, 0.5, stride=3)
     problem.X[2::3] *= 1e-6
     assert_same_fit(problem, np.float64, max_iter=1, reg_covar=0.0)
@@ -329,7 +329,7 @@ def test_a_component_that_loses_nearly_all_its_spread(covariance_type):
 @each_type
 @pytest.mark.parametrize("distance", [8.0, 10.0, 12.0, 15.0, 30.0])
 def test_a_start_far_from_all_rows(distance, covariance_type):
-    """EM brings such a component back, within some tens of iterations."""
+    """EM brings such a component back within some tens of iterations."""
     X = np.random.default_rng(0).standard_normal((500, 2))
     means = np.array([[0.0, 0.0], [distance, 0.0]])
     problem = unit_problem(X, means, covariance_type)
@@ -339,11 +339,11 @@ def test_a_start_far_from_all_rows(distance, covariance_type):
 @each_type
 @few_cases
 def test_a_component_of_next_to_no_weight(shape, dtype, covariance_type):
-    """Dead is what is small beside the component's own weight, not what is small.
+    """A responsibility is negligible only relative to the component's own weight.
 
-    The component falls onto the few rows that suit it best, far out and some 1e-4 of a standard
-    deviation apart, where single precision has but three digits of variances and double twelve:
-    between orders of addition the worst case moves by up to 1.5e-12.
+    The component falls onto the few rows that fit it best. They are far away from the others and
+    about 1e-4 standard deviations apart, where variances have three digits in single precision
+    and twelve in double. The order of addition changes the worst case by up to 1.5e-12.
     """
     problem = problems.overlapping(*shape, covariance_type)
     weights = problem.weights.copy()
@@ -359,7 +359,7 @@ def test_a_component_of_next_to_no_weight(shape, dtype, covariance_type):
 @few_cases
 @pytest.mark.parametrize("distance", [20.0, 1000.0])
 def test_a_component_of_one_row(distance, shape, dtype, covariance_type):
-    """Its covariance is `reg_covar` and nothing else."""
+    """Its covariance is `reg_covar` alone."""
     X = np.random.default_rng(0).standard_normal(shape[:2])
     X[0] = distance
     assert_same_fit(unit_problem(X, X[: shape[2]].astype(dtype), covariance_type), dtype)
@@ -369,7 +369,7 @@ def test_a_component_of_one_row(distance, shape, dtype, covariance_type):
 
 
 def in_a_row(shape, covariance_type, distance, deviation=1.0, offset=0.25):
-    """Clusters `distance` apart in every feature; unit components near their centers."""
+    """Clusters `distance` apart in every feature, with unit components near their centers."""
     n_samples, n_features, n_components = shape
     rng = np.random.default_rng(0)
     X = deviation * rng.standard_normal((n_samples, n_features))
@@ -403,7 +403,7 @@ def test_components_side_by_side_and_far_apart(distance, shape, dtype, covarianc
     [(10.0, np.float64), (50.0, np.float64), (4.0, np.float32), (16.0, np.float32)],
 )
 def test_the_sums_of_two_components(distance, dtype, covariance_type):
-    """About the point between them the square of half the distance cancels."""
+    """About the point between them, the square of half their distance cancels."""
     problem = in_a_row((4001, 8, 2), covariance_type, distance)
     assert takes_common_center(problem, dtype) == (covariance_type in NEAR_COMMON)
     X = problem.X.astype(dtype)
@@ -413,7 +413,7 @@ def test_the_sums_of_two_components(distance, dtype, covariance_type):
 @long_double
 @pytest.mark.parametrize("covariance_type", ["full", *NEAR_COMMON])
 def test_the_sums_of_two_components_on_the_verge(covariance_type):
-    """As far apart as a common center is taken for."""
+    """Two components at the greatest distance for which a common center is used."""
     problem = in_a_row((4001, 8, 2), covariance_type, 58.0)
     assert_same_sums(problem.X, problem.parameters[:3], covariance_type, 1e-12)
 
@@ -423,7 +423,7 @@ def test_the_sums_of_two_components_on_the_verge(covariance_type):
 @double_cases
 @pytest.mark.parametrize("deviation", [0.03, 0.001])
 def test_components_that_shrink(deviation, shape, dtype, covariance_type):
-    """From broad ones in one iteration: little is left of the moments about another point."""
+    """Broad components shrink in one iteration, so that moments about another point cancel."""
     problem = in_a_row(shape, covariance_type, 16.0, deviation, offset=0.0)
     assert_same_sums(problem.X, problem.parameters[:3], covariance_type, 1e-12)
 
@@ -431,7 +431,7 @@ def test_components_that_shrink(deviation, shape, dtype, covariance_type):
 @each_type
 @few_cases
 def test_components_that_shrink_end_up_the_same(shape, dtype, covariance_type):
-    """Whatever rounding an iteration brings, the next ones forget."""
+    """Later iterations remove the rounding errors of an earlier one."""
     problem = in_a_row(shape, covariance_type, 16.0, deviation=0.03, offset=0.25)
     X = problem.X.astype(dtype)
     with pytest.warns(fastgmm.ConvergenceWarning):

@@ -1,7 +1,8 @@
-"""The protocol of a model is enough: maximum a posteriori through the unchanged loop.
+"""A model with a prior runs through the unchanged EM loop.
 
-The model below has a fixed inverse-Wishart prior on each covariance, after Fraley and Raftery,
-"Bayesian regularization for normal mixture estimation and model-based clustering" (2007).
+The model below finds the maximum of the posterior under a fixed inverse-Wishart prior on each
+covariance: Fraley and Raftery, "Bayesian regularization for normal mixture estimation and
+model-based clustering" (2007).
 """
 
 import numpy as np
@@ -69,7 +70,7 @@ def map_run(shape, max_iter=60):
 
 @pytest.mark.parametrize("shape", [(400, 2, 3), (1500, 5, 4), (30_000, 8, 6)])
 def test_the_objective_never_falls(shape):
-    """And the likelihood alone need not rise; the largest shape lets passes skip pairs."""
+    """The likelihood alone may fall. In the problem of the largest shape, passes skip pairs."""
     _, _, run = map_run(shape)
     gains = np.diff(run.objectives)
     assert gains.min() >= -1e-13 * abs(run.objective)
@@ -77,7 +78,7 @@ def test_the_objective_never_falls(shape):
 
 
 def test_the_end_is_a_maximum_of_the_posterior():
-    """No small change of a covariance is better: the gradient of the posterior is zero."""
+    """Any small change of a covariance lowers the posterior."""
     problem, model, run = map_run((400, 2, 3), max_iter=3000)
 
     def posterior(covariances):

@@ -1,6 +1,7 @@
-"""A covariance type of the caller's own works everywhere, without an edit of the library.
+"""A new covariance type works everywhere, without any change of the library.
 
-All components share one diagonal: the type is registered here and used by every public door.
+In the type below all components have the same diagonal matrix. It is registered here and used
+through every public function.
 """
 
 import numpy as np
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::fastgmm.ConvergenceWarning")
 
 
 class SharedDiag(CovarianceType):
-    """One variance a feature, for all components: arrays (n_features,)."""
+    """One variance per feature, the same in all components: arrays (n_features,)."""
 
     name = "shared_diag"
     kernels = passes.DIAG
@@ -120,12 +121,12 @@ def registered():
 
 @pytest.fixture
 def blobs():
-    """Round clusters that differ in nothing but their places."""
+    """Spherical clusters that differ only in their centers."""
     return problems.blobs(n_per_blob=300, n_components=3)[0]
 
 
 def test_fit_is_tied_with_a_diagonal(blobs):
-    """Clusters that lie apart have the pooled variances, about their own means."""
+    """For separated clusters the variances are the pooled ones, about the clusters' means."""
     X, labels = problems.blobs(n_per_blob=300, n_components=3)
     mixture = fastgmm.fit(X, 3, covariance_type="shared_diag", random_state=0, reg_covar=0.0)
     means = np.array([X[labels == k].mean(axis=0) for k in range(3)])

@@ -1,4 +1,4 @@
-"""Models on disk: exact round trips, and clear refusals of everything else."""
+"""Model files: exact round trips, and clear errors for all other files."""
 
 import pickle
 from pathlib import Path
@@ -35,7 +35,7 @@ def contents(path):
 
 
 class Trap:
-    """An object whose unpickling leaves a mark."""
+    """An object that creates the file `mark` when it is unpickled."""
 
     def __init__(self, mark):
         self.mark = mark
@@ -45,7 +45,7 @@ class Trap:
 
 
 class TestRoundTrip:
-    """What was saved is what is loaded."""
+    """A loaded model equals the saved one."""
 
     @each_type
     def test_every_type(self, covariance_type, tmp_path, assert_same_mixture):
@@ -93,7 +93,7 @@ class TestRoundTrip:
 
 
 class TestRefusals:
-    """A file that is not a whole model of ours is refused in a sentence."""
+    """A file that is not a complete model raises an error that names it."""
 
     def test_a_missing_file(self, tmp_path):
         with pytest.raises(FileNotFoundError):
@@ -137,7 +137,7 @@ class TestRefusals:
         assert not mark.exists()
 
     def test_a_pickle_inside(self, tmp_path, saved):
-        """Object arrays are refused, and what they hold never runs."""
+        """Object arrays are refused, and their code never runs."""
         mark = tmp_path / "mark"
         arrays = contents(saved)
         for name in arrays:
@@ -151,7 +151,7 @@ class TestRefusals:
         np.savez(saved, weights=trapped)
         with np.load(saved, allow_pickle=True) as file:
             assert file["weights"].shape == (1,)
-        assert mark.exists()  # the trap works where pickles are allowed
+        assert mark.exists()  # the trap works if pickles are allowed
 
     def test_a_missing_array(self, saved):
         arrays = contents(saved)
@@ -190,4 +190,29 @@ class TestRefusals:
         (name,) = [key for key in arrays if "version" in key]
         np.savez(saved, **{**arrays, name: arrays[name] + 1000})
         with pytest.raises(fastgmm.ModelFileError, match=r"version[\s\S]*(?i:upgrade|newer)"):
+            fastgmm.load(saved)
+
+    def test_a_type_that_is_not_registered(self, saved):
+        arrays = contents(saved)
+        np.savez(saved, **{**arrays, "covariance_type": np.array("round")})
+        with pytest.raises(
+            fastgmm.ModelFileError, match=r"'round', not one of full, tied.*register"
+        ):
+            fastgmm.load(saved)
+
+    @pytest.mark.parametrize(
+        ("name", "change", "message"),
+        [
+            ("weights", lambda a: 2.0 * a, "sum to 2"),
+            ("means", lambda a: a[0], r"means has shape \(2,\)"),
+            ("log_det", lambda a: a[:1], r"log_det has shape \(1,\), not \(3,\)"),
+            ("factors", lambda a: a * np.nan, "factors must hold finite float64"),
+            ("regularized", lambda a: np.array([3]), "regularized"),
+            ("factors", lambda a: 1.1 * a, "do not agree with their factors"),
+        ],
+    )
+    def test_the_error_names_the_damage(self, saved, name, change, message):
+        arrays = contents(saved)
+        np.savez(saved, **{**arrays, name: change(arrays[name])})
+        with pytest.raises(fastgmm.ModelFileError, match=message):
             fastgmm.load(saved)

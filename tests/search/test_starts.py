@@ -1,4 +1,4 @@
-"""Starting parameters: every way of choosing them, and those that the caller gives."""
+"""Starting parameters: all methods, and values that the caller gives."""
 
 import numpy as np
 import problems
@@ -66,7 +66,7 @@ def test_means_that_are_rows_of_the_data(init_params):
 
 
 def test_k_means_plus_plus_spreads_over_blobs():
-    """Greedy choice among 2 + log k trials takes one row of each of six separated blobs."""
+    """The greedy choice among 2 + log k trials finds one row in each of six separated blobs."""
     X, _ = problems.blobs(n_components=6)
     for seed in range(10):
         start = start_of(X, 6, init_params="k-means++", random_state=seed)
@@ -92,7 +92,7 @@ def test_k_means_start_is_the_m_step_of_its_labels(covariance_type, dtype, asser
 @each_type
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_k_means_start_on_clusters_far_apart(covariance_type, dtype, assert_close):
-    """Covariances are about each cluster's own mean, so no distance between them costs digits."""
+    """Covariances are about each cluster's own mean, so distances between them cost no digits."""
     distance = 1e7 if dtype is np.float64 else 1e4
     X, labels = problems.blobs(distance=distance)
     X = X.astype(dtype)
@@ -106,7 +106,7 @@ def test_k_means_start_on_clusters_far_apart(covariance_type, dtype, assert_clos
 @each_type
 @each_init
 def test_a_start_as_small_as_reg_covar_has_not_collapsed(init_params, covariance_type):
-    """Starts on single rows grow from there; only what EM makes of them can collapse."""
+    """A start on single rows is valid; only parameters after an iteration count as collapsed."""
     X = problems.overlapping(331, 2, 3).X
     options = {"init_params": init_params, "covariance_type": covariance_type}
     plain = fastgmm.fit(X, 3, **options, random_state=0, max_iter=500)
@@ -118,7 +118,7 @@ def test_a_start_as_small_as_reg_covar_has_not_collapsed(init_params, covariance
 
 @pytest.mark.parametrize(("n_features", "n_components"), [(1, 3), (2, 5), (6, 8), (20, 7)])
 def test_k_means_is_as_good_as_scikit_learns(n_features, n_components):
-    """Inertia on overlapping data: the best of five within 5% and the mean within 10%."""
+    """On overlapping data the best inertia of five is within 5% and the mean within 10%."""
     cluster = pytest.importorskip("sklearn.cluster")
     X = problems.overlapping(700, n_features, n_components).X
     ours, theirs = [], []
@@ -154,7 +154,7 @@ def assert_scikit_learns_labels(X, n_clusters, seed, sample_weight=None):
 )
 @pytest.mark.parametrize("make", [problems.overlapping, problems.separated])
 def test_k_means_finds_scikit_learns_labels(make, n_samples, n_features, n_clusters, dtype):
-    """All of them, in tens of iterations: no bound may keep a row from its nearest center."""
+    """All labels agree after tens of iterations: no bound keeps a row from its nearest center."""
     X = make(n_samples, n_features, n_clusters).X.astype(dtype)
     for seed in range(3):
         assert_scikit_learns_labels(X, n_clusters, seed)
@@ -174,7 +174,7 @@ def test_k_means_with_weights_finds_scikit_learns_labels():
 
 
 def test_k_means_with_clusters_that_tie():
-    """Rows on a grid are as near to several centers; each still gets one of the nearest."""
+    """Rows on a grid are equally near to several centers; each gets one of the nearest."""
     X = np.random.default_rng(0).integers(0, 5, size=(3001, 2)).astype(np.float64)
     labels, centers = labels_of(X, 9, 0)
     distances = ((X[:, None, :] - centers) ** 2).sum(axis=2)
@@ -184,8 +184,8 @@ def test_k_means_with_clusters_that_tie():
 
 @pytest.mark.parametrize("n_features", [2, 11])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_rows_of_which_nothing_is_remembered(n_features, weighted, monkeypatch, assert_close):
-    """What is remembered of rows saves work and changes nothing."""
+def test_rows_without_stored_numbers(n_features, weighted, monkeypatch, assert_close):
+    """Stored labels and bounds save work and do not change the results."""
     X = problems.overlapping(5003, n_features, 6).X
     weights = np.random.default_rng(1).uniform(size=len(X)) if weighted else None
     options = {"sample_weight": weights, "random_state": 0}
@@ -206,8 +206,8 @@ def test_rows_of_which_nothing_is_remembered(n_features, weighted, monkeypatch, 
     np.testing.assert_array_equal(again.means, seeds.means)
 
 
-def test_empty_clusters_among_rows_of_which_nothing_is_remembered(monkeypatch):
-    """The row farthest from its center is found wherever it lies."""
+def test_empty_clusters_among_rows_without_stored_numbers(monkeypatch):
+    """The row farthest from its center is found in every part of the array."""
     X = np.repeat([[0.0, 0.0], [1.0, 0.0], [1000.0, 0.0]], [500, 2, 3], axis=0)
     monkeypatch.setattr(clustering, "_BYTES", 8 * 64)
     monkeypatch.setattr(clustering, "_PART", 64)
@@ -218,7 +218,7 @@ def test_empty_clusters_among_rows_of_which_nothing_is_remembered(monkeypatch):
 
 @pytest.mark.parametrize("scale", [2.0**-150, 2.0**150])
 def test_k_means_of_tiny_and_huge_numbers(scale):
-    """Bounds are kept in single precision, which holds neither; the labels do not change."""
+    """Bounds in single precision cannot hold them; the labels do not change."""
     X = problems.overlapping(2003, 3, 9).X
     labels, centers = labels_of(X, 9, 0)
     scaled = labels_of(scale * X, 9, 0)
@@ -226,8 +226,8 @@ def test_k_means_of_tiny_and_huge_numbers(scale):
     np.testing.assert_array_equal(scaled[1], scale * centers)
 
 
-def test_heavy_rows_leave_nothing_behind_in_the_cluster_they_leave(monkeypatch, assert_close):
-    """Plain sums would keep roundings of 1e12: here 1e-6 of the spread of the rows that stay."""
+def test_heavy_rows_leave_no_rounding_error_in_the_cluster_they_leave(monkeypatch, assert_close):
+    """Plain sums would keep rounding errors of 1e12, here 1e-6 of the spread of the other rows."""
     light = 0.1 * np.random.default_rng(0).standard_normal(1000)
     X = np.concatenate(
         [[0.0, 10.0, -10.0, 4.9, -4.9], light, np.full(100, 6.0), np.full(100, -6.0)]
@@ -251,7 +251,7 @@ def test_k_means_is_the_same_for_every_number_of_threads(n_features):
 
 
 def test_k_means_ends_at_a_fixed_point(assert_close):
-    """Every mean is the mean of the rows nearest to it, but for Lloyd's tolerance."""
+    """Every mean is the mean of its nearest rows, up to the tolerance of Lloyd's iterations."""
     X = problems.overlapping(700, 2, 5).X
     start = start_of(X, 5, random_state=0)
     nearest = ((X[:, None, :] - start.means) ** 2).sum(axis=2).argmin(axis=1)
@@ -260,7 +260,7 @@ def test_k_means_ends_at_a_fixed_point(assert_close):
 
 
 def test_k_means_fills_empty_clusters():
-    """Three places, three components: each must end on its own, whatever was drawn."""
+    """Three distinct rows, three components: each component ends on one, for every seed."""
     X = np.repeat([[0.0, 0.0], [1.0, 0.0], [1000.0, 0.0]], [500, 2, 3], axis=0)
     for seed in range(10):
         start = start_of(X, 3, covariance_type="spherical", random_state=seed)
@@ -308,7 +308,7 @@ def test_a_complete_start_is_returned_as_given(covariance_type, assert_close):
 
 @each_init
 @each_type
-def test_given_parts_replace_what_was_drawn(init_params, covariance_type, assert_close):
+def test_given_values_replace_drawn_ones(init_params, covariance_type, assert_close):
     problem = problems.overlapping(203, 2, 3, covariance_type)
     options = {
         "n_components": 3,
@@ -339,8 +339,8 @@ def test_given_means_leave_nothing_to_chance(covariance_type, assert_same_mixtur
     assert_same_mixture(first, second)
 
 
-def test_given_means_own_the_rows_nearest_to_them(assert_close):
-    """With means alone, weights and covariances are those of the nearest rows."""
+def test_given_means_get_their_nearest_rows(assert_close):
+    """If only means are given, weights and covariances are those of the nearest rows."""
     X, labels = problems.blobs()
     expected = problems.separate_parameters(X, labels)
     start = start_of(X, 4, means_init=expected.means)
@@ -349,8 +349,8 @@ def test_given_means_own_the_rows_nearest_to_them(assert_close):
 
 
 @each_type
-def test_one_component_needs_no_luck(covariance_type, assert_close):
-    """At K=1 every start leads to the mean and covariance of the data."""
+def test_one_component_from_every_start(covariance_type, assert_close):
+    """With one component every start leads to the mean and covariance of the rows."""
     X = problems.overlapping(203, 2, 3).X
     expected = m_step(X, np.ones((203, 1)), covariance_type)
     for init_params in INIT_PARAMS:

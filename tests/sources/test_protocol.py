@@ -1,7 +1,7 @@
-"""The protocol is enough: whole fits through a source that is not an array.
+"""Complete fits through a source that is not an array.
 
-The source below is made of three array sources and adds what they return. All that fits, `select`
-and inference need must come through the methods of `Source`.
+The source below has three array sources and adds their statistics. Fits, `select` and inference
+must need nothing but the methods of `Source`.
 """
 
 from itertools import pairwise
@@ -125,7 +125,7 @@ def test_a_whole_fit(covariance_type, init_params, weighted):
 
 
 def test_a_collapsed_component_is_reset():
-    """Rows for a new mean are drawn through the protocol, too."""
+    """The rows for a new mean are drawn through the interface as well."""
     X = np.concatenate([problems.blobs(n_components=3)[0], np.full((40, 2), 100.0)])
     options = {"on_collapse": "reset", "n_init": 2, "random_state": 0, "max_iter": 60}
     array, parts = (fastgmm.fit(rows, 4, **options) for rows in (X, in_parts(X)))

@@ -1,8 +1,7 @@
-"""The lazy E-step: what it skips changes no answer, whatever becomes of the components.
+"""The lazy E-step: skipped pairs do not change the results, however the components change.
 
-Every case is run with and without bounds and the two are compared in all parameters, in the
-whole trace and in the number of iterations. Every pair that is skipped is computed beside, too
-(`fastgmm.sources.skipping_check`).
+Every case runs with and without bounds. All parameters, all objectives and the number of
+iterations must agree. `fastgmm.sources.skipping_check` also computes every skipped pair.
 """
 
 import warnings
@@ -34,21 +33,21 @@ def _checked(monkeypatch):
 
 
 class Ledger:
-    """Shares of the pairs that were computed and that mattered, pass by pass."""
+    """Records the fractions of computed and of live pairs, pass by pass."""
 
     def __init__(self, monkeypatch):
         self.passes = []
-        learn = skipping.Skipping.decide
+        decide = skipping.Skipping.decide
 
-        def take_down(lazy, computed, live):
+        def record(lazy, computed, live):
             self.passes.append((computed, live))
-            learn(lazy, computed, live)
+            decide(lazy, computed, live)
 
-        monkeypatch.setattr(skipping.Skipping, "decide", take_down)
+        monkeypatch.setattr(skipping.Skipping, "decide", record)
 
 
-def know_nothing(patch):
-    """Let bounds say nothing, so that all is computed, in the order of the lazy passes."""
+def disable_bounds(patch):
+    """Make all bounds zero, so that lazy passes compute all pairs, in the sorted order of rows."""
     drift = skipping.Skipping.drift
 
     def no_bounds(lazy, parameters):
@@ -59,20 +58,20 @@ def know_nothing(patch):
 
 
 def run(X, options, mode):
-    """Fit with a "lazy" E-step, or a "dense" one, or one that is dense in the lazy one's order."""
+    """Fit with a "lazy" E-step, a "dense" one, or a dense one in "ordered" (sorted) rows."""
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore", fastgmm.ConvergenceWarning)
         patch.setattr(skipping, "_ROWS", 1)
         if mode == "dense":
             patch.setattr(skipping, "affordable", lambda *_: False)
         elif mode == "ordered":
-            know_nothing(patch)
+            disable_bounds(patch)
         ledger = Ledger(patch)
         return fastgmm.fit(X, **options), ledger.passes
 
 
 def assert_lazy_is_dense(X, options, rtol=1e-12, most_computed=None, other="dense"):
-    """Compare both; the last pass has to have computed at most a share of the pairs."""
+    """Compare both; the last pass must compute less than `most_computed`, a fraction of pairs."""
     lazy, passes = run(X, options, "lazy")
     dense, _ = run(X, options, other)
     assert lazy.n_iter == dense.n_iter
@@ -152,7 +151,7 @@ def blobs(n_features, n_components, spread=10.0, n_samples=6000, seed=0):
 @each_type
 @pytest.mark.parametrize("factor", [1e-3, 1e3])
 def test_components_that_shrink_or_grow_a_thousandfold(covariance_type, factor):
-    """Starting deviations a thousand times too large or too small for two of the components."""
+    """Two components start with deviations a thousand times too large or too small."""
     centers, _, X = blobs(10, 6, spread=40.0)
     variances = np.ones((6, 10))
     variances[:2] /= factor**2
@@ -166,15 +165,14 @@ def test_components_that_shrink_or_grow_a_thousandfold(covariance_type, factor):
     assert_lazy_is_dense(*_problem(problem))
 
 
-def share_that_matters(mixture, X, k):
-    """Say to what share of the rows component k matters, by the plainest formula."""
-    every = mixture.means, mixture.covariances, mixture.covariance_type
-    logs = log_densities(X, *every)
+def live_fraction(mixture, X, k):
+    """Return the fraction of rows in which component k is live, by the plainest formula."""
+    logs = log_densities(X, mixture.means, mixture.covariances, mixture.covariance_type)
     return np.mean(logs[:, k] > (logs + np.log(mixture.weights)).max(axis=1) - NATS[8])
 
 
 def test_component_that_wakes_up_after_fifty_iterations():
-    """Along a line of points a component creeps up until it matters to those at the far end."""
+    """A component moves along a line of rows until it is live in the rows at the far end."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((6000, 10))
     X[:, 0] = rng.uniform(0.0, 120.0, len(X))
@@ -185,22 +183,22 @@ def test_component_that_wakes_up_after_fifty_iterations():
     problem = problems.Problem(X, np.full(4, 0.25), means, covariances, "full")
     far = X[X[:, 0] > 114.0]
     awake = [
-        share_that_matters(run(X, given_start(problem, max_iter=n), "lazy")[0], far, k=2)
+        live_fraction(run(X, given_start(problem, max_iter=n), "lazy")[0], far, k=2)
         for n in (10, 30, 50, 85)
     ]
     assert awake == [0.0, 0.0, 0.0, 1.0]
     passes = assert_lazy_is_dense(*_problem(problem, max_iter=90))
-    computed = np.array([share for share, _ in passes])
+    computed = np.array([fraction for fraction, _ in passes])
     assert computed[10:50].max() < 0.9
 
 
 @each_type
 def test_nearly_singular_covariances(covariance_type):
-    """Condition 1e12: features whose deviations differ by 1e6, turned so that none is an axis.
+    """Rotated features whose deviations differ by a factor of 1e6: condition 1e12.
 
-    Here the order of the sums alone moves results by 1e-7, so that the points are in the same
-    order for both, up to the second time that they are put in order. What is left out still
-    changes which numbers are added first.
+    Here the order of addition alone changes results by 1e-7. The first comparison therefore uses
+    the same order of rows on both sides, until they are sorted for the second time. Skipped pairs
+    still change which numbers are added first.
     """
     _, _, X = blobs(10, 6, spread=30.0)
     rotation = np.linalg.qr(np.random.default_rng(3).standard_normal((10, 10)))[0]
@@ -212,7 +210,7 @@ def test_nearly_singular_covariances(covariance_type):
 
 
 def test_points_on_the_threshold():
-    """Points whose second component lies just above and just below what may be skipped."""
+    """Rows in which the second component is just above or just below the threshold of skipping."""
     rng = np.random.default_rng(0)
     gap = 40.0
     X = rng.standard_normal((6000, 10)) * 1e-3
@@ -229,7 +227,7 @@ def test_points_on_the_threshold():
 
 
 def test_moved_components():
-    """Components that collapse and are moved elsewhere, or held by a raised floor."""
+    """Components that collapse and are moved to other rows, or get a greater variance."""
     rng = np.random.default_rng(0)
     _, _, X = blobs(10, 5, spread=30.0)
     X[rng.choice(len(X), 700, replace=False)] = X[0]
@@ -293,13 +291,13 @@ def test_stretch_bounds_the_singular_values(covariance_type, closeness):
         old, new = (random_factors(rng, kind, 3, n_features) for _ in range(2))
         new = old + closeness * (new - old)
         least, greatest = kind.stretch(old, new, 3, n_features, 1)
-        whole = {
+        as_matrices = {
             "full": lambda f: f,
             "tied": lambda f: np.tile(f, (3, 1, 1)),
             "diag": lambda f: f[:, :, None] * np.eye(f.shape[1]),
             "spherical": lambda f, d=n_features: f[:, None, None] * np.eye(d),
         }[covariance_type]
-        values = np.linalg.svd(whole(old) @ np.linalg.inv(whole(new)), compute_uv=False)
+        values = np.linalg.svd(as_matrices(old) @ np.linalg.inv(as_matrices(new)), compute_uv=False)
         assert (least <= values[:, -1] * (1 + 1e-10)).all()
         assert (greatest >= values[:, 0] * (1 - 1e-10)).all()
         spread = values[:, 0] - values[:, -1] + 1e-10
@@ -328,8 +326,8 @@ def order_block(offsets, bounds, drift, n, size, lanes, work):
     kernels.sort_block(offsets, bounds, drift, 0, 0, n, work)
 
 
-def test_points_that_matter_to_the_same_components_lie_side_by_side():
-    """By the nearest component, then by which ones matter, then by the distance."""
+def test_rows_with_the_same_live_components_are_sorted_together():
+    """Rows are sorted by the nearest component, then by the live ones, then by the distance."""
     rng = np.random.default_rng(0)
     n, n_components, n_features = 300, 19, 3
     work = make_workspace(np.zeros((n, n_features)), n_components, ordered=True)
@@ -374,12 +372,12 @@ def test_stored_numbers_are_rounded_down():
     numbers = np.empty(8, np.uint16)
     store_all(distances, 1.0, 0.0, 64.0, numbers)
     assert numbers.tolist() == [0, 0, 65535, 65535, 64, 63, 0, 0]
-    store_all(distances, 0.0, 0.0, 64.0, numbers)  # the distances are nothing but rounding
+    store_all(distances, 0.0, 0.0, 64.0, numbers)  # the distances consist of rounding errors
     assert not numbers.any()
 
 
 def one_tile(error):
-    """What is known of one tile and two components, one deviation from it by hearsay."""
+    """Operands, bounds and buffers of a tile whose distances to two components are at most 1."""
     X = np.zeros((40, 3))
     work = make_workspace(X, 2)
     n_vectors = work.places.shape[1]
@@ -410,16 +408,16 @@ def one_tile(error):
     ("square", "error", "farthest"),
     [(4.0, 0.0, 2.0), (4.0, 0.5, 4.0), (4.0, 1.0, np.inf), (np.inf, 0.0, np.inf)],
 )
-def test_nothing_is_known_of_distances_that_say_nothing(square, error, farthest):
-    """Those that overflow, and those that rounding may have made anything."""
+def test_the_bound_of_distances_with_large_errors(square, error, farthest):
+    """The bound grows with the rounding error; it is infinite if a distance is meaningless."""
     operands, bounds, drift, work = one_tile(error)
     work.resp.fill(square)
     remember_tile(operands, bounds, drift, 0, work)
     np.testing.assert_allclose(bounds.farthest, farthest, rtol=1e-6)
 
 
-def test_a_bound_of_zero_is_no_distance():
-    """Of a point that its vector's nearest component has not computed."""
+def test_a_bound_of_zero_is_not_a_distance():
+    """A vector has no farthest distance if one of them was not computed."""
     _, bounds, drift, work = one_tile(0.0)
     size = work.peak.size
     distances = np.ones((2, size), np.float32)
@@ -435,8 +433,8 @@ def test_a_bound_of_zero_is_no_distance():
     assert bounds.lower[0, 0, vector] == 0
 
 
-def test_the_check_finds_what_it_looks_for(monkeypatch):
-    """It fails where everything below the best component is said to matter."""
+def test_the_check_finds_skipped_live_pairs(monkeypatch):
+    """It fails if its threshold makes every pair live."""
     problem = problems.separated(6000, 12, 8)
     monkeypatch.setattr(skipping_check, "_ROUNDING", -1e9)
     with pytest.raises(AssertionError, match="matters to row"):
@@ -451,5 +449,5 @@ def test_bounds_cost_an_eighth_of_the_data():
                 lazy = skipping.Skipping(KINDS["diag"], X, n_components, 1)
                 lazy.decide(1.0, 0.1)
                 memory = sum(array.nbytes for array in lazy.bounds[1:])
-                assert memory <= X.nbytes / 8 * 1.02  # and the end of the last tile
+                assert memory <= X.nbytes / 8 * 1.02  # with the padding of the last tile
                 assert lazy.ordered == (memory > 0)
