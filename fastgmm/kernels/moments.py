@@ -14,8 +14,8 @@ Three forms
     `vectors_are_cheaper` chooses between them. `accumulate_about_center` takes the moments of all
     components about one point, as products of blocks of components and features: 3.9 cycles per
     pair against 27 for 16 tied components that overlap. It is used only if shifting the moments to
-    the means afterwards costs less than 2e-13 (see `fastgmm.sources.array`). For tied components it
-    omits S2: about one point, S2 is the same whatever the responsibilities.
+    the means afterwards costs less than 2e-13 (see `fastgmm.sources.operands`). For tied components
+    it omits S2: about one point, S2 is the same whatever the responsibilities.
 """
 
 import numpy as np

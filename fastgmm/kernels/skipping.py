@@ -48,9 +48,9 @@ def list_unskipped(operands, bounds, drift, t, work):
         n = 0
         for v in range(n_vectors):
             bound = least_part * (scale * bounds.lower[t, k, v] - shift)
-            hopeless = 0.5 * bound * bound - density > limit[v]
+            negligible = 0.5 * bound * bound - density > limit[v]
             work.places[k, n] = v * lanes
-            n += not (hopeless and bound > 0.0)
+            n += not (negligible and bound > 0.0)
         work.counts[k] = n
 
 
@@ -140,8 +140,8 @@ def write_live_keys(density, nats, distances, begin, n, peak, keys):
         bit = np.uint16(1 << (begin + PATTERN_BITS - 1 - k))
         for p in range(n):
             value = density[k] - 0.5 * distances[k, p]
-            matters = distances[k, p] >= 0.0 and value > peak[p] - nats
-            keys[p] += bit if matters else np.uint16(0)
+            live = distances[k, p] >= 0.0 and value > peak[p] - nats
+            keys[p] += bit if live else np.uint16(0)
 
 
 @jit

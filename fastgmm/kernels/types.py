@@ -1,7 +1,7 @@
 """The arguments and results of the kernels: NamedTuples of arrays and scalars.
 
-A *pair* is one point and one component. A *vector* is as many consecutive points of a tile as fit
-in one register; its *place* is the position of its first point in the tile.
+A *pair* is one point and one component. A *vector* is as many consecutive points of a tile as
+fit in one register; its *place* is the position of its first point in the tile.
 """
 
 from typing import NamedTuple
@@ -10,9 +10,14 @@ import numpy as np
 
 
 class Data(NamedTuple):
-    """Points X (n_samples, n_features) and their weights (n_samples,).
+    """The points and their weights.
 
-    `sample_weight` is empty if all weights are 1.
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        float32 or float64.
+    sample_weight : ndarray of shape (n_samples,)
+        float64; empty if all weights are 1.
     """
 
     X: np.ndarray
@@ -20,10 +25,16 @@ class Data(NamedTuple):
 
 
 class Given(NamedTuple):
-    """Responsibilities that the caller supplies: `labels` or `resp`, or neither.
+    """Responsibilities that the caller provides, for an M-step without an E-step.
 
-    `labels` (n_samples,) is the component of each point; `resp` is (n_samples, n_components). The
-    array that is not used is empty.
+    At most one of the two is given. If both are empty, every point belongs to component 0.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (n_samples,)
+        Component of each point, int32; or empty.
+    resp : ndarray of shape (n_samples, n_components)
+        Responsibilities without weights; or empty.
     """
 
     labels: np.ndarray
@@ -31,16 +42,27 @@ class Given(NamedTuple):
 
 
 class Operands(NamedTuple):
-    """The E-step's view of a mixture, in the precision of X.
+    """A mixture as the kernels read it, in the precision of X unless stated otherwise.
 
-    `means` and `means_low` (n_components, row_width) are the high and the low part of the means,
-    padded with zeros. `factors` holds the inverse Cholesky factors, flat, one row per component
-    (tied: one row in all). `offsets` (n_components,) is the log-density at the mean plus the
-    log-weight. `negligible` (n_components,) is the largest responsibility that moments leave out.
-    For tied, diag and spherical, `center` and `center_low` (1, n_features) are the weighted mean of
-    the means, and `centers` and `centers_low` (n_components, n_features) are ``U_k (mean_k -
-    center)``; for full, these four are empty. If `about_center` is true, moments are taken about
-    `center` instead of the means.
+    Means are the sum of a high and a low part. The low part is used for float32 only.
+
+    Attributes
+    ----------
+    about_center : bool
+        Whether moments are taken about `center` for all components, not about their means.
+    means, means_low : ndarray of shape (n_components, row_width)
+        High and low part of the means; rows are padded with zeros.
+    factors : ndarray of shape (n_components, size)
+        Inverse Cholesky factors, flat, one component a row; tied: one row for all components.
+    offsets : ndarray of shape (n_components,)
+        float64: log-weight plus log-density at the mean. Empty if there is no E-step.
+    negligible : ndarray of shape (n_components,)
+        float64: the moments of a component omit responsibilities up to this number.
+    centers, centers_low : ndarray of shape (n_components, n_features)
+        High and low part of the whitened means, about `center`; only tied reads them. Empty for
+        full.
+    center, center_low : ndarray of shape (1, n_features)
+        High and low part of the weighted mean of the means. Empty for full.
     """
 
     about_center: bool
@@ -56,12 +78,19 @@ class Operands(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Sums of each chunk: N and S1, S2, the weighted log-likelihood, and the number of pairs.
+    """Sums that an EM pass adds up, one set for each chunk; all float64 except `pairs`.
 
-    `s1` (n_chunks, n_components, width) has S1 in its first n_features columns and N in the next.
-    `s2` is (n_chunks, n_matrices, rows, width): full has one lower triangle per component, tied one
-    lower triangle, diag one row per component, spherical one number per component. `log_likelihood`
-    is (n_chunks,). `pairs` (n_chunks, 2) counts the pairs computed and the live pairs.
+    Attributes
+    ----------
+    s1 : ndarray of shape (n_chunks, n_components, row_width)
+        S1, with N in column n_features.
+    s2 : ndarray of shape (n_chunks, n_matrices, rows, width)
+        S2. Full: a lower triangle for each component. Tied: one lower triangle. Diag: one matrix
+        with a row for each component. Spherical: one matrix with one number for each component.
+    log_likelihood : ndarray of shape (n_chunks,)
+        Sum of the weighted log-likelihoods.
+    pairs : ndarray of shape (n_chunks, 2)
+        Pairs of a point and a component: how many were computed, and how many were live.
     """
 
     s1: np.ndarray
@@ -71,13 +100,20 @@ class Moments(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Buffers for sorting the points of one block; empty if points are not sorted.
+    """Scratch space for sorting the points of one block; empty if points are never sorted.
 
-    `distances` (n_components, points) float32 is a point's squared distance if it was computed,
-    else minus the square of its lower bound. `peak` (points,) float32 is the largest weighted
-    log-density of a point and `nearest` (points,) uint16 the component that has it. `keys`, `order`
-    and `permutation` are (points,) uint16: sort keys, a scratch array, and the permutation being
-    sorted. `ends` has one entry more than there are different keys.
+    Attributes
+    ----------
+    distances : ndarray of shape (n_components, n_points)
+        float32: the squared distance if it was computed, else minus the square of a lower bound.
+    peak : ndarray of shape (n_points,)
+        float32: log-density plus log-weight of the nearest component.
+    nearest : ndarray of shape (n_points,)
+        uint16: the nearest component.
+    keys, order, permutation : ndarray of shape (n_points,)
+        uint16: sort keys; scratch space; the points in sorted order.
+    ends : ndarray of shape (n_keys + 1,)
+        Counts of keys, then where the points of each key begin.
     """
 
     distances: np.ndarray
@@ -90,26 +126,47 @@ class Block(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Buffers of one thread, reused for every tile.
+    """Buffers of one thread. Every tile overwrites them.
 
-    The tile: `tile` (n_features, size) holds the points, `rows` (size,) their rows in X, `weight`
-    (size,) their weights.
+    A component lists vectors of the tile; `resp` holds results for its listed vectors
+    contiguously. float64 unless stated otherwise.
 
-    The lists: component k lists `counts[k]` vectors, whose places are the first entries of
-    `places[k]` (n_components, vectors). `resp[k]` (n_components, size) holds the values of the
-    listed vectors, side by side: squared distances, then log-densities, then densities, then
-    responsibilities times weights. `live` (n_components,) counts the live points, or is -1 if they
-    are not counted.
-
-    The E-step: `peak` (size,) is the largest log-density of each point and `total` (size,) the sum
-    of densities relative to it. `scratch` (2, size) holds gathered values of `peak`, `total`,
-    `resp` or `weight`. `points` (2 n_features, size) holds differences from a mean, whitened points
-    or squares.
-
-    The M-step: `chosen` (vectors,) lists the vectors that have live points, `index` (size,) the
-    rows of live points. `tile_resp` (n_components, size) holds responsibilities in the tile's
-    precision. `root` (PANEL,) and `panel` (PANEL, row_width) hold live points as rows. `block`: see
-    `Block`.
+    Attributes
+    ----------
+    tile : ndarray of shape (n_features, size)
+        The points, in the precision of X.
+    points : ndarray of shape (2 * n_features, size)
+        Differences from a mean, whitened points, or squares, in the precision of X.
+    resp : ndarray of shape (n_components, size)
+        Squared distances, then log-densities, densities, and responsibilities times weights.
+    peak : ndarray of shape (size,)
+        Greatest log-density of each point.
+    total : ndarray of shape (size,)
+        Sum of each point's densities relative to its peak.
+    weight : ndarray of shape (size,)
+        Weights of the points, 0 for padding.
+    scratch : ndarray of shape (2, size)
+        Scratch space for gathered rows of `peak`, `total` or `resp`, or for weights.
+    rows : ndarray of shape (size,)
+        The row of X of each point.
+    places : ndarray of shape (n_components, n_vectors)
+        The place of each vector that a component lists.
+    counts : ndarray of shape (n_components,)
+        Number of vectors that each component lists.
+    live : ndarray of shape (n_components,)
+        Number of points that are live for each component; -1 if not counted.
+    chosen : ndarray of shape (n_vectors,)
+        M-step: the listed vectors that have live points.
+    index : ndarray of shape (size,)
+        M-step: rows of X of the live points.
+    tile_resp : ndarray of shape (n_components, size)
+        M-step: responsibilities in the precision of the tile.
+    root : ndarray of shape (PANEL,)
+        M-step: square roots of responsibilities, in the precision of the tile.
+    panel : ndarray of shape (PANEL, row_width)
+        M-step: gathered live points, in the precision of the tile.
+    block : Block
+        Scratch space for sorting.
     """
 
     tile: np.ndarray
@@ -132,13 +189,20 @@ class Workspace(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """Bounds on distances, carried from pass to pass; empty if none are kept.
+    """Bounds of distances that are kept from pass to pass; arrays are empty if none are kept.
 
-    A block has `tiles` tiles. `order` (n_samples,) uint16 maps each position to a row of its block.
-    `lower` (n_tiles, n_components, vectors) uint16 are lower bounds on the distances of all points
-    of a vector, quantised as described in `Drift`. `nearest` (n_tiles, vectors) uint16 is a
-    component near the vector, and `farthest` (n_tiles, vectors) float32 is an upper bound on the
-    distance of the vector's points from it.
+    Attributes
+    ----------
+    tiles : int
+        Tiles in a block.
+    order : ndarray of shape (n_samples,)
+        uint16: the row of each point, relative to the first row of its block.
+    lower : ndarray of shape (n_tiles, n_components, n_vectors)
+        uint16: lower bounds of the distances of a vector's points, in the units of `Drift`.
+    nearest : ndarray of shape (n_tiles, n_vectors)
+        uint16: a component that is close to all points of the vector.
+    farthest : ndarray of shape (n_tiles, n_vectors)
+        float32: the greatest distance of the vector's points from component `nearest`.
     """
 
     tiles: int
@@ -149,15 +213,26 @@ class Bounds(NamedTuple):
 
 
 class Drift(NamedTuple):
-    """How distances may have changed since the last pass; arrays (n_components,), or empty.
+    """How distances may have changed since the last pass; arrays are empty if nothing is skipped.
 
-    A stored number b states that the distance is at least ``scale b - shift``. Numbers stored in
-    this pass are read with the scale 1 / `new_steps` and the shift `new_shift`; if `rebased` is set
-    for a component, all its bounds are rewritten in these units. A distance to `Bounds.nearest`
-    that was at most s is now at most ``growth (s + move)``. `error` bounds the relative rounding
-    error of computed distances; at 1, a computed distance carries no information. `density` is the
-    log-density at the mean without the weight. A component whose log-density is `nats` below the
-    best one's is negligible. If `reorder` is true, the points are sorted after this pass.
+    Attributes
+    ----------
+    scale, shift : ndarray of shape (n_components,)
+        A stored number b means that the distance is at least ``scale * b - shift``.
+    new_steps, new_shift : ndarray of shape (n_components,)
+        A number stored by this pass means ``b / new_steps - new_shift``.
+    growth, move : ndarray of shape (n_components,)
+        A distance to the nearest component that was s is now at most ``growth * (s + move)``.
+    error : ndarray of shape (n_components,)
+        Relative error of computed distances; 1 if they prove nothing.
+    density : ndarray of shape (n_components,)
+        Log-density at the mean, without the log-weight.
+    rebased : ndarray of shape (n_components,)
+        bool: whether all bounds of the component must be stored anew in the new units.
+    nats : float
+        A pair is negligible if its log-density is this far below that of the best component.
+    reorder : bool
+        Whether the points are sorted after this pass.
     """
 
     scale: np.ndarray
@@ -174,7 +249,10 @@ class Drift(NamedTuple):
 
 
 class EMInputs(NamedTuple):
-    """Inputs of an EM pass; `bounds` is modified in place."""
+    """What an EM pass reads: points, given responsibilities, a mixture, bounds and their drift.
+
+    The pass updates `bounds` in place.
+    """
 
     data: Data
     given: Given
@@ -184,10 +262,16 @@ class EMInputs(NamedTuple):
 
 
 class Outputs(NamedTuple):
-    """Results of an inference pass; empty arrays are not filled.
+    """What an inference pass fills; it skips empty arrays.
 
-    `log_prob` (n_samples,) are log-densities, `proba` (n_samples, n_components) responsibilities,
-    `labels` (n_samples,) the most probable components.
+    Attributes
+    ----------
+    log_prob : ndarray of shape (n_samples,)
+        Log-densities of the points.
+    proba : ndarray of shape (n_samples, n_components)
+        Responsibilities.
+    labels : ndarray of shape (n_samples,)
+        The most probable component.
     """
 
     log_prob: np.ndarray
@@ -196,10 +280,14 @@ class Outputs(NamedTuple):
 
 
 class Known(NamedTuple):
-    """The state of every row between two assignments of k-means.
+    """What k-means keeps of each row from one assignment to the next.
 
-    `labels` (n_samples,) is the row's cluster, or n_clusters before the first assignment. A row is
-    read again once the drift of its cluster exceeds its `reach` (n_samples,) float32.
+    Attributes
+    ----------
+    labels : ndarray of shape (n_samples,)
+        The row's cluster, an unsigned integer; n_clusters before the first assignment.
+    reach : ndarray of shape (n_samples,)
+        float32: the label cannot change while the drift of the cluster is at most this.
     """
 
     labels: np.ndarray
@@ -207,12 +295,18 @@ class Known(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """Sums of each chunk over its clusters, updated by each assignment.
+    """Sums over clusters, one set for each chunk, kept from one assignment to the next.
 
-    `high` + `low` (n_chunks, n_clusters, n_features + 1) are the sums of w (x - origin), with the
-    sum of w in the last column. `size` (n_chunks, n_clusters) counts the rows with a positive
-    weight. `changed` (n_chunks,) counts the rows whose label the last assignment changed. `scatter`
-    (n_chunks,) sums w times the squared distance over the rows that it read.
+    Attributes
+    ----------
+    high, low : ndarray of shape (n_chunks, n_clusters, n_features + 1)
+        Their sum is that of ``w * (x - origin)``, with that of w in the last column.
+    size : ndarray of shape (n_chunks, n_clusters)
+        Number of rows of positive weight.
+    changed : ndarray of shape (n_chunks,)
+        Number of rows whose label the last assignment changed.
+    scatter : ndarray of shape (n_chunks,)
+        Sum of w times the squared distance over the rows that the last assignment read.
     """
 
     high: np.ndarray
@@ -225,10 +319,17 @@ class Sums(NamedTuple):
 class Centers(NamedTuple):
     """The centers of k-means and how far they have moved.
 
-    `centers` is (n_clusters, n_features). `drift` (n_clusters + 1,) bounds how much nearer the
-    other centers can have come to the rows of a cluster, summed over all assignments; it is
-    infinite for rows without a cluster. `slack` bounds the relative rounding error of distances.
-    Sums are taken about `origin` (n_features,).
+    Attributes
+    ----------
+    centers : ndarray of shape (n_clusters, n_features)
+        The centers.
+    drift : ndarray of shape (n_clusters + 1,)
+        By how much the gap between the nearest and the second nearest center may have shrunk for
+        rows of a cluster, over all assignments; infinite in the last place, for rows without one.
+    slack : float
+        Bound of the relative rounding error of distances.
+    origin : ndarray of shape (n_features,)
+        The point that `Sums` are taken about.
     """
 
     centers: np.ndarray
@@ -238,11 +339,14 @@ class Centers(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Candidates for the next center of k-means++.
+    """Rows that k-means++ may choose as the next center.
 
-    Each group of `centers` (n_groups, n_features, CANDIDATES) has the center chosen last in its
-    first column and candidates in the others. `tile` is the number of rows per partial sum of
-    weights.
+    Attributes
+    ----------
+    centers : ndarray of shape (n_groups, n_features, CANDIDATES)
+        The center chosen last in the first column of each group, candidates in the others.
+    tile : int
+        Number of rows whose potentials are added up to one number.
     """
 
     centers: np.ndarray
@@ -250,12 +354,21 @@ class Candidates(NamedTuple):
 
 
 class RowWorkspace(NamedTuple):
-    """Buffers of one thread for a block of rows.
+    """Buffers of one thread for the rows that k-means reads.
 
-    `rows`, `label`, `best` and `second` (2 BLOCK,) describe the picked rows. `tile` (n_features,
-    TILE) and `distances` (n_clusters, TILE) hold some of them. `weight` (n_rows,) and the flat
-    `group` hold the weights and the values of a run of rows, short enough for the first-level
-    cache.
+    Attributes
+    ----------
+    rows, label, best, second : ndarray of shape (2 * BLOCK,)
+        Picked rows, the index of the nearest center, and the squared distances to the nearest and
+        the second nearest center; `second` becomes the difference of the two distances.
+    tile : ndarray of shape (n_features, TILE)
+        Some of the picked rows, transposed.
+    distances : ndarray of shape (n_clusters, TILE)
+        Their squared distances to all centers.
+    weight : ndarray of shape (n_run,)
+        Weights of a run of rows, as many as stay in the first-level cache.
+    group : ndarray of shape (n_run * n_features,)
+        The rows of the run, flat.
     """
 
     rows: np.ndarray

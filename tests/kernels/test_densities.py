@@ -1,34 +1,28 @@
-"""What the kernels compute: sums of a pass, and the exponential and logarithm they inline."""
+"""The E-step of a tile: its exponential and logarithm, and densities of listed vectors."""
 
 import math
 from decimal import Decimal, localcontext
 
 import numpy as np
-import problems
 import pytest
-import reference
 
-from fastgmm import Mixture
-from fastgmm.em.models import MaximumLikelihood
 from fastgmm.jit.decorators import entry
-from fastgmm.kernels import densities as _density_kernels
-from fastgmm.model.covariance import COVARIANCE_TYPES
-from fastgmm.sources.array import ArraySource
-from fastgmm.sources.base import merge
+from fastgmm.kernels import densities as kernels
+from fastgmm.kernels.tiles import make_workspace
 
 
 @entry
 def exp_in_place(values, peak, total):
     """The kernels' own loop of exponentials: ``values`` become ``exp(values - peak)``."""
-    _density_kernels.prefer_wide_vectors()
-    _density_kernels.density_row(values, 0, total.size, peak, total)
+    kernels.prefer_wide_vectors()
+    kernels.density_row(values, 0, total.size, peak, total)
 
 
 @entry
 def log_in_place(peak, total):
     """The kernels' own loop of logarithms: ``peak`` becomes ``peak + log(total)``."""
-    _density_kernels.prefer_wide_vectors()
-    _density_kernels.log_totals(peak, total)
+    kernels.prefer_wide_vectors()
+    kernels.log_totals(peak, total)
 
 
 def fast_exp(x):
@@ -105,51 +99,37 @@ def test_log_is_within_4e_16():
     assert fast_log(np.ones(1))[0] == 0.0
 
 
-def sums_of(problem, X, sample_weight):
-    """The library's statistics of some rows under the start of a problem."""
-    model = Mixture.from_parameters(*problem.parameters)
-    kind = COVARIANCE_TYPES[problem.covariance_type]
-    source = ArraySource(X, sample_weight)
-    return source.statistics(MaximumLikelihood(kind), model._parameters)
+@entry
+def e_step(offsets, negligible, work):
+    """Turn the squared distances in `work.resp` into responsibilities times weights."""
+    kernels.log_densities(offsets, work)
+    kernels.densities(work)
+    kernels.scale_densities(negligible, work)
 
 
-each_type = pytest.mark.parametrize("covariance_type", reference.COVARIANCE_TYPES)
-
-
-@each_type
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("shape", [(50, 1, 1), (613, 5, 4), (1201, 33, 3), (5003, 2, 6)])
-def test_sums_of_a_pass(covariance_type, dtype, shape, assert_close):
-    """Moments about the means of the iteration, of all rows with their weights."""
-    problem = problems.overlapping(*shape, covariance_type)
-    X = problem.X.astype(dtype)
-    w = np.random.default_rng(0).exponential(size=len(X))
-    ours = sums_of(problem, X, w)
-    p = problem.parameters
-    resp = reference.responsibilities(X, *p)
-    nk, first, second = reference.statistics(X, resp, problem.means, w)
-    diagonals = np.array([np.diag(matrix) for matrix in second])
-    shaped = {
-        "full": np.tril(second),
-        "tied": np.tril(second.sum(axis=0)),
-        "diag": diagonals,
-        "spherical": diagonals.sum(axis=1),
-    }[covariance_type]
-    rtol = 1e-12 if dtype is np.float64 else 1e-5
-    assert_close(ours.log_likelihood, w @ reference.score_samples(X, *p), rtol)
-    assert_close(ours.nk, nk, rtol)
-    assert np.abs(ours.s1 - first).max() < rtol * np.abs(second).max()  # near zero by itself
-    ours_second = np.tril(ours.s2) if covariance_type in ("full", "tied") else ours.s2
-    assert_close(ours_second, shaped, rtol)
+def test_responsibilities_of_listed_vectors(dtype):
+    """A component that lists some vectors has no density in the others."""
+    rng = np.random.default_rng(0)
+    work = make_workspace(np.empty((400, 3), dtype), 3)
+    size, n_vectors = work.peak.size, work.places.shape[1]
+    lanes = size // n_vectors
+    lists = [np.arange(n_vectors), np.arange(1, n_vectors, 3), np.array([0, n_vectors - 1])]
+    squares = np.full((3, size), np.inf)
+    for k, vectors in enumerate(lists):
+        points = (vectors[:, None] * lanes + np.arange(lanes)).ravel()
+        squares[k, points] = rng.uniform(0.0, 30.0, len(points))
+        work.resp[k, : len(points)] = squares[k, points]
+        work.places[k, : len(vectors)] = vectors * lanes
+        work.counts[k] = len(vectors)
+    offsets, negligible = rng.normal(size=3), np.full(3, 0.01)
+    work.weight[:] = rng.uniform(0.5, 2.0, size)
+    e_step(offsets, negligible, work)
 
-
-@each_type
-def test_merged_sums_are_the_sums_of_all(covariance_type, assert_close):
-    problem = problems.overlapping(613, 5, 4, covariance_type)
-    w = np.random.default_rng(0).exponential(size=613)
-    parts = [sums_of(problem, problem.X[rows], w[rows]) for rows in (slice(217), slice(217, None))]
-    merged, whole = merge(parts), sums_of(problem, problem.X, w)
-    assert_close(merged.log_likelihood, whole.log_likelihood, 1e-13)
-    assert_close(merged.nk, whole.nk, 1e-13)
-    assert_close(merged.s1, whole.s1, 1e-12)
-    assert_close(np.tril(merged.s2), np.tril(whole.s2), 1e-13)
+    densities = np.exp(offsets[:, None] - 0.5 * squares)
+    expected = densities / densities.sum(axis=0) * work.weight
+    for k, vectors in enumerate(lists):
+        points = (vectors[:, None] * lanes + np.arange(lanes)).ravel()
+        ours = work.resp[k, : len(points)]
+        np.testing.assert_allclose(ours, expected[k, points], rtol=1e-14, atol=1e-300)
+    assert work.live.tolist() == [(expected[0] > 0.01 * work.weight).sum(), -1, -1]
