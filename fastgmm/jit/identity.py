@@ -11,12 +11,13 @@ kernel written elsewhere is identified by the digest of its file, too, and by th
 
 import functools
 import hashlib
+import os
 import types
 from pathlib import Path
 
 from fastgmm.jit.registry import find
 
-_PACKAGE = str(Path(__file__).parents[1])
+_PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 _CONSTANTS = (bool, int, float, complex, str, bytes, type(None))
 
 
@@ -65,9 +66,8 @@ def _of_value(where, value, callers):
         return type(value).__name__, repr(value)
     if isinstance(value, tuple):
         return type(value).__name__, [_of_value(where, item, callers) for item in value]
-    kernel = find(value)
-    if kernel is not None:
-        return sorted(kernel.options["fastmath"]), _of_function(value.py_func, callers)
+    if find(value):
+        return _of_kernel(value)
     if isinstance(value, types.FunctionType):
         return _of_function(value, callers)
     if _is_intrinsic(value):
@@ -76,6 +76,11 @@ def _of_value(where, value, callers):
         f"{where}, which is {value!r}; a kernel may capture kernels made by @jit or @jit_sum, "
         "intrinsics, functions and constants, because the cache tells nothing else apart."
     )
+
+
+@functools.cache
+def _of_kernel(dispatcher):
+    return sorted(find(dispatcher).options["fastmath"]), identity(dispatcher.py_func)
 
 
 def _of_code(code):

@@ -43,6 +43,7 @@ import functools
 import gc
 import os
 import pickle
+import re
 from contextlib import contextmanager, suppress
 
 import numba
@@ -88,8 +89,9 @@ def refusal(environment=os.environ, version=numba.__version__):
     choice = environment.get("FASTGMM_NUMBA_INTERNALS", "")
     if choice == "0":
         return "FASTGMM_NUMBA_INTERNALS is 0"
-    newest = ".".join(map(str, NEWEST_TESTED))
-    if choice != "1" and tuple(map(int, version.split(".")[:2])) > NEWEST_TESTED:
+    known = re.match(r"(\d+)\.(\d+)", version)
+    if choice != "1" and not (known and tuple(map(int, known.groups())) <= NEWEST_TESTED):
+        newest = ".".join(map(str, NEWEST_TESTED))
         return f"Numba {version} is newer than {newest}, the newest tested"
     return None
 
@@ -128,7 +130,7 @@ def _check():
 
 
 def enabled():
-    """Say whether kernels are compiled on the fast path."""
+    """Return whether kernels are compiled on the fast path."""
     return PATH.refused is None
 
 

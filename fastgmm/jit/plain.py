@@ -135,11 +135,12 @@ def _cached(function, options):
     before, config.CACHE_DIR = config.CACHE_DIR, str(folder)
     try:
         dispatcher = numba.njit(**options, cache=True)(function)
+        kept_in = Path(dispatcher.stats.cache_path)
     except Exception:  # as a rule a RuntimeError: Numba finds no folder for this function
         return None
     finally:
         config.CACHE_DIR = before
-    return dispatcher if folder in Path(dispatcher.stats.cache_path or "").parents else None
+    return dispatcher if folder in kept_in.parents else None
 
 
 @functools.cache

@@ -1,6 +1,7 @@
 """The fast path of compilation and the plain one: which is taken, and that both are right."""
 
 import ast
+import re
 from pathlib import Path
 
 import numba
@@ -118,6 +119,7 @@ def test_a_fit_without_the_internals(programs, assert_close):
         ("0.69.0", "1", False),
         ("0.68.0", "0", True),
         ("0.70.0", "0", True),
+        ("0+unknown", "", True),
     ],
 )
 def test_the_path_by_version(version, choice, refused):
@@ -150,3 +152,6 @@ def test_one_file_names_what_is_private(path):
     private = {name for name in of_numba if {"core", "np", "misc"} & set(name.split(".")[1:2])}
     assert not private
     assert path.parent.name == "jit" or not of_numba
+    attributes = {name.split(".")[-1] for name in names if not name.startswith(("self.", "cls."))}
+    if path.parent.name == "jit":
+        assert not {name for name in attributes if re.match("_[^_]", name)}
