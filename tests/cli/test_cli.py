@@ -12,7 +12,9 @@ import pytest
 
 import fastgmm
 import fastgmm.__main__
-from fastgmm.cli.tables import FileProblem, output, read_table
+from fastgmm.cli.errors import FileProblem
+from fastgmm.cli.files import output
+from fastgmm.cli.tables import read_table
 
 ROOT = Path(__file__).parents[2]
 OLD_FAITHFUL = ROOT / "examples" / "old_faithful.csv"
@@ -145,7 +147,7 @@ def test_fit_names_collapsed_components(fgmm):
     code, out, _ = fgmm("fit", "data.csv", "--components", 2)
     assert code == 0
     (k,) = (row[0] for row in rows(out) if float(row[2]) == 50)
-    assert f"collapsed       component {k}, held up by --reg-covar" in out
+    assert f"collapsed       component {k}, kept by --reg-covar; try fewer components" in out
     assert "(0.001" in out  # the root of --reg-covar
 
 
@@ -277,7 +279,9 @@ def test_select_without_a_winner_says_so(fgmm):
     code, out, err = fgmm("select", "data.csv", *arguments)
     assert code == 2
     assert "full 2: spurious" in out
-    assert err.startswith("Error: no candidate is fit to win")
+    assert err.startswith(
+        "Error: no model can be chosen, because every fit failed or is spurious; try"
+    )
     assert files() == ["data.csv"]
 
 
@@ -469,7 +473,7 @@ def test_first_line_of_numbers_needs_a_word():
 # --- refusals, each in one sentence
 
 UNREADABLE = {
-    "empty.csv": ("", "empty.csv is empty"),
+    "empty.csv": ("", "empty.csv is empty; it must hold at least one row"),
     "blank.csv": ("\n\n", "blank.csv cannot be read"),
     "header.csv": ("a,b\n", "header.csv holds no rows of data"),
     "missing.csv": ("a,b\n1,2\n3,\n,5\n", "the value of b in row 2 is missing"),
@@ -486,7 +490,10 @@ UNREADABLE = {
         "a,b,c\n1,2,2020-01-01\n2,two,2020-01-02\n",
         'columns b, c are not numeric (row 2 holds "two"); choose numeric columns with --columns',
     ),
-    "all.csv": ("a\nx\n", 'all.csv: column a is not numeric (row 1 holds "x")'),
+    "all.csv": (
+        "a\nx\n",
+        'all.csv: column a is not numeric (row 1 holds "x"); every column must hold numbers',
+    ),
     "uneven.csv": ("a,b\n1,2\n1,2,3\n", "line 3 has 3 fields, line 1 has 2"),
     "semicolon.csv": ("a;b\n1;2\n", "column a;b is not numeric"),
     "junk.npy": ("junk", "junk.npy is not a .npy file of numbers, or is damaged"),
@@ -557,27 +564,39 @@ def test_unfit_parquet_is_refused(refused):
             ["fit", OLD_FAITHFUL, "--components", 2, "--columns", "waiting,height"],
             'has no column "height"; it has eruptions, waiting',
         ),
-        (["fit", OLD_FAITHFUL, "--components", 2, "--columns", "waiting,waiting"], "twice"),
-        (["fit", OLD_FAITHFUL, "--components", 2, "--columns", ""], "names no column"),
+        (
+            ["fit", OLD_FAITHFUL, "--components", 2, "--columns", "waiting,waiting"],
+            "twice; name every column once",
+        ),
+        (["fit", OLD_FAITHFUL, "--components", 2, "--columns", ""], "names no column; list names"),
         (["fit", "none.csv", "--components", 2], "none.csv cannot be read: No such file"),
-        (["fit", "folder.csv", "--components", 2], "folder.csv is a folder, not a file"),
+        (
+            ["fit", "folder.csv", "--components", 2],
+            "folder.csv is a folder, not a file; name a file",
+        ),
         (["fit", OLD_FAITHFUL, "--components", 2, "--out", "m.csv"], "must end in .npz"),
         (["fit", OLD_FAITHFUL, "--components", 2, "--labels", "m.npz"], "must end in .csv"),
-        (["fit", OLD_FAITHFUL, "--components", 2, "--labels", OLD_FAITHFUL], "same file as DATA"),
+        (
+            ["fit", OLD_FAITHFUL, "--components", 2, "--labels", OLD_FAITHFUL],
+            "same file as DATA; choose",
+        ),
         (
             ["fit", OLD_FAITHFUL, "--components", 2, "--out", "none/m.npz"],
             "none/m.npz cannot be written: No such file or directory",
         ),
         (
             ["fit", OLD_FAITHFUL, "--components", 2, "--labels", "folder.csv"],
-            "folder.csv is not a regular file",
+            "folder.csv is not a regular file; choose another name",
         ),
         (["predict", "none.npz", OLD_FAITHFUL], "none.npz"),
         (["predict", OLD_FAITHFUL, OLD_FAITHFUL], "old_faithful.csv"),
         (["predict", "folder.csv", OLD_FAITHFUL], "folder.csv"),
-        (["select", OLD_FAITHFUL, "--components", "9:1"], "must be like 3, 1:9 or 2,4,8"),
-        (["select", OLD_FAITHFUL, "--components", "0:3"], "from 1 upwards"),
-        (["select", OLD_FAITHFUL, "--components", "two"], "must be like 3, 1:9 or 2,4,8"),
+        (
+            ["select", OLD_FAITHFUL, "--components", "9:1"],
+            "'9:1' must be a number such as 3, an increasing range such as 1:9",
+        ),
+        (["select", OLD_FAITHFUL, "--components", "0:3"], "every number must be at least 1"),
+        (["select", OLD_FAITHFUL, "--components", "two"], "'two' must be a number such as 3"),
         (["select", OLD_FAITHFUL, "--covariance", "full,round"], "'round' is not one of full"),
         (["select", OLD_FAITHFUL, "--plot", "bic.jpg"], "must end in .png or .pdf or .svg"),
         (["select", OLD_FAITHFUL, "--table", "t.npz"], "must end in .csv"),
