@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 2
-    from fastgmm.cli.commands import run
+    from fastgmm.cli.main import run
 
     return run(arguments)
 

@@ -1,0 +1,42 @@
+"""Errors that end a command with one sentence and exit code 2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+
+class Failure(click.ClickException):
+    """An error that the user can correct; its message is one sentence."""
+
+
+class FileProblem(Failure):
+    """A file cannot be read or written."""
+
+
+@contextmanager
+def library_errors() -> Iterator[None]:
+    """Turn the library's errors about its arguments into a `Failure`.
+
+    Put only calls of the library inside: a ValueError or TypeError of the command line itself is
+    a bug and keeps its traceback.
+    """
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise Failure(str(error)) from error
+
+
+@contextmanager
+def system_errors() -> Iterator[None]:
+    """Turn errors of the operating system and a lack of memory into a `Failure`."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise Failure(f"{where}{error.strerror or error}") from error
+    except MemoryError as error:
+        reason = str(error) or "there is not enough memory; use fewer rows or columns"
+        raise Failure(reason) from error

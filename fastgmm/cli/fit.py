@@ -1,0 +1,139 @@
+"""The command ``fastgmm fit``."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import fastgmm
+from fastgmm.api.options import COVARIANCE_TYPES, INIT_PARAMS, ON_COLLAPSE
+from fastgmm.cli.errors import library_errors
+from fastgmm.cli.options import (
+    FILE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    data_options,
+    n_init_option,
+    plot_option,
+    progress_option,
+    reg_covar_option,
+    seed_option,
+    threads_option,
+)
+from fastgmm.cli.output import print_fit, print_written, wants_progress
+from fastgmm.cli.text import one_line
+
+if TYPE_CHECKING:
+    from fastgmm import Mixture
+    from fastgmm.cli.columns import Table
+
+
+@click.command(short_help="Fit a mixture to a table and print its components.")
+@data_options
+@click.option(
+    "--components",
+    "n_components",
+    type=POSITIVE,
+    required=True,
+    metavar="N",
+    help="Number of components.",
+)
+@click.option(
+    "--covariance",
+    "covariance_type",
+    type=click.Choice(COVARIANCE_TYPES),
+    default="full",
+    show_default=True,
+    help="Shape of the components. full: each has its own ellipsoid; tied: all share one"
+    " ellipsoid; diag: ellipsoids parallel to the axes; spherical: spheres.",
+)
+@click.option("--out", type=FILE, metavar="FILE", help="Save the model to this .npz file.")
+@click.option(
+    "--labels",
+    type=FILE,
+    metavar="FILE",
+    help="Write the component of each row to this .csv file.",
+)
+@click.option(
+    "--tol",
+    type=NOT_NEGATIVE,
+    metavar="NUMBER",
+    default=1e-3,
+    show_default=True,
+    help="Stop when the log-likelihood per row changes by less than this.",
+)
+@click.option(
+    "--max-iter",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="Stop after this many iterations.",
+)
+@n_init_option("Fit from this many starts and keep the best fit.")
+@click.option(
+    "--init",
+    "init_params",
+    type=click.Choice(INIT_PARAMS),
+    default="kmeans",
+    show_default=True,
+    help="How to find the starts.",
+)
+@reg_covar_option
+@click.option(
+    "--on-collapse",
+    type=click.Choice(ON_COLLAPSE),
+    default="regularize",
+    show_default=True,
+    help="What to do with a component that collapses onto a single point. regularize: keep it"
+    " there, with the variance --reg-covar; reset: restart it elsewhere; raise: stop with an"
+    " error.",
+)
+@seed_option
+@threads_option
+@plot_option
+@progress_option
+def fit(
+    data: Path,
+    columns: str | None,
+    header: bool | None,
+    out: Path | None,
+    labels: Path | None,
+    plot: Path | None,
+    progress: bool | None,
+    **settings: Any,
+) -> None:
+    """Fit a Gaussian mixture to the rows of DATA and print its components."""
+    from fastgmm.cli.files import PICTURES, check_outputs, outputs, write_csv, write_picture
+    from fastgmm.cli.tables import read_table
+
+    check_outputs(
+        data, {"--out": (out, ".npz"), "--labels": (labels, ".csv"), "--plot": (plot, *PICTURES)}
+    )
+    table = read_table(data, columns, header)
+    with outputs(out, labels, plot) as (model_file, labels_file, plot_file):
+        mixture = _fit(table, settings, wants_progress(progress))
+        if model_file:
+            mixture.save(model_file)
+        if labels_file:
+            write_csv(labels_file, {"label": mixture.predict(table.values)})
+        if plot_file:
+            write_picture(plot_file, lambda: mixture.plot(table.values, names=table.columns))
+        print_fit(mixture, table)
+    print_written(out, labels, plot)
+
+
+def _fit(table: Table, settings: dict[str, Any], progress: bool) -> Mixture:
+    """Return the fit; print the library's warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with library_errors():
+            mixture = fastgmm.fit(table.values, progress=progress, **settings)
+    for warning in caught:
+        # The printed result says whether the fit converged.
+        if not issubclass(warning.category, fastgmm.ConvergenceWarning):
+            click.echo(f"Warning: {one_line(str(warning.message))}", err=True)
+    return mixture

@@ -1,0 +1,54 @@
+"""The group of commands, and the exit code of each way that a command ends."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Sequence
+
+import click
+
+import fastgmm
+from fastgmm.cli.errors import system_errors
+from fastgmm.cli.fit import fit
+from fastgmm.cli.predict import predict
+from fastgmm.cli.select import select
+from fastgmm.cli.text import one_line, printable
+from fastgmm.cli.warmup import warmup
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line on `arguments` (`sys.argv` by default) and return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character of a name must not stop the program.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        with system_errors():
+            code = cli.main(arguments, prog_name="fastgmm", standalone_mode=False)
+        return code or 0
+    except click.exceptions.Abort:
+        click.echo("Interrupted", err=True)
+        return 130
+    except click.ClickException as error:
+        click.echo(f"Error: {printable(one_line(error.format_message()))}", err=True)
+        return 2
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(fastgmm.__version__, message="fastgmm %(version)s")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Fit Gaussian mixtures to tables of numbers, fast.
+
+    The name of a data file must end in .csv, .tsv, .parquet or .npy.
+
+    "fastgmm run" runs a Python program with fastgmm's GaussianMixture instead of scikit-learn's:
+    see "fastgmm run --help".
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for command in (fit, select, predict, warmup):
+    cli.add_command(command)

@@ -1,0 +1,73 @@
+"""The command ``fastgmm predict``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import fastgmm
+from fastgmm.cli.errors import Failure, library_errors
+from fastgmm.cli.options import FILE, data_options
+from fastgmm.cli.text import plural
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fastgmm import Mixture
+    from fastgmm.cli.columns import Table
+
+
+@click.command()
+@click.argument("model", type=FILE)
+@data_options
+@click.option("--proba", is_flag=True, help="Add the probability of each component.")
+@click.option(
+    "--out",
+    type=FILE,
+    metavar="FILE",
+    help="Write to this .csv file instead of the standard output.",
+)
+def predict(
+    model: Path,
+    data: Path,
+    columns: str | None,
+    header: bool | None,
+    proba: bool,
+    out: Path | None,
+) -> None:
+    """Print the component of each row of DATA, as CSV.
+
+    MODEL is a file that "fastgmm fit" or "fastgmm select" saved with --out.
+    """
+    from fastgmm.cli.files import check_outputs, output, write_csv
+    from fastgmm.cli.tables import read_table
+
+    check_outputs(data, {"--out": (out, ".csv")})
+    with library_errors():
+        mixture = fastgmm.load(model)
+    table = read_table(data, columns, header)
+    _check_columns(mixture, table, data)
+    with output(out) if out else nullcontext(sys.stdout.buffer) as target:
+        write_csv(target, _predictions(mixture, table, proba))
+
+
+def _check_columns(mixture: Mixture, table: Table, data: Path) -> None:
+    found, fitted = len(table.columns), mixture.n_features
+    if found != fitted:
+        raise Failure(
+            f"{data} has {found} {plural(found, 'column')} but the model was fitted to"
+            f" {fitted}; choose the same columns with --columns"
+        )
+
+
+def _predictions(mixture: Mixture, table: Table, proba: bool) -> dict[str, NDArray[Any]]:
+    """Return columns (n_rows,): the labels and, if wanted, the probability of each component."""
+    columns = {"label": mixture.predict(table.values)}
+    if proba:
+        probabilities = mixture.predict_proba(table.values)
+        columns |= {f"component_{k}": column for k, column in enumerate(probabilities.T)}
+    return columns
