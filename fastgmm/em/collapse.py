@@ -1,7 +1,7 @@
 """Detection and repair of collapsed components.
 
 A component has collapsed if one of the following holds. Variances are those without `reg_covar`,
-relative to the variance of the whole mixture in the same feature.
+relative to the variance of the mixture in the same feature.
 
 - Its covariance cannot be factorised.
 - It has fallen onto a single point: all its variances are at most 1e-12.

@@ -50,7 +50,7 @@ class Model(ABC):
     def update(self, parameters: Any, statistics: Any, n_threads: int | None = 1) -> Any:
         """Return the M-step's new parameters from the statistics taken under `parameters`.
 
-        Of `parameters` only the means and covariances may be read: a start knows no others.
+        Of `parameters` only the means and covariances may be read: a start has no others.
         """
 
     @abstractmethod

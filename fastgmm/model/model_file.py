@@ -73,9 +73,9 @@ def read_model(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return fields
 
 
-def _damaged(what: str) -> ModelFileError:
-    """Return the error for a file in which something is not valid; `what` says what."""
-    return ModelFileError(f"is damaged: {what}. Save the model again.")
+def _damaged(fault: str) -> ModelFileError:
+    """Return the error for a file in which something is not valid; `fault` describes it."""
+    return ModelFileError(f"is damaged: {fault}. Save the model again.")
 
 
 def _read_members(file: BinaryIO) -> dict[str, np.ndarray]:

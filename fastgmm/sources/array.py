@@ -136,7 +136,7 @@ class ArraySource(Source):
     def folds(self, n_folds, random_state):
         """Split the rows of positive weight at random: see `Source.folds`.
 
-        The source without a fold is the whole array, where the fold's rows have weight zero.
+        The source without a fold has all rows; those of the fold have weight zero.
         """
         X, weight = self._data
         weight = weight if self.is_weighted else np.ones(self.n_samples)
