@@ -10,14 +10,14 @@ sys.path.insert(0, str(HERE))
 import figures  # noqa: E402
 
 project = "fastgmm"
-author = "the fastgmm developers"
+author = copyright = "the fastgmm developers"
 release = version = importlib.metadata.version("fastgmm")
 
 extensions = [
+    "mathml",
     "myst_parser",
     "numpydoc",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
 ]
 myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
@@ -28,6 +28,7 @@ default_role = "autolink"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
+html_math_renderer = "mathml"
 html_theme = "furo"
 html_title = f"fastgmm {release}"
 html_static_path = []
