@@ -10,7 +10,7 @@ sys.path.insert(0, str(HERE))
 import figures  # noqa: E402
 
 project = "fastgmm"
-author = "the fastgmm developers"
+author = copyright = "the fastgmm developers"
 release = version = importlib.metadata.version("fastgmm")
 
 extensions = [
