@@ -1,7 +1,7 @@
 """The command ``fastgmm``, also ``python -m fastgmm``.
 
-Its libraries are an optional extra, so they are looked for before they are imported; ``run``
-needs none of them.
+The libraries of the command line are an optional extra, so they are searched for before they are
+imported. ``fastgmm run`` needs none of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LIBRARIES = ("click", "polars", "rich", "tqdm")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, or 2 for anything wrong."""
+    """Run the command line and return its exit code: 0, 2 for an error, 130 if interrupted."""
     if arguments is None:
         arguments = sys.argv[1:]
     if arguments and arguments[0] == "run":

@@ -1,13 +1,13 @@
-"""Every exception and warning class of the library."""
+"""The exceptions and warnings of the library."""
 
 
 class ConvergenceWarning(UserWarning):
-    """EM stopped at ``max_iter`` before the log-likelihood settled within ``tol``."""
+    """EM stopped at ``max_iter`` before the log-likelihood changed by less than ``tol``."""
 
 
 class CollapseError(ValueError):
-    """A component's covariance became singular and the chosen policy does not repair it."""
+    """A component's covariance became singular, and `on_collapse` does not repair it."""
 
 
 class ModelFileError(ValueError):
-    """A file is not a model saved by fastgmm, or it is damaged."""
+    """A file is not a model saved by `Mixture.save`, or is damaged."""

@@ -1,7 +1,7 @@
-"""The logger ``fastgmm``: what runs on the library's own kernels and what does not.
+"""The logger ``fastgmm``, which reports which calls are accelerated.
 
-Silent unless the program that uses the library sets up logging, or ``FASTGMM_VERBOSE=1`` is in
-the environment, which prints everything on the standard error.
+It is silent unless the program configures logging, or the environment variable
+``FASTGMM_VERBOSE=1`` is set, which prints every record on the standard error.
 """
 
 import logging
@@ -14,7 +14,7 @@ _printer.setFormatter(logging.Formatter("%(name)s: %(message)s"))
 
 
 def heed_environment() -> None:
-    """Print what is logged if ``FASTGMM_VERBOSE`` says so."""
+    """Print every record from now on if ``FASTGMM_VERBOSE`` is set."""
     if os.environ.get("FASTGMM_VERBOSE", "0") not in ("", "0"):
         logger.addHandler(_printer)
         logger.setLevel(logging.INFO)

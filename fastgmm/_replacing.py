@@ -1,4 +1,4 @@
-"""Files that are replaced whole or not at all, whatever stops the program."""
+"""Atomic replacement of files: the old content or the new, whatever stops the program."""
 
 import os
 import secrets
@@ -7,22 +7,22 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-_NAME_BYTES = 64  # of a file's name kept in that of its temporary: names end at 255
+_NAME_BYTES = 64  # bytes of a name kept in that of the temporary file; the limit is 255
 
 
 @contextmanager
 def replacing(
     path: Path, guard: Callable[[], AbstractContextManager[None]] = nullcontext
 ) -> Iterator[Path]:
-    """
-    Give an empty temporary file that takes the place of `path` if the block succeeds.
+    """Yield an empty temporary file that replaces `path` if the block succeeds.
 
-    It lies in the folder of `path`, so that taking its place is one step of the file system,
-    and is on disk before that. A program that is killed leaves the old file or the new one,
-    and perhaps the temporary one, whose name begins with a dot. A link stays a link, and an
-    existing file keeps its mode.
+    The temporary file is in the folder of `path`, so that the file system replaces `path` in one
+    step, and it is flushed to disk before. A killed program leaves the old file or the new one,
+    and possibly the temporary file, whose name begins with a dot. A symbolic link remains a link,
+    and an existing file keeps its mode.
 
-    What the operating system raises here, but not in the block, is raised within ``guard()``.
+    Errors of the operating system in this function, but not in the block, are raised within
+    ``guard()``.
     """
     target = Path(os.path.realpath(path))
     stem = os.fsdecode(os.fsencode(target.stem)[:_NAME_BYTES])

@@ -1,7 +1,7 @@
 """Progress of fits, shown by tqdm on the standard error: a terminal, a notebook or a log file.
 
-tqdm is imported when a display is asked for. A log file gets a line now and then, where
-tqdm itself would write over the same one.
+tqdm is imported when progress is first shown. In a log file, where tqdm would overwrite one line
+again and again, a new line is written every few seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _GRID_FORMAT = "{desc} | {percentage:3.0f}% [{elapsed}<{remaining}]{postfix}"
 
 
 class _Lines:
-    """A stream in which what tqdm would overwrite becomes lines of its own."""
+    """A stream that writes every state of a tqdm bar on a line of its own."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -45,14 +45,14 @@ def _in_notebook() -> bool:
 
 
 def _bar(**options: Any) -> Any:
-    """Return a tqdm bar that fits where the standard error leads."""
+    """Return a tqdm bar for a terminal, a notebook or a log file."""
     try:
         from tqdm.auto import tqdm
     except ImportError:
         raise ImportError(
             'progress=True needs tqdm; install with: pip install "fastgmm[progress]"'
         ) from None
-    # Nothing is drawn before there is something to say.
+    # A tiny delay keeps tqdm from drawing the bar before it has a description.
     options |= {"dynamic_ncols": True, "mininterval": _REFRESH_SECONDS, "delay": 1e-9}
     if not sys.stderr.isatty() and not _in_notebook():
         options |= {"file": _Lines(sys.stderr), "mininterval": _LOG_SECONDS}
@@ -61,7 +61,7 @@ def _bar(**options: Any) -> Any:
 
 
 class _Display:
-    """A bar that is drawn again when its time has come, from whatever thread."""
+    """A bar with a text, redrawn at most once per interval, from any thread."""
 
     def __init__(self, bar: Any) -> None:
         self.bar = bar
@@ -69,6 +69,7 @@ class _Display:
         self._lock = threading.Lock()
 
     def show(self, description: str, postfix: str, now: bool = False) -> None:
+        """Set the texts; redraw the bar if the interval has passed, or `now`."""
         with self._lock:
             self.bar.set_description_str(description, refresh=False)
             self.bar.set_postfix_str(postfix, refresh=False)
@@ -78,7 +79,7 @@ class _Display:
 
 
 def change(log_likelihood: float, previous: float | None) -> str:
-    """Return a log-likelihood as text, with how much it changed."""
+    """Return a log-likelihood as text, with its change since the previous one."""
     text = f"log-likelihood {log_likelihood:.6f}"
     return text if previous is None else f"{text} ({log_likelihood - previous:+.1e})"
 
@@ -86,7 +87,7 @@ def change(log_likelihood: float, previous: float | None) -> str:
 class FitProgress:
     """Callback of `fit` that shows start, iteration, log-likelihood, rate and time left.
 
-    The time left is that until ``max_iter``; EM may well converge before.
+    The time left assumes ``max_iter`` iterations; EM may converge earlier.
     """
 
     def __init__(self, bar: Any, n_init: int) -> None:
@@ -100,14 +101,13 @@ class FitProgress:
         return f"start {start} of {self._n_init}"
 
     def __call__(self, iteration: int, log_likelihood: float) -> None:
-        """Show an iteration and its log-likelihood."""
+        """Show an iteration; iteration 1 is the first of the next start."""
         bar = self._display.bar
         if iteration == 1:
             self._start += 1
             self._previous = None
-            bar.start_t = bar.last_print_t = (
-                time.time()
-            )  # rate and time left are those of this start
+            # tqdm computes the rate and the time left from the beginning of this start.
+            bar.start_t = bar.last_print_t = time.time()
         bar.n = iteration
         text = change(log_likelihood, self._previous)
         self._previous = log_likelihood
@@ -115,9 +115,9 @@ class FitProgress:
 
 
 class GridProgress:
-    """Shows how far a grid of fits has come and what is best so far.
+    """Shows how many fits of a grid are done, and which is the best so far.
 
-    A fit counts as many steps as it has components, which is roughly what it costs.
+    A fit counts as many steps as it has components: its time is roughly proportional to them.
     """
 
     def __init__(self, bar: Any, n_fits: int) -> None:
@@ -146,7 +146,7 @@ class GridProgress:
         return report
 
     def finished(self, cost: int, best: str) -> None:
-        """Take in a finished fit of some cost, and the name of the best one so far."""
+        """Count a finished fit with its cost, and show the name of the best fit so far."""
         self._n_done += 1
         self._best = f"best {best}; " if best else ""
         self._display.bar.n += cost
@@ -174,7 +174,7 @@ def grid_progress(shown: bool, n_fits: int, total_cost: int) -> Iterator[GridPro
 
 
 def both(report: Callback | None, callback: Callback | None) -> Callback | None:
-    """Return a callback that calls both, and answers as the second."""
+    """Return a callback that calls both and returns the value of the second."""
     if report is None or callback is None:
         return report or callback
 

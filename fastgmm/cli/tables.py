@@ -21,6 +21,7 @@ from fastgmm.cli.files import file_errors
 from fastgmm.cli.text import shortened
 from fastgmm.cli.text_tables import read_text
 
+# Every reader takes the path, the wanted columns and `header`, which only text files have.
 _READERS = {".csv": read_text, ".tsv": read_text, ".parquet": read_parquet, ".npy": read_npy}
 _BLOCK_ROWS = 1 << 16
 

@@ -1,1 +1,1 @@
-"""Putting the estimator in the place of scikit-learn's."""
+"""Replacement of scikit-learn's GaussianMixture, in a process or for a whole program."""

@@ -1,9 +1,9 @@
-"""Put `fastgmm.sklearn.GaussianMixture` in the place of scikit-learn's, and take it out again.
+"""Replace scikit-learn's GaussianMixture by `fastgmm.sklearn.GaussianMixture`, and undo it.
 
-Every name of a loaded module that stands for scikit-learn's class is pointed at ours, the name
-in the module that defines it among them, so that pickles of scikit-learn's models are read as
-ours. What a program keeps elsewhere, in a list, a default argument or as a base class, stays
-what it was, and so do estimators that were made before.
+The patch rebinds every global name of every loaded module that refers to scikit-learn's class.
+This includes the name in the module that defines the class, so that pickles of scikit-learn's
+models are loaded as our estimators. The patch does not reach a class that a program holds
+elsewhere, in a list, a default argument or as a base class, nor estimators that already exist.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Patch:
-    """The patch that a call of `patch_sklearn` asked for, which leaving a ``with`` block ends."""
+    """The patch of one call of `patch_sklearn`; leaving its ``with`` block ends it."""
 
     def __enter__(self) -> Self:
         return self
@@ -43,20 +43,20 @@ class Patch:
 
 
 _lock = threading.RLock()
-_wanted: set[Patch] = set()
-_replaced: list[tuple[dict[str, Any], str]] = []
+_wanted: set[Patch] = set()  # patches that have not ended
+_replaced: list[tuple[dict[str, Any], str]] = []  # globals of a module, and the name in them
 
 
 def patch_sklearn() -> Patch:
-    """Make `sklearn.mixture.GaussianMixture` the accelerated one, wherever it is looked up.
+    """Replace `sklearn.mixture.GaussianMixture` by the accelerated estimator in all modules.
 
-    That includes modules which imported it before. Calling it again changes nothing more.
+    Modules that imported the class before are patched, too. Further calls replace nothing more.
 
     Returns
     -------
     Patch
-        A context manager: leaving its block undoes this call, and the patch itself if no other
-        call stands.
+        A context manager. Leaving its block undoes this call; scikit-learn's class is restored
+        when no other call is in force.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def patch_sklearn() -> Patch:
         heed_environment()
         patch = Patch()
         _wanted.add(patch)
-        # Pickle refuses a class that its own name no longer stands for.
+        # pickle refuses an object if the name of its class refers to another class.
         copyreg.pickle(TheirGaussianMixture, _reduce)
         for names in _names_of_modules():
             for name, value in list(names.items()):
@@ -89,7 +89,7 @@ def patch_sklearn() -> Patch:
 
 
 def unpatch_sklearn() -> None:
-    """Give back everything that `patch_sklearn` replaced, however often it was called."""
+    """Undo all calls of `patch_sklearn`: every replaced name refers to scikit-learn's class."""
     with _lock:
         if _waiting in sys.meta_path:
             sys.meta_path.remove(_waiting)
@@ -98,18 +98,19 @@ def unpatch_sklearn() -> None:
 
 
 def sklearn_is_patched() -> bool:
-    """Say whether `patch_sklearn` is in force.
+    """Return whether `patch_sklearn` is in force.
 
     Returns
     -------
     bool
-        True from the first `patch_sklearn` to `unpatch_sklearn` or the end of the block.
+        True from the first call of `patch_sklearn` to `unpatch_sklearn`, or to the end of the
+        last ``with`` block.
     """
     return bool(_wanted) or _waiting in sys.meta_path
 
 
 class _Waiting(MetaPathFinder):
-    """Finds scikit-learn's mixtures as the other finders do, and patches them once loaded."""
+    """A finder that delegates to the other finders and patches `sklearn.mixture` once loaded."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -124,7 +125,7 @@ class _Waiting(MetaPathFinder):
 
 
 class _PatchingLoader(Loader):
-    """Loads a module as its own loader does, then calls `patch_sklearn`."""
+    """A loader that delegates to the module's own loader, then calls `patch_sklearn`."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
@@ -148,7 +149,7 @@ _waiting = _Waiting()
 
 
 def patch_on_import() -> None:
-    """Call `patch_sklearn` when scikit-learn's mixtures are imported, at once if they are."""
+    """Call `patch_sklearn` when `sklearn.mixture` is imported, at once if it already is."""
     if _MIXTURES in sys.modules:
         patch_sklearn()
     elif _waiting not in sys.meta_path:
@@ -156,7 +157,7 @@ def patch_on_import() -> None:
 
 
 def _names_of_modules() -> list[dict[str, Any]]:
-    """Return the global names of every loaded module that is not of this library."""
+    """Return the globals of every loaded module outside this library."""
     return [
         vars(module)
         for name, module in list(sys.modules.items())
@@ -165,23 +166,25 @@ def _names_of_modules() -> list[dict[str, Any]]:
 
 
 def _restore() -> None:
+    """Point every replaced name at scikit-learn's class again."""
     if not _replaced:
         return
     from fastgmm.sklearn import GaussianMixture, TheirGaussianMixture
 
     for names, name in _replaced:
-        if names.get(name) is GaussianMixture:  # the program may have put something else there
+        if names.get(name) is GaussianMixture:  # the program may have rebound it
             names[name] = TheirGaussianMixture
     _replaced.clear()
     copyreg.dispatch_table.pop(TheirGaussianMixture, None)
 
 
 def _reduce(model: TheirGaussianMixture) -> tuple:
+    """Reduce an estimator of scikit-learn's class to `_theirs` and its state."""
     return _theirs, (), model.__getstate__()
 
 
 def _theirs() -> TheirGaussianMixture:
-    """Return an estimator of scikit-learn's class, for the state of a pickle."""
+    """Return an empty estimator of scikit-learn's class, to be filled from a pickle."""
     from fastgmm.sklearn import TheirGaussianMixture
 
     return TheirGaussianMixture.__new__(TheirGaussianMixture)

@@ -1,8 +1,9 @@
-"""``python -m fastgmm run``: run an unmodified program with scikit-learn patched.
+"""``fastgmm run``: run an unmodified program with scikit-learn's GaussianMixture replaced.
 
-The program finds what ``python program`` would give it: its arguments, a ``__main__`` module of
-its own, its folder first on the path, and a traceback that begins with its own code. Nothing is
-imported ahead of it; the patch waits until the program imports scikit-learn's mixtures.
+The program runs as under ``python program``: it gets its arguments, a ``__main__`` module of its
+own, and its folder as the first entry of the path, and its tracebacks begin with its own code.
+Neither NumPy nor scikit-learn is imported before the program starts: the patch is applied when
+the program imports `sklearn.mixture`.
 """
 
 from __future__ import annotations
@@ -24,16 +25,18 @@ _USAGE = """\
 Usage: fastgmm run SCRIPT [ARGUMENTS]...
        fastgmm run -m MODULE [ARGUMENTS]...
 
-  Run a Python program as python does, with fastgmm.GaussianMixture in the
-  place of scikit-learn's. With FASTGMM_VERBOSE=1 in the environment it says
-  which calls run accelerated and which fall back to scikit-learn.
+  Run a Python program as "python SCRIPT" does, but with scikit-learn's
+  GaussianMixture replaced by fastgmm.GaussianMixture.
+
+  Set the environment variable FASTGMM_VERBOSE=1 to print which calls are
+  accelerated and which fall back to scikit-learn.
 """
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the program that the arguments name; return 2 if there is none, else 0.
+    """Run the program that the arguments name; return 0, or 2 if it cannot be found.
 
-    What the program raises passes through, `SystemExit` among it.
+    Exceptions of the program pass through, including `SystemExit`.
     """
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_USAGE, end="", file=sys.stdout if arguments else sys.stderr)
@@ -43,11 +46,11 @@ def run(arguments: Sequence[str]) -> int:
     name, *rest = arguments
     if name == "-m":
         if not rest:
-            return _refuse("-m needs the name of a module")
+            return _refuse("-m needs the name of a module: fastgmm run -m MODULE")
         patch_on_import()
         return _run_module(*rest)
     if name.startswith("-"):
-        return _refuse(f"run has no option {name}; options of the program come after its name")
+        return _refuse(f"run has no option {name}; write options of the program after its name")
     if os.path.isdir(name) or zipfile.is_zipfile(name):
         patch_on_import()
         return _run_folder(name, *rest)
@@ -76,23 +79,23 @@ def _run_script(path: str, *arguments: str) -> int:
     def program() -> None:
         exec(compile(source, place, "exec", dont_inherit=True), vars(main))
 
-    return _watch(program)
+    return _execute(program)
 
 
 def _run_module(module: str, *arguments: str) -> int:
     _new_main(["-m", *arguments], os.getcwd())
-    # What the interpreter itself calls for -m; the public run_module would undo argv and
-    # __main__ before threads and exit handlers of the program have ended.
-    return _watch(lambda: runpy._run_module_as_main(module))  # type: ignore[attr-defined]
+    # The interpreter itself calls this private function for -m. The public run_module restores
+    # argv and __main__ before threads and exit handlers of the program have finished.
+    return _execute(lambda: runpy._run_module_as_main(module))  # type: ignore[attr-defined]
 
 
 def _run_folder(path: str, *arguments: str) -> int:
     _new_main([path, *arguments], os.path.join(os.getcwd(), path))
-    return _watch(lambda: runpy._run_module_as_main("__main__", alter_argv=False))  # type: ignore[attr-defined]
+    return _execute(lambda: runpy._run_module_as_main("__main__", alter_argv=False))  # type: ignore[attr-defined]
 
 
 def _new_main(argv: list[str], folder: str) -> types.ModuleType:
-    """Give the program its arguments, its folder and an empty ``__main__``."""
+    """Set the arguments and the path of the program, and return its empty ``__main__``."""
     main = types.ModuleType("__main__")
     vars(main)["__builtins__"] = sys.modules["builtins"]
     sys.modules["__main__"] = main
@@ -102,30 +105,33 @@ def _new_main(argv: list[str], folder: str) -> types.ModuleType:
     return main
 
 
-def _watch(program: Callable[[], object]) -> int:
-    """Run the program; see that its traceback is told without us."""
+def _execute(program: Callable[[], object]) -> int:
+    """Run the program; if it fails, print its traceback without the frames of this module."""
     try:
         program()
     except SystemExit:
         raise
     except BaseException as error:
-        _tell_from(_below_us(error.__traceback__))
+        _print_from(_program_frames(error.__traceback__))
         raise
     return 0
 
 
-def _below_us(trace: TracebackType | None) -> TracebackType | None:
+def _program_frames(trace: TracebackType | None) -> TracebackType | None:
+    """Return the part of a traceback below the frames of this module."""
     while trace and trace.tb_frame.f_globals is globals():
         trace = trace.tb_next
     return trace
 
 
-def _tell_from(trace: TracebackType | None) -> None:
-    """Have the uncaught exception told with this traceback, by the program's own hook if any."""
+def _print_from(trace: TracebackType | None) -> None:
+    """Print the uncaught exception with this traceback, by the program's own hook if it has one."""
     hook = sys.excepthook
 
-    def tell(kind: type[BaseException], error: BaseException, _: TracebackType | None) -> None:
+    def print_exception(
+        kind: type[BaseException], error: BaseException, _: TracebackType | None
+    ) -> None:
         sys.excepthook = hook
         hook(kind, error.with_traceback(trace), trace)
 
-    sys.excepthook = tell
+    sys.excepthook = print_exception
