@@ -13,7 +13,6 @@ import pytest
 
 import fastgmm
 from fastgmm.model.covariance import COVARIANCE_TYPES
-from fastgmm.sources import skipping
 
 OLD_FAITHFUL = Path(__file__).parents[2] / "examples" / "old_faithful.csv"
 
