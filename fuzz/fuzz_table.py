@@ -7,8 +7,9 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["fastgmm"]):
-    from fastgmm.cli import commands as _cli
-    from fastgmm.cli.tables import FileProblem, read_table
+    from fastgmm.cli.errors import FileProblem
+    from fastgmm.cli.tables import read_table
+    from fastgmm.cli.text import one_line, printable
 
 import numpy as np
 
@@ -25,7 +26,7 @@ def try_bytes(content: bytes) -> None:
     try:
         table = read_table(path, columns, header)
     except FileProblem as problem:
-        message = _cli._printable(_cli._one_line(problem.format_message()))
+        message = printable(one_line(problem.format_message()))
         assert message.isprintable(), message
         assert len(message) < 1000, message
         return

@@ -4,7 +4,7 @@ Every function is the textbook formula in plain NumPy and float64, with loops wh
 formula has a sum over components. Nothing here is fast, clever or shared with the
 library: covariances are always expanded to full matrices, densities come from
 ``slogdet`` and ``solve``, and covariances are averages of outer products about the
-means. ``tests/test_parity.py`` holds this module against scikit-learn, so that it may
+means. ``tests/sklearn/test_parity.py`` compares this module with scikit-learn, so that it can
 stand in for scikit-learn where scikit-learn has no answer (sample weights, ICL).
 
 Notation: X is (n_samples, n_features), resp is (n_samples, n_components), and the
@@ -64,19 +64,25 @@ def precisions(covariances, covariance_type):
     return 1.0 / covariances
 
 
-def log_densities(X, means, covariances, covariance_type):
-    """Log density of every row under every component, without weights, (n, K)."""
+def squared_distances(X, means, covariances, covariance_type):
+    """Squared Mahalanobis distance of every row from every component, (n, K)."""
     X = np.asarray(X, dtype=np.float64)
     means = np.asarray(means, dtype=np.float64)
-    n_components, n_features = means.shape
-    matrices = full_covariances(covariances, covariance_type, n_components, n_features)
-    result = np.empty((len(X), n_components))
-    for k in range(n_components):
+    matrices = full_covariances(covariances, covariance_type, *means.shape)
+    result = np.empty((len(X), len(means)))
+    for k in range(len(means)):
         diff = X - means[k]
-        maha2 = np.sum(diff * np.linalg.solve(matrices[k], diff.T).T, axis=1)
-        log_det = np.linalg.slogdet(matrices[k])[1]
-        result[:, k] = -0.5 * (n_features * np.log(2.0 * np.pi) + log_det + maha2)
+        result[:, k] = np.sum(diff * np.linalg.solve(matrices[k], diff.T).T, axis=1)
     return result
+
+
+def log_densities(X, means, covariances, covariance_type):
+    """Log density of every row under every component, without weights, (n, K)."""
+    n_components, n_features = np.shape(means)
+    matrices = full_covariances(covariances, covariance_type, n_components, n_features)
+    log_dets = np.array([np.linalg.slogdet(matrix)[1] for matrix in matrices])
+    maha2 = squared_distances(X, means, covariances, covariance_type)
+    return -0.5 * (n_features * np.log(2.0 * np.pi) + log_dets + maha2)
 
 
 def log_joint(X, weights, means, covariances, covariance_type):

@@ -37,18 +37,18 @@ class Skipping:
 
     def track_fraction_skipped(self, data, n_components):
         """Share of the pairs of a point and a component that are not computed, on average."""
-        from fastgmm.sources.skipping import Lazy  # which commits of long ago do not have
+        from fastgmm.sources.skipping import Skipping  # older commits have no such module
 
         skipped = []
-        learn = Lazy.learn
+        decide = Skipping.decide
 
-        def take_down(lazy, computed, live):
+        def record(skipping, computed, live):
             skipped.append(1.0 - computed)
-            learn(lazy, computed, live)
+            decide(skipping, computed, live)
 
-        Lazy.learn = take_down
+        Skipping.decide = record
         try:
             fit_ours(self.X, max_iter=ITERATIONS, **self.options)
         finally:
-            Lazy.learn = learn
+            Skipping.decide = decide
         return max(0.0, sum(skipped) / len(skipped))  # points past the last one are computed, too

@@ -26,7 +26,7 @@ posix = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork, no signals"
 HEAD = """
 import hashlib, os, sys, threading, time
 import numpy as np
-import fastgmm, fastgmm.jit.decorators
+import fastgmm, fastgmm.jit.threads
 fastgmm.jit.threads.PARALLEL_WORK = 0
 
 X = np.random.default_rng(0).standard_normal((12_011, 3))
@@ -434,7 +434,8 @@ def test_an_install_that_nobody_can_write_to(tmp_path):
     """Neither beside the sources nor in the home folder can anything be kept."""
     package = tmp_path / "fastgmm"
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    (package / "__pycache__").write_text("not a folder")
+    for folder in (package, *(path for path in package.rglob("*") if path.is_dir())):
+        (folder / "__pycache__").write_text("not a folder")
     home = tmp_path / "home"
     home.write_text("not a folder")
     environment = {"HOME": str(home), "XDG_CACHE_HOME": str(home), "PYTHONPATH": str(tmp_path)}

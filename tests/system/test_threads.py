@@ -25,7 +25,7 @@ import problems
 from reference import COVARIANCE_TYPES
 
 import fastgmm
-import fastgmm.jit.decorators
+import fastgmm.jit.threads
 
 fastgmm.jit.threads.PARALLEL_WORK = 0  # however small the problem
 X = problems.overlapping(30_011, 3, 4).X
