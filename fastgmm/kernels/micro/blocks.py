@@ -1,15 +1,19 @@
 """Blocks of accumulators that stay in registers: norms, distances, second moments, products.
 
-Each intrinsic is the innermost loop of a kernel, for blocks of fixed height and width; the loops
-around it are Numba code.
+Each intrinsic is the innermost loop of a kernel; the loops around it are Numba code. Its block has
+a fixed size, or one of a few sizes, of which a switch chooses one at run time.
 
 Measured on one AVX-512 core, relative to its rate in dgemm: blocks of six rows of norms reach 62,
 89, 94 and 100% for 8, 10, 20 and 32 features, without code specialised on the number of features;
 blocks of four rows reach 80, 66, 98 and 100%; blocks of eight rows by three vectors reach 59, 64,
 94 and 100%.
 
-A block's height is the largest for which its accumulators, one row of operands and one broadcast
-fit in the registers of the instruction set (32 with AVX-512, else 16).
+A block's height is chosen so that its accumulators, one row of operands and one broadcast fit in
+the registers of the instruction set (32 with AVX-512, else 16).
+
+Some intrinsics here, and `differences_of_strip` and `try_candidates` beside them, have more than
+eight arguments: arrays, the distances between their rows, and offsets. Their callers have these as
+separate numbers; tuples of them would only be packed and unpacked around the innermost loops.
 """
 
 from fastgmm.jit.intrinsics import intrinsic, ir, types

@@ -21,6 +21,8 @@ def differences_of_strip(typingctx, D, ldd, n, places, i, M, L, m, out, o, ldo):
     The vectors of `D` (n features, ldd) begin at the places from offset i of `places`. The mean's
     high and low part begin at offset m of `M` and `L`. Rows of `out` begin at offset o and lie ldo
     apart. `out` is modified in place.
+
+    For why it has eleven arguments see `fastgmm.kernels.micro.blocks`.
     """
 
     def generate(context, builder, signature, args):

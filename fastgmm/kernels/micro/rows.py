@@ -119,6 +119,8 @@ def try_candidates(typingctx, group, a, n, C, c, closest, i, weight, p, potentia
     center, the new one included. From offset o on, ``w min(closest, distance)`` is added to
     `potential` for every column, with the weights w from offset p of `weight`. `closest` and
     `potential` are modified in place.
+
+    For why it has eleven arguments see `fastgmm.kernels.micro.blocks`.
     """
     columns = CANDIDATES // LANES
 
