@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import entr
 
 from fastgmm.sources.base import Source
 from fastgmm.sources.operands import Densities
@@ -34,6 +33,8 @@ def log_likelihood(source: Source, densities: Densities) -> float:
 
 def totals(source: Source, densities: Densities, distinct: np.ndarray | None = None) -> Totals:
     """Return all sums; `points` are zero if no mask `distinct` (n_samples,) is given."""
+    from scipy.special import entr  # here: importing it takes longer than a small fit
+
     total = entropy = 0.0
     points = np.zeros(densities.n_components)
     terms = np.empty((0, densities.n_components))
