@@ -6,7 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fastgmm.jit import numba_internals
+
 sys.path.insert(0, str(Path(__file__).parent))  # reference.py and problems.py, in any import mode
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _the_path_of_compilation_stays():
+    """Kernels that the fast path cannot compile would be compiled on the plain one, unnoticed."""
+    before = numba_internals.PATH.refused
+    yield
+    assert numba_internals.PATH.refused == before
 
 
 def _assert_close(actual, expected, rtol):

@@ -159,12 +159,22 @@ class HelperLibrary(JITCodeLibrary):
         return 0
 
 
-def _all_below(library, found):
-    """Add all libraries that one links, and those that they link, to the keys of `found`."""
-    for other in library._linking_libraries:
-        if other not in found:
-            found[other] = True
-            _all_below(other, found)
+def _all_below(library):
+    """Return all libraries that one links, directly or not; each comes before those it links.
+
+    The order matters: LLVM takes a function from a library only if what is linked already calls it.
+    """
+    seen, callees_first = set(), []
+
+    def visit(one):
+        for other in one._linking_libraries:
+            if other not in seen:
+                seen.add(other)
+                visit(other)
+                callees_first.append(other)
+
+    visit(library)
+    return callees_first[::-1]
 
 
 class EntryLibrary(JITCodeLibrary):
@@ -172,9 +182,7 @@ class EntryLibrary(JITCodeLibrary):
 
     def finalize(self):
         """Link, optimise, and make machine code."""
-        below = {}
-        _all_below(self, below)
-        self._linking_libraries = list(below)
+        self._linking_libraries = _all_below(self)
         super().finalize()
 
     def _optimize_final_module(self):

@@ -15,6 +15,7 @@ Cache
 import functools
 import hashlib
 import inspect
+import operator
 import os
 import shutil
 import tempfile
@@ -75,26 +76,41 @@ def overload(function, args):
 def plain_copy(function):
     """Return a function that calls helpers of this path wherever one calls those of the fast path.
 
-    The same function if there are none.
+    The same function if there are none. Helpers may be called by name, as attributes of a module,
+    or be captured.
     """
-    used = {
-        name: _helper_copy(value)
-        for name in function.__code__.co_names
-        if _is_fast(value := function.__globals__.get(name))
-    }
+    names = function.__code__.co_names
+    found = {name: function.__globals__.get(name) for name in names}
+    copies = {name: _copy_of(value, names) for name, value in found.items()}
+    used = {name: copy for name, copy in copies.items() if copy is not found[name]}
     cells = function.__closure__ or ()
     captured = [cell.cell_contents for cell in cells]
-    if not used and not any(map(_is_fast, captured)):
+    captured_copies = [_copy_of(value, names) for value in captured]
+    if not used and all(map(operator.is_, captured, captured_copies)):
         return function
     copy = types.FunctionType(
         function.__code__,
         {**function.__globals__, **used},
         function.__name__,
         function.__defaults__,
-        tuple(types.CellType(_helper_copy(x) if _is_fast(x) else x) for x in captured),
+        tuple(map(types.CellType, captured_copies)),
     )
     copy.__qualname__, copy.__module__ = function.__qualname__, function.__module__
     return copy
+
+
+def _copy_of(value, names):
+    """Return the copy of a helper, or of a module that has helpers by some of the names."""
+    if _is_fast(value):
+        return _helper_copy(value)
+    if isinstance(value, types.ModuleType):
+        helpers = {name: getattr(value, name, None) for name in names}
+        copies = {name: _helper_copy(one) for name, one in helpers.items() if _is_fast(one)}
+        if copies:
+            module = types.ModuleType(value.__name__)
+            vars(module).update(vars(value), **copies)
+            return module
+    return value
 
 
 def _is_fast(value):

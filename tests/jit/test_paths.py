@@ -75,6 +75,54 @@ from test_paths import fit
 print(*(float(value).hex() for value in fit()))
 """
 
+# `every` calls `middle` never, as LLVM sees, and `low` only by way of `other`.
+KERNELS = """
+import logging
+import sys
+logging.basicConfig(format="%(message)s", stream=sys.stdout)
+import numpy as np
+from fastgmm.jit.decorators import entry, jit
+
+@jit
+def low(x):
+    return 2.0 * x
+
+@jit
+def middle(x):
+    return low(x) + 1.0
+
+@jit
+def other(x):
+    return low(x)
+"""
+CALLED_BY_ANOTHER = (
+    KERNELS
+    + """
+@entry
+def every(x):
+    for i in range(x.size):
+        if x.size < 0:
+            x[i] = middle(x[i])
+        x[i] = other(x[i])
+
+x = np.ones(3)
+every(x)
+print(*x)
+"""
+)
+CALLED_AS_AN_ATTRIBUTE = """
+import kernels
+
+@kernels.entry
+def every(x):
+    for i in range(x.size):
+        x[i] = kernels.other(x[i])
+
+x = kernels.np.ones(3)
+every(x)
+print(*x)
+"""
+
 
 def fit():
     X = np.random.default_rng(0).standard_normal((3000, 3))
@@ -98,6 +146,22 @@ def test_a_cache_that_fails_costs_time_only(programs):
         said, results, found = programs.run("-c", CACHE_FAILURE + RUN, *"012")
         assert said.startswith("machine code cannot be cached")
         assert (results, found) == ("4.0 6.0 6.0", "0 3")
+
+
+def test_helpers_that_nobody_calls_after_all(programs):
+    """What one of them calls is linked for others that call it, too."""
+    (programs.folder / "program.py").write_text(CALLED_BY_ANOTHER)
+    assert programs.run("program.py") == ["2.0 2.0 2.0"]
+
+
+def test_helpers_called_as_attributes_of_a_module(programs):
+    (programs.folder / "kernels.py").write_text(KERNELS)
+    (programs.folder / "program.py").write_text(CALLED_AS_AN_ATTRIBUTE)
+    assert programs.run("program.py") == ["2.0 2.0 2.0"]
+    failure = FAILURES["entry points cannot be linked"] + "import program"
+    said, results = programs.run("-c", failure, NUMBA_CACHE_DIR=str(programs.folder / "other"))
+    assert said.startswith("kernels are compiled by Numba's public decorator")
+    assert results == "2.0 2.0 2.0"
 
 
 def test_a_fit_without_the_internals(programs, assert_close):
