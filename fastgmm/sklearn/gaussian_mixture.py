@@ -38,11 +38,12 @@ from fastgmm.sklearn.fallback import (
     log_accelerated,
     overridden_step,
 )
+from fastgmm.sklearn.standin import StandIn
 
 heed_environment()
 
 
-class GaussianMixture(TheirGaussianMixture):
+class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
     """Gaussian mixture: scikit-learn's estimator on the kernels of fastgmm.
 
     It has the parameters, methods, attributes, errors and warnings of
@@ -133,6 +134,8 @@ class GaussianMixture(TheirGaussianMixture):
     >>> gm.predict([[0, 0], [12, 3]])
     array([1, 0])
     """
+
+    _stands_in_for = TheirGaussianMixture
 
     _parameter_constraints = {  # noqa: RUF012 - as in scikit-learn
         **TheirGaussianMixture._parameter_constraints,

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import subprocess
 import sys
 import threading
 import types
@@ -126,3 +127,25 @@ def test_models_from_before_can_still_be_pickled_and_read(third_package):
         written = pickle.dumps(read)
     assert type(pickle.loads(written)) is GaussianMixture
     assert type(pickle.loads(pickle.dumps(model))) is GaussianMixture.__base__
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickles_of_models_from_before_need_no_fastgmm(third_package, protocol, tmp_path):
+    model = third_package.GMM(2, random_state=0).fit(np.arange(20.0).reshape(10, 2))
+    with fastgmm.patch_sklearn():
+        for given in (model, GaussianMixture().to_sklearn(), copy.copy(model)):
+            assert type(given) is GaussianMixture.__base__
+            written = pickle.dumps(given, protocol)
+            assert b"fastgmm" not in written
+            assert type(pickle.loads(written)) is GaussianMixture.__base__
+        written = pickle.dumps(model, protocol)
+    (tmp_path / "model.pickle").write_bytes(written)
+    program = (
+        "import pickle, sys\n"
+        "sys.modules['fastgmm'] = None\n"
+        "model = pickle.load(open('model.pickle', 'rb'))\n"
+        "print(type(model), model.means_.tolist())\n"
+    )
+    run = [sys.executable, "-W", "ignore", "-c", program]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{type(model)} {model.means_.tolist()}\n"
