@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def allow_pickles(kind: type) -> None:
     """Let pickle and copy accept estimators of scikit-learn's class."""
-    copyreg.pickle(kind, _reduce)  # type: ignore[arg-type]
+    copyreg.pickle(kind, _reduce)
 
 
 def restore_pickles(kind: type) -> None:

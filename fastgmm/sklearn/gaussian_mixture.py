@@ -18,6 +18,7 @@ from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
+import sklearn
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -367,10 +368,15 @@ class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
         """
         return copy_as(self, TheirGaussianMixture)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for a pickle, with scikit-learn's version as in its own pickles."""
+        return {**super().__getstate__(), "_sklearn_version": sklearn.__version__}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state from a pickle of this class or of scikit-learn's."""
         state = {"n_threads": None, "on_collapse": "raise", **state}
-        state.pop("_sklearn_version", None)
+        if "_sklearn_version" in state:  # fastgmm 0.1 wrote none
+            state = _compared_by_sklearn(state)
         super().__setstate__(state)
 
     def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> np.ndarray | None:
@@ -421,6 +427,13 @@ class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
             return super()._estimate_log_prob(X, **namespace)
         rows = inference.rows_for_kernels(self, X)
         return inference.component_log_densities(self, rows, parameters)
+
+
+def _compared_by_sklearn(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state without its version; scikit-learn warns if that is not the installed one."""
+    theirs = TheirGaussianMixture.__new__(TheirGaussianMixture)
+    theirs.__setstate__(state)
+    return vars(theirs)
 
 
 GaussianMixture.__module__ = "fastgmm.sklearn"  # pickles name the public path
