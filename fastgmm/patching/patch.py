@@ -46,6 +46,8 @@ class Patch:
                 _restore()
 
 
+_KNOW_BOTH = {"fastgmm", "skl2onnx"}  # packages that tell the two classes apart
+
 _lock = threading.RLock()
 _wanted: set[Patch] = set()  # patches that have not ended
 _replaced: list[tuple[dict[str, Any], str]] = []  # globals of a module, and the name in them
@@ -120,11 +122,11 @@ def patch_on_import() -> None:
 
 
 def _names_of_modules() -> list[dict[str, Any]]:
-    """Return the globals of every loaded module outside this library."""
+    """Return the globals of every loaded module that may be patched."""
     return [
         vars(module)
         for name, module in list(sys.modules.items())
-        if name.partition(".")[0] != "fastgmm" and hasattr(module, "__dict__")
+        if name.partition(".")[0] not in _KNOW_BOTH and hasattr(module, "__dict__")
     ]
 
 
