@@ -4,6 +4,8 @@ The patch rebinds every global name of every loaded module that refers to scikit
 This includes the name in the module that defines the class, so that pickles of scikit-learn's
 models are loaded as our estimators. The patch does not reach a class that a program holds
 elsewhere, in a list, a default argument or as a base class, nor estimators that already exist.
+These still pass `isinstance` with the patched name (`fastgmm.sklearn.standin`), and pickle
+accepts them (`fastgmm.patching.pickles`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pickles of scikit-learn's own estimators, written while the patch is in force.
+"""Pickles of scikit-learn's own class and its estimators, written while the patch is in force.
 
 pickle refuses an object if the name of its class refers to another class, as under the patch.
 These pickles therefore look the class up when they are read. They need no fastgmm: its class
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 
 def allow_pickles(kind: type) -> None:
-    """Let pickle and copy accept estimators of scikit-learn's class."""
+    """Let pickle and copy accept scikit-learn's class and its estimators."""
     copyreg.pickle(kind, _reduce)
+    if type(kind) not in copyreg.dispatch_table:
+        copyreg.pickle(type(kind), _reduce_class)
 
 
 def restore_pickles(kind: type) -> None:
     """Undo `allow_pickles`."""
     copyreg.dispatch_table.pop(kind, None)
+    if copyreg.dispatch_table.get(type(kind)) is _reduce_class:
+        del copyreg.dispatch_table[type(kind)]
 
 
 class _Call:
@@ -54,6 +58,13 @@ _new = _New(partial, object.__new__, _class)
 def _reduce(model: TheirGaussianMixture) -> tuple:
     """Reduce an estimator of scikit-learn's class to a way to make an empty one and its state."""
     return _new, (), model.__getstate__()
+
+
+def _reduce_class(kind: type) -> str | tuple:
+    """Reduce scikit-learn's class to a look-up, and another class of its metaclass to its name."""
+    if copyreg.dispatch_table.get(kind) is _reduce:
+        return _class.__reduce__()
+    return kind.__qualname__
 
 
 def theirs() -> TheirGaussianMixture:
