@@ -2,7 +2,11 @@
 
 
 class ConvergenceWarning(UserWarning):
-    """EM stopped at ``max_iter`` before the log-likelihood changed by less than ``tol``."""
+    """EM stopped at ``max_iter`` before the log-likelihood changed by less than ``tol``.
+
+    Once a program has imported scikit-learn, filters and handlers that name
+    `sklearn.exceptions.ConvergenceWarning` catch this warning, too.
+    """
 
 
 class CollapseError(ValueError):

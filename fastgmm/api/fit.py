@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from numpy.typing import ArrayLike
 
-from fastgmm._errors import ConvergenceWarning
 from fastgmm.api import checks
+from fastgmm.api.convergence import convergence_warning
 from fastgmm.api.memory import fit_bytes, refuse_beyond_memory
 from fastgmm.api.mixture import Mixture
 from fastgmm.api.options import INIT_PARAMS, ON_COLLAPSE
@@ -211,7 +211,7 @@ def fit(
         warnings.warn(
             f"EM did not converge in {max_iter} iterations; raise max_iter or tol, or try "
             "another start.",
-            ConvergenceWarning,
+            convergence_warning(),
             stacklevel=2,
         )
     return Mixture._of_run(covariance_type, run)

@@ -14,8 +14,11 @@ except ImportError as error:
 from fastgmm.sklearn.compat import TheirGaussianMixture
 from fastgmm.sklearn.convert import from_sklearn
 from fastgmm.sklearn.gaussian_mixture import GaussianMixture
+from fastgmm.sklearn.onnx import register_with_skl2onnx
 
 __all__ = ["GaussianMixture", "TheirGaussianMixture", "from_sklearn"]
+
+register_with_skl2onnx()
 
 
 def __dir__() -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import sklearn
 from numpy.typing import ArrayLike
+from sklearn.utils._array_api import get_namespace
 
 from fastgmm._logging import logger
 
@@ -25,12 +26,17 @@ FIT_STEPS = (
 
 
 def is_foreign(X: Any) -> bool:
-    """Return whether X is an array of another library, in which scikit-learn would compute."""
-    return (
-        hasattr(X, "__array_namespace__")
-        and not isinstance(X, np.ndarray)
-        and sklearn.get_config()["array_api_dispatch"]
-    )
+    """Return whether X is an array of another library, in which scikit-learn would compute.
+
+    scikit-learn decides which libraries these are. The arrays of some, such as PyTorch's, have no
+    ``__array_namespace__``.
+    """
+    if isinstance(X, (np.ndarray, np.generic)) or not sklearn.get_config()["array_api_dispatch"]:
+        return False
+    try:
+        return bool(get_namespace(X)[1])
+    except TypeError:  # neither an array nor a table: the check of the data will say so
+        return False
 
 
 def overridden_step(

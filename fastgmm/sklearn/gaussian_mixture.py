@@ -18,6 +18,7 @@ from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
+import sklearn
 from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -38,11 +39,12 @@ from fastgmm.sklearn.fallback import (
     log_accelerated,
     overridden_step,
 )
+from fastgmm.sklearn.standin import StandIn
 
 heed_environment()
 
 
-class GaussianMixture(TheirGaussianMixture):
+class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
     """Gaussian mixture: scikit-learn's estimator on the kernels of fastgmm.
 
     It has the parameters, methods, attributes, errors and warnings of
@@ -133,6 +135,8 @@ class GaussianMixture(TheirGaussianMixture):
     >>> gm.predict([[0, 0], [12, 3]])
     array([1, 0])
     """
+
+    _stands_in_for = TheirGaussianMixture
 
     _parameter_constraints = {  # noqa: RUF012 - as in scikit-learn
         **TheirGaussianMixture._parameter_constraints,
@@ -364,10 +368,15 @@ class GaussianMixture(TheirGaussianMixture):
         """
         return copy_as(self, TheirGaussianMixture)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for a pickle, with scikit-learn's version as in its own pickles."""
+        return {**super().__getstate__(), "_sklearn_version": sklearn.__version__}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state from a pickle of this class or of scikit-learn's."""
         state = {"n_threads": None, "on_collapse": "raise", **state}
-        state.pop("_sklearn_version", None)
+        if "_sklearn_version" in state:  # fastgmm 0.1 wrote none
+            state = _compared_by_sklearn(state)
         super().__setstate__(state)
 
     def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> np.ndarray | None:
@@ -418,6 +427,13 @@ class GaussianMixture(TheirGaussianMixture):
             return super()._estimate_log_prob(X, **namespace)
         rows = inference.rows_for_kernels(self, X)
         return inference.component_log_densities(self, rows, parameters)
+
+
+def _compared_by_sklearn(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state without its version; scikit-learn warns if that is not the installed one."""
+    theirs = TheirGaussianMixture.__new__(TheirGaussianMixture)
+    theirs.__setstate__(state)
+    return vars(theirs)
 
 
 GaussianMixture.__module__ = "fastgmm.sklearn"  # pickles name the public path

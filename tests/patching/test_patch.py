@@ -1,10 +1,13 @@
 """`patch_sklearn` reaches every module and gives back exactly what was there."""
 
 import copy
+import copyreg
 import pickle
+import subprocess
 import sys
 import threading
 import types
+from collections.abc import Collection
 
 import numpy as np
 import pytest
@@ -12,6 +15,8 @@ import pytest
 pytest.importorskip("sklearn")
 
 import sklearn.mixture
+from sklearn.mixture import BayesianGaussianMixture
+from sklearn.utils.discovery import all_estimators
 
 import fastgmm
 from fastgmm.sklearn import GaussianMixture
@@ -126,3 +131,70 @@ def test_models_from_before_can_still_be_pickled_and_read(third_package):
         written = pickle.dumps(read)
     assert type(pickle.loads(written)) is GaussianMixture
     assert type(pickle.loads(pickle.dumps(model))) is GaussianMixture.__base__
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickles_of_models_from_before_need_no_fastgmm(third_package, protocol, tmp_path):
+    model = third_package.GMM(2, random_state=0).fit(np.arange(20.0).reshape(10, 2))
+    with fastgmm.patch_sklearn():
+        for given in (model, GaussianMixture().to_sklearn(), copy.copy(model)):
+            assert type(given) is GaussianMixture.__base__
+            written = pickle.dumps(given, protocol)
+            assert b"fastgmm" not in written
+            assert type(pickle.loads(written)) is GaussianMixture.__base__
+        written = pickle.dumps(model, protocol)
+    (tmp_path / "model.pickle").write_bytes(written)
+    program = (
+        "import pickle, sys\n"
+        "sys.modules['fastgmm'] = None\n"
+        "model = pickle.load(open('model.pickle', 'rb'))\n"
+        "print(type(model), model.means_.tolist())\n"
+    )
+    run = [sys.executable, "-W", "ignore", "-c", program]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{type(model)} {model.means_.tolist()}\n"
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("dumps", [pickle.dumps, pickle._dumps])
+def test_classes_are_pickled_by_reference(third_package, protocol, dumps):
+    held = [third_package.GMM, GaussianMixture, BayesianGaussianMixture, Collection]
+    before = copyreg.dispatch_table.copy()
+    with fastgmm.patch_sklearn():
+        assert b"fastgmm" not in dumps(held[0], protocol)
+        written = dumps(held, protocol)
+        for kinds in (pickle.loads(written), copy.deepcopy(held), copy.copy(held)):
+            assert all(a is b for a, b in zip(kinds, held, strict=True))
+    assert copyreg.dispatch_table == before
+    assert all(a is b for a, b in zip(pickle.loads(written), held, strict=True))
+
+
+def test_models_of_a_patched_program_are_read_by_others(tmp_path):
+    write = """
+import pickle
+import numpy as np
+from sklearn.mixture import GaussianMixture
+model = GaussianMixture(2, random_state=0).fit(np.arange(20.0)[:, None])
+pickle.dump((model, model.to_sklearn()), open("models.pickle", "wb"))
+"""
+    read = """
+import pickle
+ours, theirs = pickle.load(open("models.pickle", "rb"))
+print(type(ours), type(theirs), (ours.predict([[1.0]]) == theirs.predict([[1.0]])).all())
+import fastgmm
+print(fastgmm.sklearn_is_patched())
+"""
+    (tmp_path / "write.py").write_text(write)
+    (tmp_path / "read.py").write_text(read)
+    options = {"cwd": tmp_path, "capture_output": True, "text": True, "check": True}
+    subprocess.run([sys.executable, "-m", "fastgmm", "run", "write.py"], **options)
+    done = subprocess.run([sys.executable, "read.py"], **options)
+    theirs = GaussianMixture.__base__
+    assert done.stdout == f"{GaussianMixture} {theirs} True\nFalse\n"
+
+
+def test_a_list_of_all_estimators_has_ours_in_its_place(third_package):
+    before = dict(all_estimators())
+    with fastgmm.patch_sklearn():
+        after = dict(all_estimators())
+    assert after == {**before, "GaussianMixture": GaussianMixture}

@@ -24,7 +24,7 @@ from sklearn.exceptions import ConvergenceWarning, NotFittedError  # noqa: E402
 from sklearn.mixture import GaussianMixture as Theirs  # noqa: E402
 
 import fastgmm  # noqa: E402
-from fastgmm.sklearn import GaussianMixture  # noqa: E402
+from fastgmm.sklearn import GaussianMixture, fallback  # noqa: E402
 
 PARAMETERS = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 INITS = ("kmeans", "k-means++", "random", "random_from_data")
@@ -376,12 +376,13 @@ def test_a_subclass_that_overrides_nothing_runs_accelerated(caplog):
     assert caplog.messages == ["GaussianMixture.fit runs accelerated on X of shape (200, 2)"]
 
 
-def test_arrays_of_other_libraries_fall_back():
+@pytest.mark.parametrize("library", ["array_api_strict", "torch"])
+def test_arrays_of_other_libraries_fall_back(library):
     """Run in a new process, because SciPy's support must be enabled before its import."""
-    pytest.importorskip("array_api_strict")
-    code = """
-import numpy as np, sklearn, array_api_strict as strict, fastgmm
-X = strict.asarray(np.random.RandomState(0).randn(60, 2))
+    pytest.importorskip(library)
+    code = f"""
+import numpy as np, sklearn, {library} as library, fastgmm
+X = library.asarray(np.random.RandomState(0).randn(60, 2))
 sklearn.set_config(array_api_dispatch=True)
 model = fastgmm.GaussianMixture(2, init_params="random", random_state=0).fit(X)
 for answer in (model.means_, model.predict(X), model.predict_proba(X), model.score_samples(X)):
@@ -398,6 +399,23 @@ for answer in (model.means_, model.predict(X), model.predict_proba(X), model.sco
         "library other than NumPy"
         for method in ("fit", "predict", "predict_proba", "score_samples")
     ]
+
+
+def test_scikit_learn_says_which_arrays_are_of_another_library(monkeypatch):
+    class Tensor:
+        """An array that has no ``__array_namespace__``, as PyTorch's have none."""
+
+    def get_namespace(X):
+        if isinstance(X, memoryview):
+            raise TypeError("memoryview is not a supported array type")
+        return None, isinstance(X, Tensor)
+
+    monkeypatch.setattr(fallback, "get_namespace", get_namespace)
+    assert not fallback.is_foreign(Tensor())
+    monkeypatch.setattr(sklearn, "get_config", lambda: {"array_api_dispatch": True})
+    assert fallback.is_foreign(Tensor())
+    for known in (np.ones(2), np.float64(1), [[1.0]], memoryview(b"1")):
+        assert not fallback.is_foreign(known)
 
 
 def test_any_number_of_threads_gives_the_same_bits():

@@ -12,7 +12,7 @@ sklearn = pytest.importorskip("sklearn")
 
 import cloudpickle  # noqa: E402
 import joblib  # noqa: E402
-from sklearn.exceptions import NotFittedError  # noqa: E402
+from sklearn.exceptions import InconsistentVersionWarning, NotFittedError  # noqa: E402
 from sklearn.mixture import BayesianGaussianMixture  # noqa: E402
 from sklearn.mixture import GaussianMixture as Theirs  # noqa: E402
 from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: E402
@@ -96,6 +96,30 @@ def test_pickles(through):
     assert type(copied) is GaussianMixture
     assert copied.get_params() == model.get_params()
     np.testing.assert_array_equal(copied.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize("wrote", [Theirs, GaussianMixture])
+@pytest.mark.parametrize("through", [pickle, cloudpickle])
+def test_pickles_of_another_scikit_learn_give_its_warning(wrote, through, monkeypatch):
+    model = fitted(wrote)
+    current = through.dumps(model)
+    monkeypatch.setattr(sklearn.base, "__version__", "1.0.2")
+    monkeypatch.setattr(sklearn, "__version__", "1.0.2")
+    old = through.dumps(model)
+    monkeypatch.undo()
+    with fastgmm.patch_sklearn():
+        assert type(pickle.loads(current)) is GaussianMixture  # without a warning
+        with pytest.warns(InconsistentVersionWarning) as caught:
+            read = pickle.loads(old)
+    warning = caught[0].message
+    assert (warning.estimator_name, warning.original_sklearn_version) == (
+        "GaussianMixture",
+        "1.0.2",
+    )
+    assert caught[0].filename == sklearn.base.__file__  # filters go by the module of a warning
+    assert type(read) is GaussianMixture
+    assert "_sklearn_version" not in vars(read)
+    np.testing.assert_allclose(read.predict_proba(X), model.predict_proba(X), atol=1e-9)
 
 
 def test_dir_lists_public_names_only():

@@ -1,0 +1,90 @@
+"""skl2onnx converts models of both classes, whatever was imported or patched first.
+
+Each order of the imports needs a process of its own.
+"""
+
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("sklearn")
+pytest.importorskip("skl2onnx")
+
+START = """
+import warnings
+warnings.simplefilter("ignore")
+import numpy as np
+import sklearn.mixture
+from sklearn.mixture import GaussianMixture as Theirs
+
+X = np.random.RandomState(0).randn(80, 3)
+before = Theirs(2, random_state=0).fit(X)
+kinds = [Theirs]  # the patch changes names, but no lists
+"""
+EXPORT = """
+
+def check(model, kind):
+    from onnx.reference import ReferenceEvaluator
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer, StandardScaler
+    assert type(model) is kind
+    pipeline = make_pipeline(StandardScaler(with_mean=False, with_std=False).fit(X), model)
+    for exported in (model, pipeline):
+        for by in (id(model), type(model)):
+            graph = skl2onnx.to_onnx(exported, X, options={by: {"score_samples": True}})
+            session = ReferenceEvaluator(graph)
+            assert session.output_names == ["label", "probabilities", "score_samples"]
+            label, proba, score = session.run(None, {"X": X})
+            np.testing.assert_array_equal(label.ravel(), model.predict(X))
+            np.testing.assert_allclose(proba, model.predict_proba(X), atol=1e-9)
+            np.testing.assert_allclose(score.ravel(), model.score_samples(X), rtol=1e-9)
+    graph = skl2onnx.to_onnx(model, X.astype(np.float32))
+    assert ReferenceEvaluator(graph).output_names == ["label", "probabilities"]
+
+"""
+STEPS = {
+    "skl2onnx": "import skl2onnx",
+    "patch": "import fastgmm; fastgmm.patch_sklearn()",
+    "model": "ours = sklearn.mixture.GaussianMixture(2, random_state=0).fit(X)",
+    "unpatch": "fastgmm.unpatch_sklearn()",
+    "check ours": "check(ours, fastgmm.GaussianMixture)",
+    "check theirs": "check(before, *kinds); check(ours.to_sklearn(), *kinds)",
+}
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "skl2onnx, patch, model, check ours, check theirs",
+        "skl2onnx, patch, model, unpatch, check ours, check theirs",
+        "patch, skl2onnx, model, check ours, check theirs",
+        "patch, model, skl2onnx, unpatch, check ours, check theirs",
+        "patch, model, unpatch, skl2onnx, check ours, check theirs",
+        "skl2onnx, patch, model, unpatch, patch, check ours, check theirs",
+    ],
+)
+def test_any_order(steps):
+    lines = [STEPS[step] for step in steps.split(", ")]
+    run(START + EXPORT + "\n".join(lines))
+
+
+def test_without_the_patch():
+    run(
+        START
+        + EXPORT
+        + """
+import skl2onnx
+import fastgmm
+from fastgmm.sklearn import GaussianMixture
+check(GaussianMixture(2, random_state=0).fit(X), GaussianMixture)
+check(before, Theirs)
+"""
+    )
+
+
+def run(program):
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
