@@ -12,7 +12,9 @@ from fastgmm.api.mixture import Mixture
 from fastgmm.api.names import Names, check_names, names_of
 from fastgmm.api.options import INIT_PARAMS, ON_COLLAPSE
 from fastgmm.api.progress import both, fit_progress
+from fastgmm.api.scale import fault_of_scale
 from fastgmm.api.sources import rows_to_fit
+from fastgmm.api.warn import warn_caller
 from fastgmm.em.collapse import CollapsePolicy
 from fastgmm.em.loop import Run, Settings, run_em
 from fastgmm.em.models import MaximumLikelihood
@@ -62,6 +64,13 @@ def names_to_keep(X: object, feature_names: Iterable[str] | None, source: Source
     """Return the names of the features: those given, or those of the data frame X."""
     given = check_names(feature_names, source.n_features, "feature_names")
     return names_of(X) if given is None else given
+
+
+def warn_of_scale(source: Source, reg_covar: float, names: Names) -> None:
+    """Give a UserWarning if `reg_covar` is too large for the variance of a feature."""
+    fault = fault_of_scale(source, reg_covar, names)
+    if fault:
+        warn_caller(fault)
 
 
 def refuse_few_rows(source: Source, n_components: int) -> None:
@@ -171,6 +180,10 @@ def fit(
     -----
     ConvergenceWarning
         If `max_iter` iterations did not suffice.
+    UserWarning
+        If `reg_covar` is more than 1% of the variance of a feature that varies, or more than the
+        variance for a `reg_covar` above the default. It then hides clusters and makes variances
+        too large.
 
     Notes
     -----
@@ -200,6 +213,7 @@ def fit(
     source = rows_to_fit(X, sample_weight, n_threads)
     names = names_to_keep(X, feature_names, source)
     refuse_few_rows(source, n_components)
+    warn_of_scale(source, reg_covar, names)
     kind = COVARIANCE_TYPES[covariance_type]
     shape = source.n_samples, source.n_features
     refuse_beyond_memory(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
-from fastgmm.api.fit import check_settings, names_to_keep, refuse_few_rows
+from fastgmm.api.fit import check_settings, names_to_keep, refuse_few_rows, warn_of_scale
 from fastgmm.api.grid import Grid
 from fastgmm.api.options import COVARIANCE_TYPES as DEFAULT_TYPES
 from fastgmm.api.options import CRITERIA
@@ -128,6 +128,8 @@ def select(
     -----
     RuntimeWarning
         If an interrupt stopped the fits; the result has the candidates that were done.
+    UserWarning
+        If `reg_covar` is too large for the variance of a feature: see `fit`.
 
     Notes
     -----
@@ -156,6 +158,7 @@ def select(
     seed = _seed(random_state)
     source = rows_to_fit(X, sample_weight, n_threads)
     names = names_to_keep(X, feature_names, source)
+    warn_of_scale(source, reg_covar, names)
     if criterion != "held_out":
         n_folds = 0
     else:

@@ -159,6 +159,7 @@ def _steps(points: np.ndarray, n_components: int, options: dict[str, Any]) -> It
         warnings.simplefilter("ignore", ConvergenceWarning)
         mixture = fit(points, n_components, max_iter=0, **options)
         yield mixture
+        warnings.filterwarnings("ignore", "reg_covar is ", UserWarning)  # the start said it
         for name in _START_OPTIONS:
             options.pop(name, None)
         previous = -np.inf
