@@ -213,7 +213,6 @@ def fit(
     source = rows_to_fit(X, sample_weight, n_threads)
     names = names_to_keep(X, feature_names, source)
     refuse_few_rows(source, n_components)
-    warn_of_scale(source, reg_covar, names)
     kind = COVARIANCE_TYPES[covariance_type]
     shape = source.n_samples, source.n_features
     refuse_beyond_memory(
@@ -221,6 +220,7 @@ def fit(
         f"{n_components} {covariance_type} components of {source.n_features} features",
         "use fewer of either, or a covariance_type with fewer parameters",
     )
+    warn_of_scale(source, reg_covar, names)
     given = _given(kind, n_components, source.n_features, weights_init, means_init, precisions_init)
     model = MaximumLikelihood(kind, reg_covar)
     start = make_start(source, model, n_components, random_state)

@@ -20,6 +20,7 @@ _ROUNDING = 16  # units in the last place of the mean: no greater deviation is v
 # A few rows say whether the variances need a closer look. Most data do not, and the pass over all
 # rows would compile kernels that many fits never use.
 _FEW_ROWS = 128
+_FEW_NUMBERS = 2**18
 _MARGIN = 4.0  # by which the variance of a few rows may exceed that of all
 
 
@@ -28,7 +29,8 @@ def fault_of_scale(source: Source, reg_covar: float, names: Names = None) -> str
     if reg_covar == 0:
         return ""
     least = reg_covar / (_SHARE if reg_covar <= _DEFAULT else _RAISED_SHARE)
-    few = source.draw(np.random.RandomState(np.random.PCG64(0)), _FEW_ROWS)
+    n_rows = min(_FEW_ROWS, source.n_samples, 2 + _FEW_NUMBERS // source.n_features)
+    few = source.draw(np.random.RandomState(np.random.PCG64(0)), n_rows)
     with np.errstate(over="ignore", invalid="ignore"):
         if (few.var(axis=0, dtype=np.float64) > _MARGIN * least).all():
             return ""
