@@ -3,11 +3,12 @@
 import numbers
 import operator
 from collections.abc import Collection
-from contextlib import suppress
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fastgmm.api.names import column_names, is_frame
+from fastgmm.api.objects import array_of, missing
 from fastgmm.model.covariance import CovarianceType
 
 Seed = int | np.integer | np.random.RandomState | np.random.Generator | None
@@ -36,24 +37,9 @@ def float_array(values: ArrayLike | None, name: str) -> np.ndarray:
 
     An array that has this form already is not copied.
     """
-    if values is None:
-        raise TypeError(f"{name} is None; pass an array of numbers.")
     if np.ma.is_masked(values):
         raise ValueError(f"{name} has masked values; drop such rows or fill them in.")
-    try:
-        array = np.asarray(values)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"{name} cannot be read as an array of numbers; every row must have the same length "
-            f"({error})."
-        ) from error
-    if array.dtype.kind == "c":
-        raise TypeError(f"{name} is complex; pass real numbers, for example {name}.real.")
-    if array.dtype.kind == "O":
-        with suppress(TypeError, ValueError, OverflowError):
-            array = array.astype(np.float64)
-    if array.dtype.kind not in "fiub":
-        raise TypeError(f"{name} must hold numbers; convert or drop columns of other kinds.")
+    array = array_of(values, name)
     dtype = np.float32 if array.dtype.kind == "f" and array.dtype.itemsize == 4 else np.float64
     return np.require(array, dtype, ["C", "A"])
 
@@ -67,8 +53,11 @@ def for_kernels(X: np.ndarray) -> np.ndarray:
     return X if X.flags.writeable else np.asarray(_Writable(X))
 
 
-def _refuse_non_finite(X: np.ndarray) -> None:
-    """Raise ValueError with the number of the first row of X that is not finite."""
+def _refuse_non_finite(X: np.ndarray, given: object) -> None:
+    """Raise ValueError with the number of the first row of X that is not finite.
+
+    If `given`, from which X was made, is a data frame, its column is named too.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(X.sum()):
             return
@@ -76,6 +65,10 @@ def _refuse_non_finite(X: np.ndarray) -> None:
         finite = np.isfinite(X[begin : begin + _BLOCK]).all(axis=1)
         if not finite.all():
             row = begin + int(np.argmin(finite))
+            j = int(np.argmin(np.isfinite(X[row])))
+            if is_frame(given) and np.isnan(X[row, j]):
+                count = int(np.isnan(X[:, j]).sum())
+                raise missing("X", count, repr(column_names(given)[j]), row)
             raise ValueError(
                 f"X has a NaN or infinite value in row {row}; drop such rows or fill them in."
             )
@@ -92,7 +85,7 @@ def check_points(X: ArrayLike, n_features: int | None = None) -> np.ndarray:
         If X does not hold finite real numbers, has another number of dimensions or of features,
         or is empty.
     """
-    X = float_array(X, "X")
+    given, X = X, float_array(X, "X")
     if X.ndim == 1:
         X = X[:, None]
     if X.ndim != 2:
@@ -103,7 +96,7 @@ def check_points(X: ArrayLike, n_features: int | None = None) -> np.ndarray:
     if X.shape[0] == 0 or X.shape[1] == 0:
         raise ValueError(f"X has shape {X.shape}; at least one row and one feature are needed.")
     check_n_features(X.shape[1], n_features)
-    _refuse_non_finite(X)
+    _refuse_non_finite(X, given)
     return for_kernels(X)
 
 

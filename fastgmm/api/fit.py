@@ -1,7 +1,7 @@
 """`fit`: check the arguments, run EM from each start, return the best mixture."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from numpy.typing import ArrayLike
 
@@ -9,9 +9,12 @@ from fastgmm.api import checks
 from fastgmm.api.convergence import convergence_warning
 from fastgmm.api.memory import fit_bytes, refuse_beyond_memory
 from fastgmm.api.mixture import Mixture
+from fastgmm.api.names import Names, check_names, names_of
 from fastgmm.api.options import INIT_PARAMS, ON_COLLAPSE
 from fastgmm.api.progress import both, fit_progress
+from fastgmm.api.scale import fault_of_scale
 from fastgmm.api.sources import rows_to_fit
+from fastgmm.api.warn import warn_caller
 from fastgmm.em.collapse import CollapsePolicy
 from fastgmm.em.loop import Run, Settings, run_em
 from fastgmm.em.models import MaximumLikelihood
@@ -57,6 +60,19 @@ def check_settings(tol: float, max_iter: int, on_collapse: str) -> Settings:
     )
 
 
+def names_to_keep(X: object, feature_names: Iterable[str] | None, source: Source) -> Names:
+    """Return the names of the features: those given, or those of the data frame X."""
+    given = check_names(feature_names, source.n_features, "feature_names")
+    return names_of(X) if given is None else given
+
+
+def warn_of_scale(source: Source, reg_covar: float, names: Names) -> None:
+    """Give a UserWarning if `reg_covar` is too large for the variance of a feature."""
+    fault = fault_of_scale(source, reg_covar, names)
+    if fault:
+        warn_caller(fault)
+
+
 def refuse_few_rows(source: Source, n_components: int) -> None:
     """Raise ValueError if there are fewer rows of positive weight than components."""
     if source.n_weighted < n_components:
@@ -85,6 +101,7 @@ def fit(
     n_threads: int | None = None,
     callback: Callable[[int, float], object] | None = None,
     progress: bool = False,
+    feature_names: Iterable[str] | None = None,
 ) -> Mixture:
     """Fit a Gaussian mixture by expectation maximisation.
 
@@ -139,6 +156,9 @@ def fit(
     progress : bool, default=False
         Show the start, the iteration, the log-likelihood, the rate and the greatest time left
         on the standard error; needs tqdm.
+    feature_names : iterable of str, optional
+        Names of the features, for `Mixture.feature_names`; by default the column names of X if
+        it is a data frame of pandas, polars or pyarrow and all its names are strings.
 
     Returns
     -------
@@ -160,6 +180,10 @@ def fit(
     -----
     ConvergenceWarning
         If `max_iter` iterations did not suffice.
+    UserWarning
+        If `reg_covar` is more than 1% of the variance of a feature that varies, or more than the
+        variance for a `reg_covar` above the default. It then hides clusters and makes variances
+        too large.
 
     Notes
     -----
@@ -187,6 +211,7 @@ def fit(
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     random_state = checks.check_random_state(random_state)
     source = rows_to_fit(X, sample_weight, n_threads)
+    names = names_to_keep(X, feature_names, source)
     refuse_few_rows(source, n_components)
     kind = COVARIANCE_TYPES[covariance_type]
     shape = source.n_samples, source.n_features
@@ -195,6 +220,7 @@ def fit(
         f"{n_components} {covariance_type} components of {source.n_features} features",
         "use fewer of either, or a covariance_type with fewer parameters",
     )
+    warn_of_scale(source, reg_covar, names)
     given = _given(kind, n_components, source.n_features, weights_init, means_init, precisions_init)
     model = MaximumLikelihood(kind, reg_covar)
     start = make_start(source, model, n_components, random_state)
@@ -214,4 +240,4 @@ def fit(
             convergence_warning(),
             stacklevel=2,
         )
-    return Mixture._of_run(covariance_type, run)
+    return Mixture._of_run(covariance_type, run, names)

@@ -19,6 +19,7 @@ import numpy as np
 
 from fastgmm.api.fit import refuse_few_rows
 from fastgmm.api.mixture import Mixture
+from fastgmm.api.names import Names
 from fastgmm.api.progress import GridProgress
 from fastgmm.api.selection import Candidate
 from fastgmm.em.collapse import CollapsePolicy
@@ -67,6 +68,8 @@ class Grid:
         Seed of every start.
     n_folds : int
         Number of parts for cross-validation; 0 for none.
+    feature_names : tuple of str or None
+        Names of the features, which the mixtures keep.
 
     Attributes
     ----------
@@ -82,6 +85,7 @@ class Grid:
         n_init: int,
         seed: int,
         n_folds: int,
+        feature_names: Names = None,
     ) -> None:
         self.stop = threading.Event()
         self._source = source
@@ -89,6 +93,7 @@ class Grid:
         self._reg_covar = reg_covar
         self._n_init = n_init
         self._seed = seed
+        self._feature_names = feature_names
         self._yardstick: Yardstick = make_yardstick(source)
         random_state = np.random.RandomState(seed)
         self._folds = source.folds(n_folds, random_state) if n_folds else []
@@ -169,7 +174,7 @@ class Grid:
         bic = criteria.bic(sums.log_likelihood, todo.n_parameters, self._source.total_weight)
         return replace(
             todo,
-            mixture=Mixture._of_run(todo.covariance_type, run),
+            mixture=Mixture._of_run(todo.covariance_type, run, self._feature_names),
             log_likelihood=sums.log_likelihood,
             bic=bic,
             aic=criteria.aic(sums.log_likelihood, todo.n_parameters),

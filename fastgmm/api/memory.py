@@ -48,15 +48,16 @@ def refuse_beyond_memory(n_bytes: float, what: str, advice: str) -> None:
     limit = memory_of_machine()
     if n_bytes > limit:
         raise MemoryError(
-            f"{what} would need about {_readable(n_bytes)} of memory but the machine has "
-            f"{_readable(limit)}; {advice}."
+            f"{what} would need about {readable(n_bytes)} of memory but the machine has "
+            f"{readable(limit)}; {advice}."
         )
 
 
-def _readable(n_bytes: float) -> str:
+def readable(n_bytes: float) -> str:
     """Return a number of bytes as text, three digits and a unit."""
-    for unit in ("MiB", "GiB", "TiB"):
-        n_bytes /= 1024.0 if unit != "MiB" else 2.0**20
+    unit = "bytes"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
         if n_bytes < 1000:
             break
+        n_bytes, unit = n_bytes / 1024.0, larger
     return f"{n_bytes:,.3g} {unit}" if n_bytes < 1000 else f"{n_bytes:,.0f} {unit}"

@@ -1,8 +1,9 @@
 """`Mixture`: the parameters of a Gaussian mixture, its densities, criteria and random rows."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import reprlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -11,12 +12,13 @@ from numpy.typing import ArrayLike
 from fastgmm._provided import provided
 from fastgmm.api import checks
 from fastgmm.api.memory import refuse_beyond_memory
+from fastgmm.api.names import Names, check_names, refuse_other_names
 from fastgmm.api.sources import rows_for_inference
 from fastgmm.em.loop import Run
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model import criteria
 from fastgmm.model.covariance import COVARIANCE_TYPES
-from fastgmm.model.model_file import read_model, write_model
+from fastgmm.model.model_file import names_in, read_model, write_model
 from fastgmm.model.parameters import Parameters
 from fastgmm.sources.base import Source
 from fastgmm.sources.operands import Densities
@@ -25,6 +27,11 @@ from fastgmm.sources.totals import log_likelihood, totals
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from sklearn.mixture import GaussianMixture
+
+
+_brief = reprlib.Repr()  # of feature names, which may be many and long
+_brief.maxtuple = 3
+_brief.maxstring = 20
 
 
 def _read_only(array: ArrayLike) -> np.ndarray:
@@ -65,6 +72,16 @@ class Mixture:
     regularized : tuple of int
         Indices of the components that lie on a single point, or whose covariance could be
         factorised only with more than ``reg_covar`` on its diagonal.
+    feature_names : tuple of str or None
+        Names of the features: the column names of the data frame that the mixture was fitted to,
+        if all are strings, or the names given to `fastgmm.fit`. None if there were none.
+
+    Notes
+    -----
+    Methods that take rows compare the column names of a data frame with `feature_names`, as
+    scikit-learn does: other names, or the same in another order, raise ValueError. A UserWarning
+    says so if only the rows or only the mixture have names. A `Source` has no names and is not
+    compared.
     """
 
     weights: np.ndarray
@@ -75,6 +92,7 @@ class Mixture:
     converged: bool
     log_likelihoods: np.ndarray
     regularized: tuple[int, ...]
+    feature_names: tuple[str, ...] | None
     _parameters: Parameters = field(repr=False)
     _densities: Densities = field(repr=False)
 
@@ -86,6 +104,7 @@ class Mixture:
         converged: bool = False,
         log_likelihoods: ArrayLike = (),
         regularized: Sequence[int] = (),
+        feature_names: Names = None,
     ) -> Self:
         """Make a mixture from internal parameters. Pickles call this method."""
         kind = COVARIANCE_TYPES[name]
@@ -98,14 +117,17 @@ class Mixture:
             bool(converged),
             _read_only(log_likelihoods),
             tuple(int(k) for k in regularized),
+            feature_names,
             parameters,
             Densities(MaximumLikelihood(kind), parameters),
         )
 
     @classmethod
-    def _of_run(cls, name: str, run: Run) -> Self:
+    def _of_run(cls, name: str, run: Run, feature_names: Names) -> Self:
         """Make a mixture from the outcome of EM."""
-        return cls._build(name, run.parameters, run.converged, run.objectives, run.regularized)
+        return cls._build(
+            name, run.parameters, run.converged, run.objectives, run.regularized, feature_names
+        )
 
     @classmethod
     def from_parameters(
@@ -114,6 +136,8 @@ class Mixture:
         means: ArrayLike,
         covariances: ArrayLike,
         covariance_type: str = "full",
+        *,
+        feature_names: Iterable[str] | None = None,
     ) -> Self:
         """Return a mixture with known parameters.
 
@@ -127,6 +151,8 @@ class Mixture:
             Symmetric positive definite covariances, in the shape of the attribute.
         covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
             Form of the covariances: see `fastgmm.fit`.
+        feature_names : iterable of str, optional
+            Names of the features.
 
         Returns
         -------
@@ -136,8 +162,8 @@ class Mixture:
         Raises
         ------
         ValueError, TypeError
-            If a shape does not fit, a value is not finite, the weights do not sum to 1 or a
-            covariance is not positive definite.
+            If a shape does not fit, a value is not finite, the weights do not sum to 1, a
+            covariance is not positive definite, or there is not one name for each feature.
         """
         checks.check_option(covariance_type, "covariance_type", COVARIANCE_TYPES)
         kind = COVARIANCE_TYPES[covariance_type]
@@ -149,9 +175,9 @@ class Mixture:
         covariances = checks.check_matrices(covariances, kind, *shape, "covariances")
         factors, log_det = kind.factorize(covariances, *shape)
         checks.refuse_indefinite(log_det, "covariances")
-        return cls._build(
-            covariance_type, Parameters(weights, means, covariances, factors, log_det)
-        )
+        names = check_names(feature_names, shape[1], "feature_names")
+        parameters = Parameters(weights, means, covariances, factors, log_det)
+        return cls._build(covariance_type, parameters, feature_names=names)
 
     @classmethod
     def from_sklearn(cls, model: "GaussianMixture") -> Self:
@@ -165,8 +191,8 @@ class Mixture:
         Returns
         -------
         Mixture
-            The mixture with the estimator's parameters, and with its `lower_bounds_` if it has
-            them (since scikit-learn 1.7).
+            The mixture with the estimator's parameters and its `feature_names_in_`, and with its
+            `lower_bounds_` if it has them (since scikit-learn 1.7).
 
         Raises
         ------
@@ -178,11 +204,13 @@ class Mixture:
             If its attributes were changed by hand to values that describe no mixture.
         """
         parameters = provided("parameters_of")(model)
+        names = getattr(model, "feature_names_in_", None)
         return cls._build(
             model.covariance_type,
             parameters,
             model.converged_,
             getattr(model, "lower_bounds_", ()),
+            feature_names=check_names(names, parameters.means.shape[1], "feature_names_in_"),
         )
 
     def to_sklearn(self) -> "GaussianMixture":
@@ -195,6 +223,28 @@ class Mixture:
             converts it to the accelerated class.
         """
         return provided("estimator_of")(self)
+
+    def with_feature_names(self, feature_names: Iterable[str] | None) -> "Mixture":
+        """Return the same mixture with other names of its features.
+
+        Parameters
+        ----------
+        feature_names : iterable of str or None
+            One name for each feature. With None the mixture has no names, and takes arrays
+            without a warning.
+
+        Returns
+        -------
+        Mixture
+            A mixture that is equal but for the names.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the names are not strings, or not one for each feature.
+        """
+        names = check_names(feature_names, self.n_features, "feature_names")
+        return replace(self, feature_names=names)
 
     @property
     def n_components(self) -> int:
@@ -229,6 +279,8 @@ class Mixture:
         n_threads: int | None = None,
     ) -> Source:
         n_threads = checks.check_threads(n_threads)
+        if not isinstance(X, Source):
+            refuse_other_names(X, self.feature_names)
         return rows_for_inference(X, self.n_features, sample_weight, n_threads)
 
     def _answer(self, name: str, source: Source) -> np.ndarray:
@@ -255,7 +307,7 @@ class Mixture:
         Raises
         ------
         ValueError, TypeError
-            If X is not finite numbers with the mixture's number of features.
+            If X is not finite numbers with the mixture's number and names of features.
         MemoryError
             If the result would need more memory than the machine has.
         """
@@ -285,7 +337,7 @@ class Mixture:
         Raises
         ------
         ValueError, TypeError
-            If X is not finite numbers with the mixture's number of features.
+            If X is not finite numbers with the mixture's number and names of features.
         """
         return self._answer("labels", self._source(X, n_threads=n_threads))
 
@@ -307,7 +359,7 @@ class Mixture:
         Raises
         ------
         ValueError, TypeError
-            If X is not finite numbers with the mixture's number of features.
+            If X is not finite numbers with the mixture's number and names of features.
         """
         return self._answer("log_prob", self._source(X, n_threads=n_threads))
 
@@ -337,8 +389,8 @@ class Mixture:
         Raises
         ------
         ValueError, TypeError
-            If X is not finite numbers with the mixture's number of features, or the weights
-            are negative, all zero or not one per row.
+            If X is not finite numbers with the mixture's number and names of features, or the
+            weights are negative, all zero or not one per row.
         """
         source = self._source(X, sample_weight, n_threads)
         return float(log_likelihood(source, self._densities) / source.total_weight)
@@ -510,6 +562,7 @@ class Mixture:
             converged=self.converged,
             log_likelihoods=self.log_likelihoods,
             regularized=np.array(self.regularized, np.int64),
+            **({} if self.feature_names is None else {"feature_names": self.feature_names}),
         )
 
     def __reduce__(self) -> tuple:
@@ -519,14 +572,15 @@ class Mixture:
             self.converged,
             self.log_likelihoods,
             self.regularized,
+            self.feature_names,
         )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mixture):
             return NotImplemented
         return (
-            (self.covariance_type, self.converged, self.regularized)
-            == (other.covariance_type, other.converged, other.regularized)
+            (self.covariance_type, self.converged, self.regularized, self.feature_names)
+            == (other.covariance_type, other.converged, other.regularized, other.feature_names)
             and np.array_equal(self.log_likelihoods, other.log_likelihoods)
             and all(
                 np.array_equal(getattr(self, name), getattr(other, name))
@@ -544,9 +598,10 @@ class Mixture:
                 f", log_likelihood={self.log_likelihood:.6g}, n_iter={self.n_iter}, "
                 f"converged={self.converged}"
             )
+        names = f", feature_names={_brief.repr(self.feature_names)}" if self.feature_names else ""
         return (
             f"Mixture(n_components={self.n_components}, n_features={self.n_features}, "
-            f"covariance_type={self.covariance_type!r}{found})"
+            f"covariance_type={self.covariance_type!r}{names}{found})"
         )
 
 
@@ -571,6 +626,7 @@ def load(path: str | os.PathLike[str]) -> Mixture:
         If it is not a model file of this library, or it is damaged.
     """
     fields = read_model(path)
+    feature_names = names_in(fields)
     parameters = Parameters(
         *(fields[name] for name in ("weights", "means", "covariances", "factors", "log_det"))
     )
@@ -580,4 +636,5 @@ def load(path: str | os.PathLike[str]) -> Mixture:
         bool(fields["converged"]),
         fields["log_likelihoods"],
         fields["regularized"].tolist(),
+        feature_names,
     )

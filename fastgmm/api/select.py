@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
-from fastgmm.api.fit import check_settings, refuse_few_rows
+from fastgmm.api.fit import check_settings, names_to_keep, refuse_few_rows, warn_of_scale
 from fastgmm.api.grid import Grid
 from fastgmm.api.options import COVARIANCE_TYPES as DEFAULT_TYPES
 from fastgmm.api.options import CRITERIA
@@ -67,6 +67,7 @@ def select(
     random_state: checks.Seed = None,
     n_threads: int | None = None,
     progress: bool = False,
+    feature_names: Iterable[str] | None = None,
 ) -> Selection:
     """Fit every number of components with every covariance type and choose the best.
 
@@ -106,6 +107,9 @@ def select(
     progress : bool, default=False
         Show the current fit, the best candidate so far and the time left on the standard error;
         needs tqdm.
+    feature_names : iterable of str, optional
+        Names of the features, for `Mixture.feature_names`; by default the column names of X if
+        it is a data frame of pandas, polars or pyarrow and all its names are strings.
 
     Returns
     -------
@@ -124,6 +128,8 @@ def select(
     -----
     RuntimeWarning
         If an interrupt stopped the fits; the result has the candidates that were done.
+    UserWarning
+        If `reg_covar` is too large for the variance of a feature: see `fit`.
 
     Notes
     -----
@@ -151,13 +157,15 @@ def select(
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     seed = _seed(random_state)
     source = rows_to_fit(X, sample_weight, n_threads)
+    names = names_to_keep(X, feature_names, source)
+    warn_of_scale(source, reg_covar, names)
     if criterion != "held_out":
         n_folds = 0
     else:
         refuse_few_rows(source, n_folds)
     n_threads = threads_for(PARALLEL_WORK, source.n_threads)
     n_workers, threads_each = divide_threads(source, sum(counts) // len(counts), n_threads)
-    grid = Grid(source.view(threads_each), settings, reg_covar, n_init, seed, n_folds)
+    grid = Grid(source.view(threads_each), settings, reg_covar, n_init, seed, n_folds, names)
     todo = [
         Candidate(
             count, name, criteria.n_parameters(COVARIANCE_TYPES[name], count, source.n_features)

@@ -5,6 +5,7 @@ than the file needs on disk. Reading copies each array once, and building a mixt
 once more. The name, dtype and shape of every array are checked before it is used.
 """
 
+import json
 import math
 import os
 import re
@@ -26,6 +27,7 @@ _NAMES = {
     "format", "version", "covariance_type", "weights", "means", "covariances", "factors",
     "log_det", "converged", "log_likelihoods", "regularized",
 }  # fmt: skip
+_OPTIONAL = {"feature_names"}  # a JSON list: NumPy would cut zeros off strings, and pad all to one
 # The header that numpy.savez writes before an array. NumPy's own parser evaluates it as a Python
 # literal, so it is parsed here instead.
 _HEADER = re.compile(
@@ -42,7 +44,12 @@ _CUT_SHORT = "is not a fastgmm model file, or it is cut short; save the model ag
 
 
 def write_model(path: str | os.PathLike[str], **fields: Any) -> None:
-    """Write the fields of a mixture. An existing file is replaced completely or not at all."""
+    """Write the fields of a mixture. An existing file is replaced completely or not at all.
+
+    `feature_names` is a sequence of str and need not be given; the other fields are arrays.
+    """
+    if "feature_names" in fields:
+        fields["feature_names"] = json.dumps(fields["feature_names"])
     with replacing(Path(path)) as temporary, temporary.open("wb") as file:
         np.savez(file, format=_FORMAT, version=_VERSION, **fields)
 
@@ -73,6 +80,16 @@ def read_model(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     return fields
 
 
+def names_in(fields: dict[str, np.ndarray]) -> tuple[str, ...] | None:
+    """Return the feature names among the fields of a model file; None if it has none."""
+    if "feature_names" not in fields:
+        return None
+    names = json.loads(str(fields["feature_names"]))
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _damaged("feature_names is not a list of strings")
+    return tuple(names)
+
+
 def _damaged(fault: str) -> ModelFileError:
     """Return the error for a file in which something is not valid; `fault` describes it."""
     return ModelFileError(f"is damaged: {fault}. Save the model again.")
@@ -84,10 +101,11 @@ def _read_members(file: BinaryIO) -> dict[str, np.ndarray]:
     _check_directory(file, size)
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        if {member.filename.removesuffix(".npy") for member in members} != _NAMES:
+        names = {member.filename.removesuffix(".npy") for member in members}
+        if not _NAMES <= names <= _NAMES | _OPTIONAL:
             raise ModelFileError(_FOREIGN)
         stored = all(member.compress_type == zipfile.ZIP_STORED for member in members)
-        apart = len(members) == len(_NAMES) and sum(m.file_size for m in members) <= size
+        apart = len(members) == len(names) and sum(m.file_size for m in members) <= size
         if not (stored and apart):
             raise _damaged("its arrays are not laid out as Mixture.save does")
         return {
@@ -103,7 +121,8 @@ def _check_directory(file: BinaryIO, size: int) -> None:
         raise ModelFileError(_CUT_SHORT)
     extended, signature, *_, n_members, _, _, comment = _ZIP_TAIL.unpack(tail)
     plain = extended != b"PK\6\7" or size > 2**32
-    if signature != b"PK\5\6" or n_members != len(_NAMES) or comment or not plain:
+    known = len(_NAMES) <= n_members <= len(_NAMES | _OPTIONAL)
+    if signature != b"PK\5\6" or not known or comment or not plain:
         raise ModelFileError(_CUT_SHORT)
 
 
@@ -144,6 +163,7 @@ def _check_fields(fields: dict[str, np.ndarray]) -> None:
         total = fields["weights"].sum()
         raise _damaged(f"weights must be at least 0 and sum to 1, but they sum to {total:.6g}")
     _check_record(fields, len(means))
+    _check_names(fields, means.shape[1])
     if not _factors_fit(kind, fields):
         raise _damaged("the covariances do not agree with their factors")
 
@@ -181,6 +201,16 @@ def _check_record(fields: dict[str, np.ndarray], n_components: int) -> None:
     )
     if not valid:
         raise _damaged("converged, log_likelihoods or regularized is not valid")
+
+
+def _check_names(fields: dict[str, np.ndarray], n_features: int) -> None:
+    """Refuse feature names that are not strings, or not one for each feature."""
+    try:
+        names = names_in(fields)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise _damaged("feature_names is not a list of strings") from error
+    if names is not None and len(names) != n_features:
+        raise _damaged(f"feature_names has {len(names)} names for {n_features} features")
 
 
 def _factors_fit(kind: CovarianceType, fields: dict[str, np.ndarray]) -> bool:

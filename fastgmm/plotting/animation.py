@@ -13,6 +13,7 @@ from fastgmm._errors import ConvergenceWarning
 from fastgmm.api import checks
 from fastgmm.api.fit import fit
 from fastgmm.api.mixture import Mixture
+from fastgmm.api.names import names_of
 from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.plotting.mixtures import plot_mixture
 from fastgmm.plotting.style import new_axes
@@ -56,7 +57,7 @@ def animate_fit(
         Largest number of frames; by default 30, or 6 for a strip. Early iterations, which
         change the mixture most, get more of them.
     names : sequence of str, optional
-        Names of the features.
+        Names of the features; by default the column names of a data frame.
     interval : int, default=300
         Time between two frames, in milliseconds.
     **options
@@ -76,6 +77,8 @@ def animate_fit(
         If matplotlib is not installed.
     """
     points = checks.check_points(X)
+    given = options.pop("feature_names", None) or names_of(X)
+    names = given if names is None else names
     default = _STRIP_FRAMES if strip else _ANIMATION_FRAMES
     n_frames = checks.check_integer(default if n_frames is None else n_frames, "n_frames", 2)
     steps = list(_steps(points, n_components, options))
@@ -156,6 +159,7 @@ def _steps(points: np.ndarray, n_components: int, options: dict[str, Any]) -> It
         warnings.simplefilter("ignore", ConvergenceWarning)
         mixture = fit(points, n_components, max_iter=0, **options)
         yield mixture
+        warnings.filterwarnings("ignore", "reg_covar is ", UserWarning)  # the start said it
         for name in _START_OPTIONS:
             options.pop(name, None)
         previous = -np.inf

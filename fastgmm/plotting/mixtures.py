@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
 from fastgmm.api.mixture import Mixture
+from fastgmm.api.names import check_names, refuse_other_names
 from fastgmm.plotting.panels import MixturePanels
 from fastgmm.plotting.style import new_axes, set_frame
 
@@ -48,7 +50,7 @@ def plot_mixture(
     new : array-like of shape (n_new, n_features), optional
         Further points, drawn as orange diamonds.
     names : sequence of str, optional
-        Names of the features.
+        Names of the features; by default `Mixture.feature_names`, or their numbers.
     max_points : int, default=5000
         Largest number of points to draw, taken at equal intervals from the rows of X. The
         histogram counts all rows.
@@ -61,14 +63,15 @@ def plot_mixture(
     Raises
     ------
     ValueError, TypeError
-        If X or `new` does not fit the mixture, or `names` does not have one entry per feature.
+        If X or `new` does not fit the mixture or its feature names, or `names` does not have one
+        entry per feature.
     ImportError
         If matplotlib is not installed.
     """
     n_features = mixture.n_features
-    points = None if X is None else checks.check_points(X, n_features)
-    new = None if new is None else checks.check_points(new, n_features)
-    names = _feature_names(names, n_features)
+    points = None if X is None else checked_points(X, mixture)
+    new = None if new is None else checked_points(new, mixture)
+    names = _axis_labels(mixture, names)
     max_points = checks.check_integer(max_points, "max_points", 1)
     panels = MixturePanels(mixture, points, new, max_points)
     if n_features > 2:
@@ -84,18 +87,21 @@ def plot_mixture(
     return set_frame(ax, names[0], names[1])
 
 
-def _feature_names(names: Sequence[str] | None, n_features: int) -> list[str]:
-    if names is None:
-        return [f"feature {j}" for j in range(n_features)]
-    if len(names) != n_features:
-        raise ValueError(
-            f"names has {len(names)} entries but there are {n_features} features; pass one name "
-            "per feature."
-        )
-    return [str(name) for name in names]
+def checked_points(X: ArrayLike, mixture: Mixture) -> np.ndarray:
+    """Return rows as an array, after a comparison with the mixture's features."""
+    refuse_other_names(X, mixture.feature_names)
+    return checks.check_points(X, mixture.n_features)
 
 
-def _draw_corner(ax: Axes, panels: MixturePanels, names: list[str]) -> None:
+def _axis_labels(mixture: Mixture, names: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of the features: those given, those of the mixture, or numbers."""
+    if names is not None:
+        names = [str(name) for name in names]
+    chosen = check_names(names, mixture.n_features, "names") or mixture.feature_names
+    return chosen or tuple(f"feature {j}" for j in range(mixture.n_features))
+
+
+def _draw_corner(ax: Axes, panels: MixturePanels, names: Sequence[str]) -> None:
     """Draw single features on the diagonal and pairs below it, in insets of an Axes."""
     n_shown = min(len(names), _MAX_CORNER_FEATURES)
     ax.set_axis_off()

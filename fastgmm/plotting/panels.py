@@ -35,7 +35,7 @@ class MixturePanels:
         new: np.ndarray | None,
         max_points: int,
     ) -> None:
-        self.mixture = mixture
+        self.mixture = mixture = mixture.with_feature_names(None)  # rows are arrays from here on
         self.points = points
         self.new = new
         self.colors = component_colors(mixture.n_components)

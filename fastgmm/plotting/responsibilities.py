@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastgmm.api import checks
 from fastgmm.api.mixture import Mixture
+from fastgmm.plotting.mixtures import checked_points
 from fastgmm.plotting.style import (
     HATCHES,
     add_legend,
@@ -55,10 +55,10 @@ def plot_responsibilities(
     ImportError
         If matplotlib is not installed.
     """
-    points = checks.check_points(X, mixture.n_features)
+    points = checked_points(X, mixture)
     n_default = min(_DEFAULT_ROWS, len(points))
     chosen = np.arange(n_default) if rows is None else np.asarray(rows, np.intp)
-    resp = mixture.predict_proba(points[chosen])
+    resp = mixture.with_feature_names(None).predict_proba(points[chosen])
     ax = ax if ax is not None else new_axes(5.6, max(1.6, 0.8 + 0.22 * len(chosen)))
     places = np.arange(len(chosen))
     left = np.zeros(len(chosen))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import sys
-import warnings
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture._gaussian_mixture import GaussianMixture as TheirGaussianMixture
 from sklearn.utils._array_api import get_namespace
+
+from fastgmm.api.warn import warn_caller
 
 try:
     from sklearn.utils.validation import validate_data
@@ -37,7 +37,4 @@ def warn_of_convergence(message: str) -> None:
     For a fit this is the wrapper in ``sklearn.base`` around `fit`, where scikit-learn's own
     warning comes from: filters by module match both.
     """
-    level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] == "fastgmm":
-        level, frame = level + 1, frame.f_back
-    warnings.warn(message, ConvergenceWarning, stacklevel=level)
+    warn_caller(message, ConvergenceWarning)

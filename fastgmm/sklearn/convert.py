@@ -61,6 +61,8 @@ def estimator_of(mixture: Mixture) -> TheirGaussianMixture:
     model.lower_bound_ = mixture.log_likelihood if mixture.n_iter else -np.inf
     model.lower_bounds_ = mixture.log_likelihoods.tolist()
     model.n_features_in_ = mixture.n_features
+    if mixture.feature_names is not None:
+        model.feature_names_in_ = np.array(mixture.feature_names, object)
     return model
 
 

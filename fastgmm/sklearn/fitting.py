@@ -15,7 +15,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight
 
+from fastgmm._logging import logger
 from fastgmm.api import checks
+from fastgmm.api.names import Names
+from fastgmm.api.scale import fault_of_scale
 from fastgmm.em.collapse import CollapsePolicy
 from fastgmm.em.loop import Policy, Run, Settings, run_em
 from fastgmm.em.models import MaximumLikelihood
@@ -106,6 +109,9 @@ def _fit_ours(
     previous: Parameters | None,
 ) -> None:
     """Fit by the kernels and set the attributes; warn if EM did not converge."""
+    fault = fault_of_scale(source, model.reg_covar, _names_of(model))
+    if fault:
+        logger.warning("GaussianMixture.fit: %s", fault)
     run = _best_run(model, source, random_state, previous)
     if not run.converged and model.max_iter > 0:
         warn_of_convergence(
@@ -119,6 +125,12 @@ def _fit_ours(
     model.lower_bound_ = run.objective
     model.lower_bounds_ = list(run.objectives)
     log_accelerated("fit", (source.n_samples, source.n_features))
+
+
+def _names_of(model: Any) -> Names:
+    """Return the names of the features that the estimator was given; None if they have none."""
+    names = getattr(model, "feature_names_in_", None)
+    return None if names is None else tuple(names)
 
 
 def _best_run(

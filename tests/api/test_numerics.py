@@ -19,6 +19,8 @@ from reference import COVARIANCE_TYPES
 
 import fastgmm
 
+pytestmark = pytest.mark.filterwarnings("ignore:reg_covar is:UserWarning")
+
 INITS = ("kmeans", "k-means++", "random", "random_from_data")
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 each_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])

@@ -315,6 +315,7 @@ class TestSpurious:
     @pytest.mark.parametrize("name", TYPES)
     @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
     @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+    @pytest.mark.filterwarnings("ignore:reg_covar is:UserWarning")
     def test_clear_clusters_are_sound(self, name, scale, dtype):
         X, _ = blobs(n_features=3, n_components=4)
         X = (scale * X).astype(dtype)

@@ -9,7 +9,7 @@ from matplotlib.patches import Ellipse
 
 import fastgmm
 from fastgmm.api.options import COVARIANCE_TYPES
-from fastgmm.plotting import plot_mixture
+from fastgmm.plotting import animate_fit, plot_mixture, plot_responsibilities
 from fastgmm.plotting.style import NEW, component_colors
 
 
@@ -159,3 +159,42 @@ def test_a_type_of_ones_own_is_drawn(fifth_type, n_features):
         assert mixture.covariance_type == covariance_type
         images.append(pixels(plot_mixture(mixture, X)))
     np.testing.assert_array_equal(*images)
+
+
+class TestFeatureNames:
+    """The names of a data frame's columns are the default labels of the axes."""
+
+    @pytest.fixture
+    def frame(self, faithful):
+        return pytest.importorskip("pandas").DataFrame(faithful, columns=["eruption", "waiting"])
+
+    @pytest.fixture
+    def named(self, mixture):
+        return mixture.with_feature_names(["eruption", "waiting"])
+
+    def test_labels(self, named, frame):
+        ax = named.plot(frame, new=frame[:2])
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("eruption", "waiting")
+        ax = named.plot(names=["x", "y"])
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("x", "y")
+
+    def test_other_names_are_refused(self, named, frame):
+        for options in ({"X": frame[["waiting", "eruption"]]}, {"new": frame[["waiting"]]}):
+            with pytest.raises(ValueError, match="feature names"):
+                plot_mixture(named, **options)
+
+    def test_an_array_is_drawn_with_a_warning(self, named, faithful):
+        with pytest.warns(UserWarning, match="X does not have valid feature names"):
+            plot_mixture(named, faithful)
+
+    def test_responsibilities(self, named, frame):
+        plot_responsibilities(named, frame)
+        with pytest.raises(ValueError, match="feature names"):
+            plot_responsibilities(named, frame[["waiting", "eruption"]])
+
+    def test_animations(self, frame, faithful):
+        options = {"strip": True, "n_frames": 2, "random_state": 0}
+        names = ["eruption", "waiting"]
+        for X, further in ((frame, {}), (faithful, {"feature_names": names})):
+            panel = animate_fit(X, 2, **options, **further).child_axes[0]
+            assert [panel.get_xlabel(), panel.get_ylabel()] == names
