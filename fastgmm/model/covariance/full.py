@@ -84,6 +84,9 @@ class Full(CovarianceType):
         deviations = np.sqrt(self.variances(covariances, n_components, n_features))
         return matrices.lengths(np.abs(factors), deviations)
 
+    def inflation(self, covariances, factors, n_components, n_features):
+        return matrices.inflation(covariances, factors)
+
     def kernel_factors(self, factors, n_components, about_center):
         return self.kernels, factors.reshape(n_components, -1)
 

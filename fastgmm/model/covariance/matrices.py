@@ -41,6 +41,12 @@ def lengths(factors, gaps):
     return np.linalg.norm(np.einsum("...ij,...j->...i", factors, gaps), axis=-1)
 
 
+def inflation(covariances, factors):
+    """Return the greatest ``Sigma_jj (Sigma^-1)_jj`` of all matrices (..., n, n); see the types."""
+    variances = np.einsum("...jj->...j", covariances)
+    return float((variances * np.einsum("...ij,...ij->...j", factors, factors)).max())
+
+
 def symmetric(lower):
     """Return the symmetric matrices (..., n, n) with the given lower triangles."""
     lower = np.tril(lower)
