@@ -8,9 +8,10 @@ from fastgmm.sources.clustering import Assignment, labels_after, nearest
 from fastgmm.sources.distinct import first_of_equals
 from fastgmm.sources.double import DoubleRows
 from fastgmm.sources.inference import infer
-from fastgmm.sources.passes import EMPass, chunk_count
+from fastgmm.sources.passes import chunk_count
 from fastgmm.sources.precision import needs_double
 from fastgmm.sources.seeding import Seeding
+from fastgmm.sources.wide import make_pass
 
 _EMPTY = np.empty(0)
 
@@ -35,7 +36,7 @@ class ArraySource(Source):
         self.n_threads = n_threads
         self.is_weighted = sample_weight.size > 0
         self._data = Data(X, sample_weight)
-        self._pass = None  # an EMPass for the last covariance type and number of components
+        self._pass = None  # passes for the last covariance type and number of components
         self._double = None  # the rows in float64, once float32 does not suffice
         self._first_of_equals = None
 
@@ -67,7 +68,7 @@ class ArraySource(Source):
             return self.in_double().statistics(model, parameters, complete)
         last = self._pass
         if last is None or (last.covariance_type, last.n_components) != (kind, n_components):
-            last = self._pass = EMPass(self._data, kind, n_components, self.n_threads)
+            last = self._pass = make_pass(self._data, kind, n_components, self.n_threads)
         statistics = last.statistics(model, parameters, complete)
         if complete and self.dtype != np.float64:
             new = model.update(parameters, statistics, self.n_threads)
@@ -88,7 +89,7 @@ class ArraySource(Source):
         """
         if double and self.dtype != np.float64:
             return self.in_double().given(covariance_type, means, labels, resp)
-        once = EMPass(self._data, covariance_type, len(means), self.n_threads)
+        once = make_pass(self._data, covariance_type, len(means), self.n_threads)
         return once.given(means, labels, resp)
 
     def moments(self, covariance_type, point):

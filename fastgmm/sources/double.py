@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgmm.kernels.types import Data
 from fastgmm.sources.base import merge
-from fastgmm.sources.passes import EMPass
+from fastgmm.sources.wide import make_pass
 
 BLOCK_BYTES = 2**27  # of float64 rows that are held at a time
 
@@ -62,7 +62,7 @@ class DoubleRows:
             return
         for rows in self._blocks:
             X, weight = self._data.X[rows].astype(np.float64), self._data.sample_weight[rows]
-            one = EMPass(Data(X, weight), kind, n_components, self._n_threads)
+            one = make_pass(Data(X, weight), kind, n_components, self._n_threads)
             if len(self._blocks) == 1:
                 self._last = one
             yield one

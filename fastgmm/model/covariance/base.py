@@ -30,12 +30,17 @@ class CovarianceType(ABC):
     scatter_is_constant : bool
         Whether S2, taken about one point for all components, is the same for all
         responsibilities. Passes then do not sum it.
+    most_wide : float
+        Greatest number of components for which `fastgmm.sources.wide` runs the passes over rows
+        of many features; 0 if it never does. Factors and S2 must then be lower triangles, one
+        for each component.
     """
 
     name: ClassVar[str]
     kernels: ClassVar[Kernels]
     worth_skipping: ClassVar[float]
     scatter_is_constant: ClassVar[bool] = False
+    most_wide: ClassVar[float] = 0
 
     def __eq__(self, other: object) -> bool:
         """Return whether both are the same type: a copy made by pickle equals the original."""

@@ -14,6 +14,7 @@ class Full(CovarianceType):
     name = "full"
     kernels = passes.FULL
     worth_skipping = 0.65
+    most_wide = np.inf
 
     def shape(self, n_components, n_features):
         return n_components, n_features, n_features
@@ -28,7 +29,9 @@ class Full(CovarianceType):
         return raw[:, :n_features, :n_features]
 
     def from_moments(self, s2, nk, delta, divisor):
-        return s2 / divisor[:, None, None] - delta[:, :, None] * delta[:, None, :]
+        covariances = s2 / divisor[:, None, None]
+        covariances -= delta[:, :, None] * delta[:, None, :]
+        return covariances
 
     def about_center(self, weights, means, factors):
         return None, None
