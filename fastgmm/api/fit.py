@@ -109,8 +109,9 @@ def fit(
     ----------
     X : array-like of shape (n_samples, n_features) or (n_samples,), or Source
         Finite numbers, one row for each observation. Rows of float32 are computed in float32
-        with sums in float64, all others in float64. A C-contiguous float array is not copied.
-        A `fastgmm.sources.base.Source` holds rows elsewhere, and their weights.
+        with sums in float64, except where a covariance is so close to singular that float32
+        cannot resolve it: then in float64, as all others are. A C-contiguous float array is not
+        copied. A `fastgmm.sources.base.Source` holds rows elsewhere, and their weights.
     n_components : int, default=1
         Number of components.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"

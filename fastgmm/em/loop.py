@@ -8,6 +8,7 @@ import numpy as np
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
 from fastgmm.sources.base import Source, Statistics
+from fastgmm.sources.precision import needs_double
 
 
 class Settings(NamedTuple):
@@ -57,12 +58,15 @@ def em_step(source: Source, model: Model, parameters: Parameters) -> tuple[Stati
 
     A pass drops responsibilities that are negligible relative to their component's weight. If a
     component dwindles, they may no longer be negligible, so the pass is repeated with nothing
-    dropped.
+    dropped. It is also repeated if the new covariances are closer to singular than sums of float32
+    rows can tell, and the old ones were not.
     """
+    kind, dtype = model.covariance_type, source.dtype
     for complete in (False, True):
         statistics = source.statistics(model, parameters, complete)
         new = model.update(parameters, statistics, source.n_threads)
-        if not model.has_dwindled(parameters, new):
+        imprecise = needs_double(kind, new, dtype) and not needs_double(kind, parameters, dtype)
+        if not (imprecise or model.has_dwindled(parameters, new)):
             break
     return statistics, new
 

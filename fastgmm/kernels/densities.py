@@ -16,7 +16,11 @@ from fastgmm.kernels.micro.lanes import (
 )
 from fastgmm.kernels.tiles import gather_doubles, scatter_doubles
 
-LOWEST = -1e300  # nats; log-densities are clamped here, so that each point has a finite one
+# Nats. Log-densities are clamped, so that each point has a finite one and no difference of two is
+# NaN. A fit adds them up, which must not overflow. Inference takes the lowest finite number and
+# writes minus infinity in its place.
+LOWEST_OF_FIT = -1e300
+LOWEST = -1.7976931348623157e308
 
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH = 6.93147180369123816490e-01  # 33 bits, so that k * _LN2_HIGH is exact
@@ -74,12 +78,15 @@ def log_positive(x):
 
 
 @jit
-def log_density_row(maha, k, n, offset, peak):
-    """Turn n squared distances of row k into weighted log-densities and raise `peak`, in place."""
+def log_density_row(maha, k, n, offset, lowest, peak):
+    """Turn n squared distances of row k into weighted log-densities and raise `peak`, in place.
+
+    Log-densities are at least `lowest`, also where the distance is not a number.
+    """
     prefer_wide_vectors()
     for p in range(n):
         value = offset - 0.5 * maha[k, p]
-        value = value if value > LOWEST else LOWEST
+        value = value if value > lowest else lowest
         maha[k, p] = value
         peak[p] = value if value > peak[p] else peak[p]
 
@@ -115,21 +122,22 @@ def scale_and_count(resp, k, factor, weight, negligible):
 
 
 @jit
-def log_densities(offsets, work):
+def log_densities(offsets, lowest, work):
     """Turn squared distances into weighted log-densities, in place; write their maximum to `peak`.
 
-    If a component lists only some vectors, their peaks are gathered first and scattered back.
+    They are at least `lowest`. If a component lists only some vectors, their peaks are gathered
+    first and scattered back.
     """
     places, scratch, tile = work.places, work.scratch, work.tile
     lanes = lanes_of(tile)
-    work.peak.fill(LOWEST)
+    work.peak.fill(lowest)
     for k in range(offsets.size):
         n = work.counts[k]
         if n == places.shape[1]:
-            log_density_row(work.resp, k, n * lanes, offsets[k], work.peak)
+            log_density_row(work.resp, k, n * lanes, offsets[k], lowest, work.peak)
         else:
             gather_doubles(work.peak, places, k, n, scratch, 0, tile)
-            log_density_row(work.resp, k, n * lanes, offsets[k], scratch[0])
+            log_density_row(work.resp, k, n * lanes, offsets[k], lowest, scratch[0])
             scatter_doubles(scratch, 0, places, k, n, work.peak, tile)
 
 

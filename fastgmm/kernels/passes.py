@@ -7,8 +7,12 @@ compiles no kernel of another.
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fastgmm.jit.decorators import entry, jit
 from fastgmm.kernels.densities import (
+    LOWEST,
+    LOWEST_OF_FIT,
     densities,
     dot,
     log_densities,
@@ -101,7 +105,7 @@ def em_pass_of(mahalanobis, accumulate):
             update_bounds(operands, bounds, drift, t, work)
             if drift.reorder:
                 store_distances(bounds, drift, t, place, work)
-        log_densities(operands.offsets, work)
+        log_densities(operands.offsets, LOWEST_OF_FIT, work)
         densities(work)
         if weighted:
             log_totals(work.peak, work.total)
@@ -174,12 +178,12 @@ def infer_pass_of(mahalanobis):
             find_rows(work.block.order, 0, start, count, work.rows)
             load_tile(X, work.rows, work.tile, start + prefetch_distance(X))
             mahalanobis(operands, work)
-            log_densities(operands.offsets, work)
+            log_densities(operands.offsets, LOWEST, work)
             densities(work)
             log_totals(work.peak, work.total)
             if log_prob.size:
                 for p in range(count):
-                    log_prob[start + p] = work.peak[p]
+                    log_prob[start + p] = work.peak[p] if work.peak[p] > LOWEST else -np.inf
             if proba.size:
                 scale_densities(operands.negligible, work)
                 for p in range(count):

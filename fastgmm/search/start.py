@@ -1,5 +1,6 @@
 """What every way to start needs: rows and a model to start from, and values that were given."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import Source, Statistics, merge
+from fastgmm.sources.precision import needs_double
 
 _LABELS_BLOCK = 2**22  # rows whose labels are computed at a time
 
@@ -49,6 +51,17 @@ class Start(NamedTuple):
         before = Parameters(np.empty(0), means, covariances, np.empty(0), np.empty(0))
         return self.model.update(before, statistics)
 
+    def estimate_from(self, means: np.ndarray, sums: Callable[[bool], Statistics]) -> Parameters:
+        """Return the M-step's parameters from the statistics about `means` that `sums` returns.
+
+        It is called with false, and again with true, for sums in float64, if the covariances turn
+        out to need them.
+        """
+        parameters = self.estimate(means, sums(False))
+        if needs_double(self.model.covariance_type, parameters, self.source.dtype):
+            parameters = self.estimate(means, sums(True))
+        return parameters
+
 
 def make_start(
     source: Source, model: Model, n_components: int, random_state: np.random.RandomState
@@ -63,8 +76,11 @@ def from_labels(start: Start, labels: np.ndarray, means: np.ndarray) -> Paramete
     `labels` (n_known,) are those of the leading rows. Later rows belong to the nearest mean.
     """
     kind = start.model.covariance_type
-    statistics = merge(
-        block.given(kind, means, labels=block.labels_after(labels[rows], means))
-        for rows, block in start.source.blocks(_LABELS_BLOCK)
-    )
-    return start.estimate(means, statistics)
+
+    def sums(double):
+        return merge(
+            block.given(kind, means, labels=block.labels_after(labels[rows], means), double=double)
+            for rows, block in start.source.blocks(_LABELS_BLOCK)
+        )
+
+    return start.estimate_from(means, sums)

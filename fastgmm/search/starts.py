@@ -50,15 +50,19 @@ def _random(start, random_state):
     """Return estimates from random responsibilities, drawn for a block of rows at a time."""
     mean, _ = start.source.mean_and_variance()
     means = np.tile(mean, (start.n_components, 1))
-    kind = start.model.covariance_type
+    kind, state = start.model.covariance_type, random_state.get_state(legacy=False)
 
-    def of_block(block):
+    def of_block(block, double):
         resp = random_state.uniform(size=(block.n_samples, start.n_components))
         resp /= resp.sum(axis=1, keepdims=True)
-        return block.given(kind, means, resp=resp)
+        return block.given(kind, means, resp=resp, double=double)
 
-    blocks = start.source.blocks(max(1, _RESP_BLOCK // start.n_components))
-    return start.estimate(means, merge(of_block(block) for _, block in blocks))
+    def sums(double):
+        random_state.set_state(state)  # the same responsibilities if they are drawn again
+        blocks = start.source.blocks(max(1, _RESP_BLOCK // start.n_components))
+        return merge(of_block(block, double) for _, block in blocks)
+
+    return start.estimate_from(means, sums)
 
 
 def _random_from_data(start, random_state):

@@ -43,11 +43,14 @@ def fitted_parameters(model: Any) -> Parameters | None:
     factors = kind.public_factors(cholesky)
     if not finite or not kind.are_factors(factors) or (weights < 0).any():
         return None
+    covariances = doubles(getattr(model, "covariances_", cholesky))
+    if covariances.shape != cholesky.shape:  # set by hand; answers do not need them
+        covariances = cholesky
     log_det = _compute_log_det_cholesky(cholesky, model.covariance_type, means.shape[1])
     return Parameters(
         weights,
         means,
-        doubles(getattr(model, "covariances_", cholesky)),
+        covariances,
         factors,
         np.broadcast_to(log_det, len(means)).copy(),
     )

@@ -62,11 +62,11 @@ def component_log_densities(model: Any, X: np.ndarray, parameters: Parameters) -
     log_prob = np.empty((len(parameters.means), len(X)), X.dtype)
     for k, out in enumerate(log_prob):
         one = slice(k, k + 1)
-        factors = parameters.factors
+        covariances, factors = parameters.covariances, parameters.factors
         if factors.shape != kind.shape(1, X.shape[1]):  # a factor for each component
-            factors = factors[one]
+            covariances, factors = covariances[one], factors[one]
         alone = Parameters(
-            np.ones(1), parameters.means[one], factors, factors, parameters.log_det[one]
+            np.ones(1), parameters.means[one], covariances, factors, parameters.log_det[one]
         )
         _infer(model, X, alone, log_prob=out)
     return log_prob.T

@@ -6,9 +6,12 @@ from fastgmm.kernels.types import Data
 from fastgmm.sources.base import Answers, Source
 from fastgmm.sources.clustering import Assignment, labels_after, nearest
 from fastgmm.sources.distinct import first_of_equals
+from fastgmm.sources.double import DoubleRows
 from fastgmm.sources.inference import infer
-from fastgmm.sources.passes import EMPass, chunk_count
+from fastgmm.sources.passes import chunk_count
+from fastgmm.sources.precision import needs_double
 from fastgmm.sources.seeding import Seeding
+from fastgmm.sources.wide import make_pass
 
 _EMPTY = np.empty(0)
 
@@ -33,7 +36,8 @@ class ArraySource(Source):
         self.n_threads = n_threads
         self.is_weighted = sample_weight.size > 0
         self._data = Data(X, sample_weight)
-        self._pass = None  # an EMPass for the last covariance type and number of components
+        self._pass = None  # passes for the last covariance type and number of components
+        self._double = None  # the rows in float64, once float32 does not suffice
         self._first_of_equals = None
 
     @property
@@ -60,14 +64,32 @@ class ArraySource(Source):
     def statistics(self, model, parameters, complete=False):
         """Return the statistics of all rows: see `Source.statistics`."""
         kind, n_components = model.covariance_type, len(parameters.weights)
+        if needs_double(kind, parameters, self.dtype):
+            return self.in_double().statistics(model, parameters, complete)
         last = self._pass
         if last is None or (last.covariance_type, last.n_components) != (kind, n_components):
-            last = self._pass = EMPass(self._data, kind, n_components, self.n_threads)
-        return last.statistics(model, parameters, complete)
+            last = self._pass = make_pass(self._data, kind, n_components, self.n_threads)
+        statistics = last.statistics(model, parameters, complete)
+        if complete and self.dtype != np.float64:
+            new = model.update(parameters, statistics, self.n_threads)
+            if needs_double(kind, new, self.dtype):
+                return self.in_double().statistics(model, parameters, complete)
+        return statistics
 
-    def given(self, covariance_type, means, labels=None, resp=None):
-        """Return statistics under given labels or responsibilities: see `EMPass.given`."""
-        once = EMPass(self._data, covariance_type, len(means), self.n_threads)
+    def in_double(self):
+        """Return the rows in float64, for sums that float32 cannot resolve."""
+        if self._double is None:
+            self._double = DoubleRows(self._data, self.n_threads)
+        return self._double
+
+    def given(self, covariance_type, means, labels=None, resp=None, double=False):
+        """Return statistics under given labels or responsibilities: see `EMPass.given`.
+
+        If `double` is true, they are computed in float64 whatever the precision of the rows.
+        """
+        if double and self.dtype != np.float64:
+            return self.in_double().given(covariance_type, means, labels, resp)
+        once = make_pass(self._data, covariance_type, len(means), self.n_threads)
         return once.given(means, labels, resp)
 
     def moments(self, covariance_type, point):

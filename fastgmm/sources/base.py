@@ -117,7 +117,9 @@ class Source(ABC):
         """Return the statistics of all rows under `parameters`.
 
         A source may drop responsibilities that are negligible relative to the weight of their
-        component. It must not if `complete` is true.
+        component, and add up float32 rows in float32. It must do neither if `complete` is true;
+        rows may still be added up in float32 if the new parameters need no more (see
+        `fastgmm.sources.precision`).
         """
 
     @abstractmethod

@@ -9,6 +9,7 @@ from fastgmm.kernels.tiles import NATS, row_width
 from fastgmm.kernels.types import Operands
 from fastgmm.model.base import Model, Terms
 from fastgmm.model.covariance import CovarianceType
+from fastgmm.sources.precision import needs_double
 
 _EMPTY = np.empty(0)
 
@@ -84,6 +85,7 @@ class Densities:
         self._model = model
         self._parameters = parameters
         self._operands: dict[np.dtype, tuple[Kernels, Operands]] = {}
+        self._singles_suffice: bool | None = None
 
     def operands(self, dtype: np.dtype) -> tuple[Kernels, Operands]:
         """Return the passes to run and their operands for rows of `dtype`."""
@@ -93,6 +95,15 @@ class Densities:
             made = make_operands(self._model.covariance_type, terms, dtype)
             self._operands[dtype] = made
         return made
+
+    def precision(self, dtype: np.dtype) -> np.dtype:
+        """Return the precision in which rows of `dtype` are computed: see `needs_double`."""
+        if dtype == np.float64:
+            return dtype
+        if self._singles_suffice is None:
+            kind, parameters = self._model.covariance_type, self._parameters
+            self._singles_suffice = not needs_double(kind, parameters, dtype)
+        return dtype if self._singles_suffice else np.dtype(np.float64)
 
     def __reduce__(self) -> tuple:
         """Pickle the parameters only: operands are made again where needed."""

@@ -21,6 +21,7 @@ _MOMENT_BYTES = 16 * 2**20  # bytes for the moments of all chunks together
 _MAX_CHUNKS = 64
 _TILES_PER_CHUNK = 4
 WORK = 10  # arithmetic operations per number of X and component, roughly
+_NO_S2 = np.empty((1, 0))
 _NOTHING_GIVEN = Given(np.empty(0, np.int32), np.empty((0, 0)))
 
 
@@ -72,9 +73,11 @@ class EMPass:
         return Workspaces(lambda: make_workspace(X, n_components, ordered))
 
     def _launch(self, kernels, operands, given, drift=NO_DRIFT):
-        """Run a pass and return the statistics of all rows."""
+        """Run a pass and return the statistics of all rows; S2 is empty if the pass omits it."""
+        omits_s2 = operands.about_center and self.covariance_type.scatter_is_constant
         for array in self._moments:
-            array.fill(0)
+            if not (omits_s2 and array is self._moments.s2):
+                array.fill(0)
         n_chunks = len(self._moments.log_likelihood)
         launch(
             kernels.em_pass,
@@ -86,14 +89,15 @@ class EMPass:
             n_threads=self._n_threads,
         )
         n_features = self._data.X.shape[1]
-        s1, s2, log_likelihood, _ = (
-            array.sum(axis=0) if n_chunks > 1 else array[0].copy() for array in self._moments
+        s1, s2, log_likelihood = (
+            array.sum(axis=0) if n_chunks > 1 else array[0].copy()
+            for array in self._moments._replace(s2=_NO_S2 if omits_s2 else self._moments.s2)[:3]
         )
         return Statistics(
             float(log_likelihood),
             s1[:, n_features],
             s1[:, :n_features],
-            self.covariance_type.second_moments(s2, n_features),
+            s2 if omits_s2 else self.covariance_type.second_moments(s2, n_features),
         )
 
     def statistics(self, model, parameters, complete=False):

@@ -58,4 +58,9 @@ def _weights(block):
 
 def _weighted_sum(block):
     """Return the weighted sum of a block's log-densities."""
-    return float(np.einsum("i,i", _weights(block), block.log_prob))
+    weights, log_prob = _weights(block), block.log_prob
+    total = float(np.einsum("i,i", weights, log_prob))
+    if np.isfinite(total):
+        return total
+    counted = weights > 0  # a weight of zero times minus infinity is not a number
+    return float(np.einsum("i,i", weights[counted], log_prob[counted]))

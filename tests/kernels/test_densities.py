@@ -71,7 +71,9 @@ def test_exp_is_within_4e_16():
 
 
 def test_exp_at_its_ends():
-    ends = np.array([0.0, -0.0, -708.0, np.nextafter(-708.0, -np.inf), -745.0, -1e5, -1e300])
+    ends = np.array(
+        [0.0, -0.0, -708.0, np.nextafter(-708.0, -np.inf), -745.0, -1e5, -1e300, kernels.LOWEST]
+    )
     result = fast_exp(ends)
     np.testing.assert_array_equal(result[:2], 1.0)
     np.testing.assert_allclose(result[2], math.exp(-708.0), rtol=4e-16)
@@ -102,7 +104,7 @@ def test_log_is_within_4e_16():
 @entry
 def e_step(offsets, negligible, work):
     """Turn the squared distances in `work.resp` into responsibilities times weights."""
-    kernels.log_densities(offsets, work)
+    kernels.log_densities(offsets, kernels.LOWEST, work)
     kernels.densities(work)
     kernels.scale_densities(negligible, work)
 

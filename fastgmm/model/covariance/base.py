@@ -30,12 +30,17 @@ class CovarianceType(ABC):
     scatter_is_constant : bool
         Whether S2, taken about one point for all components, is the same for all
         responsibilities. Passes then do not sum it.
+    most_wide : float
+        Greatest number of components for which `fastgmm.sources.wide` runs the passes over rows
+        of many features; 0 if it never does. Factors and S2 must then be lower triangles, one
+        for each component.
     """
 
     name: ClassVar[str]
     kernels: ClassVar[Kernels]
     worth_skipping: ClassVar[float]
     scatter_is_constant: ClassVar[bool] = False
+    most_wide: ClassVar[float] = 0
 
     def __eq__(self, other: object) -> bool:
         """Return whether both are the same type: a copy made by pickle equals the original."""
@@ -184,6 +189,17 @@ class CovarianceType(ABC):
         of the variances. A distance can have a relative rounding error so many times larger than
         that of a sum in which nothing cancels.
         """
+
+    def inflation(
+        self, covariances: Any, factors: Any, n_components: int, n_features: int
+    ) -> float:
+        """Return the greatest variance inflation of a feature, over all components.
+
+        It is a feature's variance divided by its variance given all others, so 1 if features are
+        independent. Rounding that changes the variances by a relative eps changes log det Sigma_k
+        by about eps times the inflation.
+        """
+        return 1.0
 
     @abstractmethod
     def kernel_factors(

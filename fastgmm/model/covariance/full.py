@@ -14,6 +14,7 @@ class Full(CovarianceType):
     name = "full"
     kernels = passes.FULL
     worth_skipping = 0.65
+    most_wide = np.inf
 
     def shape(self, n_components, n_features):
         return n_components, n_features, n_features
@@ -28,7 +29,9 @@ class Full(CovarianceType):
         return raw[:, :n_features, :n_features]
 
     def from_moments(self, s2, nk, delta, divisor):
-        return s2 / divisor[:, None, None] - delta[:, :, None] * delta[:, None, :]
+        covariances = s2 / divisor[:, None, None]
+        covariances -= delta[:, :, None] * delta[:, None, :]
+        return covariances
 
     def about_center(self, weights, means, factors):
         return None, None
@@ -83,6 +86,9 @@ class Full(CovarianceType):
     def cancellation(self, covariances, factors, n_components, n_features):
         deviations = np.sqrt(self.variances(covariances, n_components, n_features))
         return matrices.lengths(np.abs(factors), deviations)
+
+    def inflation(self, covariances, factors, n_components, n_features):
+        return matrices.inflation(covariances, factors)
 
     def kernel_factors(self, factors, n_components, about_center):
         return self.kernels, factors.reshape(n_components, -1)

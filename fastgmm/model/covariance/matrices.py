@@ -6,6 +6,7 @@ import numpy as np
 
 from fastgmm.jit.threads import Workspaces, launch
 from fastgmm.kernels.linalg import buffer_width, factorize_pass, stretch_pass
+from fastgmm.model.covariance import lapack
 
 
 def factorize(covariances, n_threads):
@@ -15,6 +16,10 @@ def factorize(covariances, n_threads):
     """
     n_matrices, n, _ = covariances.shape
     factors, log_det = np.zeros((n_matrices, n, n)), np.empty(n_matrices)
+    if n >= lapack.WIDE:
+        for k, covariance in enumerate(covariances):
+            log_det[k] = lapack.factorize_one(covariance, factors[k])
+        return factors, log_det
     covariances = np.ascontiguousarray(covariances)
     width = buffer_width(n)
     buffers = Workspaces(lambda: (np.empty((width, width)), np.empty((width, width))))
@@ -39,6 +44,12 @@ def stretch(old, new, n_threads):
 def lengths(factors, gaps):
     """Return the norms (...) of ``factors @ gap`` for gaps (..., n)."""
     return np.linalg.norm(np.einsum("...ij,...j->...i", factors, gaps), axis=-1)
+
+
+def inflation(covariances, factors):
+    """Return the greatest ``Sigma_jj (Sigma^-1)_jj`` of all matrices (..., n, n); see the types."""
+    variances = np.einsum("...jj->...j", covariances)
+    return float((variances * np.einsum("...ij,...ij->...j", factors, factors)).max())
 
 
 def symmetric(lower):

@@ -16,6 +16,7 @@ class Tied(CovarianceType):
     kernels = passes.TIED
     worth_skipping = 0.2  # most of the M-step is done once for all components
     scatter_is_constant = True
+    most_wide = 1  # with more, whitening all rows once is faster
 
     def shape(self, n_components, n_features):
         return n_features, n_features
@@ -30,7 +31,9 @@ class Tied(CovarianceType):
         return raw[0, :n_features, :n_features]
 
     def from_moments(self, s2, nk, delta, divisor):
-        return (s2 - products(nk[:, None] * delta, delta)) / nk.sum()
+        covariance = s2 - products(nk[:, None] * delta, delta)
+        covariance /= nk.sum()
+        return covariance
 
     def about_center(self, weights, means, factors):
         center = weighted_mean(weights, means)
@@ -90,6 +93,9 @@ class Tied(CovarianceType):
     def cancellation(self, covariances, factors, n_components, n_features):
         deviations = np.sqrt(self.variances(covariances, n_components, n_features))
         return matrices.lengths(np.abs(factors), deviations)
+
+    def inflation(self, covariances, factors, n_components, n_features):
+        return matrices.inflation(covariances, factors)
 
     def kernel_factors(self, factors, n_components, about_center):
         if about_center:
