@@ -29,7 +29,7 @@ def read_parquet(path: Path, wanted: list[str] | None, header: bool | None) -> T
     single = all(schema[name] == pl.Float32 for name in chosen_names)
     dtype = pl.Float32 if single else pl.Float64
     numbers = frame.select(pl.nth(chosen).cast(dtype)).collect()
-    return Table(np.ascontiguousarray(numbers.to_numpy()), tuple(chosen_names))
+    return Table(np.ascontiguousarray(numbers.to_numpy()), tuple(chosen_names), tuple(names))
 
 
 def read_npy(path: Path, wanted: list[str] | None, header: bool | None) -> Table:
@@ -50,7 +50,7 @@ def read_npy(path: Path, wanted: list[str] | None, header: bool | None) -> Table
     if not values.size:  # before naming the columns, of which a header can claim any number
         raise FileProblem(f"{path} holds no rows of data")
     names = numbered_names(values.shape[1])
-    if wanted is not None:
-        chosen = choose_columns(path, names, wanted)
-        values, names = values[:, chosen], [names[j] for j in chosen]
-    return Table(values, tuple(names))
+    if wanted is None:
+        return Table(values, tuple(names), tuple(names))
+    chosen = choose_columns(path, names, wanted)
+    return Table(values[:, chosen], tuple(names[j] for j in chosen), tuple(names))

@@ -18,6 +18,13 @@ class Table(NamedTuple):
 
     values: NDArray[Any]  # (n_rows, n_columns)
     columns: tuple[str, ...]
+    in_file: tuple[str, ...]  # the names of all columns of the file, in its order
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """The names of the columns, None if the file does not name them."""
+        unnamed = list(self.in_file) == numbered_names(len(self.in_file))
+        return None if unnamed else self.columns
 
 
 def split_names(columns: str | None) -> list[str] | None:

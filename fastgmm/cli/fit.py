@@ -116,13 +116,14 @@ def fit(
     table = read_table(data, columns, header)
     with outputs(out, labels, plot) as (model_file, labels_file, plot_file):
         mixture = _fit(table, settings, wants_progress(progress))
+        unnamed = mixture.with_feature_names(None)  # as the rows are
         if model_file:
             mixture.save(model_file)
         if labels_file:
-            write_csv(labels_file, {"label": mixture.predict(table.values)})
+            write_csv(labels_file, {"label": unnamed.predict(table.values)})
         if plot_file:
-            write_picture(plot_file, lambda: mixture.plot(table.values, names=table.columns))
-        print_fit(mixture, table)
+            write_picture(plot_file, lambda: unnamed.plot(table.values, names=table.columns))
+        print_fit(unnamed, table)
     print_written(out, labels, plot)
 
 
@@ -131,7 +132,9 @@ def _fit(table: Table, settings: dict[str, Any], progress: bool) -> Mixture:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with library_errors():
-            mixture = fastgmm.fit(table.values, progress=progress, **settings)
+            mixture = fastgmm.fit(
+                table.values, feature_names=table.names, progress=progress, **settings
+            )
     for warning in caught:
         # The printed result says whether the fit converged.
         if not issubclass(warning.category, fastgmm.ConvergenceWarning):

@@ -12,7 +12,7 @@ import click
 import fastgmm
 from fastgmm.cli.errors import Failure, library_errors
 from fastgmm.cli.options import FILE, data_options
-from fastgmm.cli.text import plural
+from fastgmm.cli.text import listed, plural, printable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,10 +49,30 @@ def predict(
     check_outputs(data, {"--out": (out, ".csv")})
     with library_errors():
         mixture = fastgmm.load(model)
-    table = read_table(data, columns, header)
-    _check_columns(mixture, table, data)
+    table = _matched(mixture, read_table(data, columns, header, mixture.feature_names), data)
     with output(out) if out else nullcontext(sys.stdout.buffer) as target:
-        write_csv(target, _predictions(mixture, table, proba))
+        write_csv(target, _predictions(mixture.with_feature_names(None), table, proba))
+
+
+def _matched(mixture: Mixture, table: Table, data: Path) -> Table:
+    """Return the columns in the order of the fit; say so where the file has others."""
+    _check_columns(mixture, table, data)
+    fitted, names = mixture.feature_names, table.names
+    if fitted is None or names is None or names == fitted == table.in_file:
+        return table
+    if set(names) != set(fitted):
+        raise Failure(
+            f"{data}: the model was fitted to the columns {listed(fitted)}, not to {listed(names)};"
+            " choose the same columns with --columns"
+        )
+    if table.in_file != fitted:
+        click.echo(
+            f"Note: {printable(str(data))}: columns are matched by name, in the order of the fit:"
+            f" {printable(listed(fitted))}",
+            err=True,
+        )
+    positions = [names.index(name) for name in fitted]
+    return table._replace(values=table.values[:, positions], columns=fitted)
 
 
 def _check_columns(mixture: Mixture, table: Table, data: Path) -> None:

@@ -88,11 +88,16 @@ def select(
     check_outputs(
         data, {"--out": (out, ".npz"), "--table": (table, ".csv"), "--plot": (plot, *PICTURES)}
     )
-    rows = read_table(data, columns, header).values
+    rows = read_table(data, columns, header)
     with outputs(out, table, plot) as (model_file, table_file, plot_file):
         with library_errors(), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # an interrupt is reported below
-            selection = fastgmm.select(rows, progress=wants_progress(progress), **settings)
+            selection = fastgmm.select(
+                rows.values,
+                feature_names=rows.names,
+                progress=wants_progress(progress),
+                **settings,
+            )
         print_selection(selection)
         if selection.winner is None:
             raise Failure(

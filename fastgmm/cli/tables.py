@@ -26,7 +26,12 @@ _READERS = {".csv": read_text, ".tsv": read_text, ".parquet": read_parquet, ".np
 _BLOCK_ROWS = 1 << 16
 
 
-def read_table(path: Path, columns: str | None = None, header: bool | None = None) -> Table:
+def read_table(
+    path: Path,
+    columns: str | None = None,
+    header: bool | None = None,
+    fitted: tuple[str, ...] | None = None,
+) -> Table:
     """Read a table of finite numbers.
 
     Parameters
@@ -39,6 +44,8 @@ def read_table(path: Path, columns: str | None = None, header: bool | None = Non
     header : bool, optional
         Whether the first line of a CSV or TSV file names the columns. By default it does; if it
         holds only numbers, `header` must be given.
+    fitted : tuple of str, optional
+        The names of the columns to read if `columns` is not given and the file names its columns.
 
     Returns
     -------
@@ -58,7 +65,9 @@ def read_table(path: Path, columns: str | None = None, header: bool | None = Non
         )
     with file_errors(path, "read"):
         _require_content(path)
-        table = reader(path, split_names(columns), header)
+        names_columns = reader is not read_npy and header is not False
+        by_name = list(fitted) if fitted and names_columns else None
+        table = reader(path, by_name if columns is None else split_names(columns), header)
     _require_finite_rows(path, table)
     return table
 
@@ -76,7 +85,7 @@ def _require_content(path: Path) -> None:
 
 def _require_finite_rows(path: Path, table: Table) -> None:
     """Refuse a table without rows, or with a value that is not finite."""
-    values, names = table
+    values, names = table.values, table.columns
     if not values.size:
         raise FileProblem(f"{path} holds no rows of data")
     for start in range(0, len(values), _BLOCK_ROWS):

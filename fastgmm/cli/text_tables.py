@@ -73,7 +73,7 @@ def _read(path: Path, wanted: list[str] | None, header: bool) -> Table:
         fields = _without_blank_tail(text.select(pl.all().str.strip_chars()).collect())
         numbers = numbers.head(fields.height)
         _refuse_text(path, fields[:, chosen], numbers, chosen_names)
-    return Table(np.ascontiguousarray(numbers.to_numpy()), tuple(chosen_names))
+    return Table(np.ascontiguousarray(numbers.to_numpy()), tuple(chosen_names), tuple(names))
 
 
 def _separator(path: Path) -> str:

@@ -17,7 +17,9 @@ def test_saved_model_predicts_the_labels_of_the_fit(fgmm):
     assert out.endswith("wrote model.npz\nwrote labels.csv\n")
     X = np.loadtxt(OLD_FAITHFUL, delimiter=",", skiprows=1)
     labels = Path("labels.csv").read_text()
-    assert labels == "".join(f"{v}\n" for v in ["label", *fastgmm.load("model.npz").predict(X)])
+    assert labels == "".join(
+        f"{v}\n" for v in ["label", *fastgmm.load("model.npz").with_feature_names(None).predict(X)]
+    )
     assert fgmm("predict", "model.npz", OLD_FAITHFUL) == (0, labels, "")
 
 
@@ -29,7 +31,9 @@ def test_predict_adds_probabilities(fgmm):
     assert frame.columns == ["label", "component_0", "component_1", "component_2"]
     resp = frame[:, 1:].to_numpy()
     X = np.loadtxt(OLD_FAITHFUL, delimiter=",", skiprows=1)
-    np.testing.assert_array_equal(resp, fastgmm.load("model.npz").predict_proba(X))
+    np.testing.assert_array_equal(
+        resp, fastgmm.load("model.npz").with_feature_names(None).predict_proba(X)
+    )
     np.testing.assert_array_equal(frame["label"], resp.argmax(axis=1))
 
 
@@ -37,3 +41,39 @@ def test_predict_refuses_another_number_of_columns(refused, fgmm):
     fgmm("fit", OLD_FAITHFUL, "--components", 2, "--out", "model.npz")
     message = refused("predict", "model.npz", OLD_FAITHFUL, "--columns", "waiting")
     assert "has 1 column but the model was fitted to 2" in message
+
+
+def test_columns_are_matched_by_name(fgmm):
+    """Another order, and further columns even of text, change no label."""
+    fgmm("fit", OLD_FAITHFUL, "--components", 2, "--out", "model.npz")
+    assert fastgmm.load("model.npz").feature_names == ("eruptions", "waiting")
+    _, labels, _ = fgmm("predict", "model.npz", OLD_FAITHFUL)
+    frame = pl.read_csv(OLD_FAITHFUL)
+    frame.select("waiting", pl.lit("x").alias("kind"), "eruptions").write_csv("other.csv")
+    code, out, err = fgmm("predict", "model.npz", "other.csv")
+    assert (code, out) == (0, labels)
+    assert err == (
+        "Note: other.csv: columns are matched by name, in the order of the fit: eruptions,"
+        " waiting\n"
+    )
+    chosen = fgmm("predict", "model.npz", "other.csv", "--columns", "waiting,eruptions")
+    assert chosen == (0, labels, err)
+
+
+def test_other_columns_are_refused(fgmm, refused):
+    fgmm("fit", OLD_FAITHFUL, "--components", 2, "--out", "model.npz")
+    pl.read_csv(OLD_FAITHFUL).rename({"waiting": "pause"}).write_csv("other.csv")
+    message = refused("predict", "model.npz", "other.csv")
+    assert 'other.csv has no column "waiting"; it has eruptions, pause' in message
+    message = refused("predict", "model.npz", "other.csv", "--columns", "eruptions,pause")
+    assert "was fitted to the columns eruptions, waiting, not to eruptions, pause" in message
+
+
+def test_files_without_names_are_taken_as_they_are(fgmm):
+    fgmm("fit", OLD_FAITHFUL, "--components", 2, "--out", "model.npz")
+    _, labels, _ = fgmm("predict", "model.npz", OLD_FAITHFUL)
+    np.save("rows.npy", np.loadtxt(OLD_FAITHFUL, delimiter=",", skiprows=1))
+    assert fgmm("predict", "model.npz", "rows.npy") == (0, labels, "")
+    fgmm("fit", "rows.npy", "--components", 2, "--out", "unnamed.npz")
+    assert fastgmm.load("unnamed.npz").feature_names is None
+    assert fgmm("predict", "unnamed.npz", OLD_FAITHFUL) == (0, labels, "")

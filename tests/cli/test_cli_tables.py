@@ -28,7 +28,7 @@ def write_table(name):
 @pytest.mark.parametrize("name", ["d.csv", "d.CSV", "d.tsv", "d.parquet", "d.npy"])
 def test_formats_hold_the_same_table(name):
     write_table(name)
-    values, columns = read_table(Path(name))
+    values, columns, _ = read_table(Path(name))
     np.testing.assert_array_equal(values, np.loadtxt(OLD_FAITHFUL, delimiter=",", skiprows=1))
     named = ("column_1", "column_2") if name.endswith(".npy") else ("eruptions", "waiting")
     assert columns == named
@@ -66,7 +66,7 @@ def test_parquet_of_single_precision_stays_single():
 def test_files_made_by_hand_are_read():
     text = '\ufeff"a", b\r\n 1, +2.\r\n.5 ,1e3\r\n"-3",4\r\n\r\n\r\n'
     Path("d.csv").write_bytes(text.encode())
-    values, columns = read_table(Path("d.csv"))
+    values, columns, _ = read_table(Path("d.csv"))
     assert columns == ("a", "b")
     assert values.tolist() == [[1, 2], [0.5, 1000], [-3, 4]]
 
