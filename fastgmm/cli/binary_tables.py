@@ -10,6 +10,7 @@ import polars as pl
 
 from fastgmm.cli.columns import Table, choose_columns, not_numeric, numbered_names
 from fastgmm.cli.errors import FileProblem
+from fastgmm.cli.row_numbers import without_index
 from fastgmm.cli.text_tables import file_name
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ def read_parquet(path: Path, wanted: list[str] | None, header: bool | None) -> T
     frame = pl.scan_parquet(file_name(path), glob=False)
     schema = frame.collect_schema()
     names = schema.names()
+    if wanted is None:
+        wanted = without_index(path, names)
     chosen = choose_columns(path, names, wanted)
     chosen_names = [names[j] for j in chosen]
     wrong = [name for name in chosen_names if not schema[name].is_numeric()]

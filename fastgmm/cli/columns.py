@@ -70,7 +70,7 @@ def not_numeric(path: Path, wrong: list[str], reason: str, names: list[str]) -> 
     )
     numeric = [name for name in names if name not in wrong]
     advice = "every column must hold numbers"
-    if numeric:
-        example = shortened(numeric[0])
+    example = shortened(next(filter(None, numeric), ""))
+    if example:
         advice = f"choose numeric columns with --columns, such as --columns {example}"
     return FileProblem(f"{path}: {which} not numeric ({reason}); {advice}")

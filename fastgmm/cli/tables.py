@@ -18,6 +18,7 @@ from fastgmm.cli.binary_tables import read_npy, read_parquet
 from fastgmm.cli.columns import Table, split_names
 from fastgmm.cli.errors import FileProblem
 from fastgmm.cli.files import file_errors
+from fastgmm.cli.row_numbers import without_row_numbers
 from fastgmm.cli.text import shortened
 from fastgmm.cli.text_tables import read_text
 
@@ -69,7 +70,7 @@ def read_table(
         by_name = list(fitted) if fitted and names_columns else None
         table = reader(path, by_name if columns is None else split_names(columns), header)
     _require_finite_rows(path, table)
-    return table
+    return without_row_numbers(path, table) if columns is None else table
 
 
 def _require_content(path: Path) -> None:
