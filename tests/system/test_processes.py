@@ -328,6 +328,7 @@ assert digest() == digest()
 
 INTERRUPTED = """
 import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 alone = digest()
 large = np.random.default_rng(0).standard_normal((ROWS, 10))
 print("ready", flush=True)
