@@ -1,6 +1,5 @@
 """`fit`: check the arguments, run EM from each start, return the best mixture."""
 
-import warnings
 from collections.abc import Callable, Iterable
 
 from numpy.typing import ArrayLike
@@ -235,10 +234,9 @@ def fit(
 
         run = best_of(n_init, run_start)
     if not run.converged and settings.max_iter > 0 and not run.stopped:
-        warnings.warn(
+        warn_caller(
             f"EM did not converge in {max_iter} iterations; raise max_iter or tol, or try "
             "another start.",
             convergence_warning(),
-            stacklevel=2,
         )
     return Mixture._of_run(covariance_type, run, names)

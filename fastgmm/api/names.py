@@ -71,7 +71,7 @@ def check_names(names: Iterable[str] | None, n_features: int, argument: str) -> 
     return tuple(str(name) for name in given)
 
 
-def refuse_other_names(X: Any, fitted: Names, owner: str = "Mixture") -> None:
+def refuse_other_names(X: Any, fitted: Names) -> None:
     """Compare the names of X with those of a mixture, as scikit-learn does.
 
     Raises
@@ -89,10 +89,10 @@ def refuse_other_names(X: Any, fitted: Names, owner: str = "Mixture") -> None:
         return
     if found is None:
         warn_caller(
-            f"X does not have valid feature names, but {owner} was fitted with feature names"
+            "X does not have valid feature names, but Mixture was fitted with feature names"
         )
     elif fitted is None:
-        warn_caller(f"X has feature names, but {owner} was fitted without feature names")
+        warn_caller("X has feature names, but Mixture was fitted without feature names")
     else:
         raise ValueError(_difference(found, fitted))
 

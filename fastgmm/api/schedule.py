@@ -6,7 +6,6 @@ each on all threads.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -14,6 +13,7 @@ from dataclasses import replace
 from fastgmm.api.grid import Grid
 from fastgmm.api.progress import GridProgress, grid_progress
 from fastgmm.api.selection import Candidate, Selection
+from fastgmm.api.warn import warn_caller
 from fastgmm.sources.base import Source
 
 _CHUNKS_PER_THREAD = 4
@@ -70,10 +70,9 @@ def run_grid(
         done = [f.result() for f in futures if not f.cancelled() and f.exception() is None]
         if not done:
             raise KeyboardInterrupt
-        warnings.warn(
+        warn_caller(
             f"select was interrupted; {len(done)} of {len(todo)} candidates are done.",
             RuntimeWarning,
-            stacklevel=3,
         )
     return Selection(_in_order(todo, done), criterion, interrupted)
 

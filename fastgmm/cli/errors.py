@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+
+from fastgmm.cli.text import one_line
 
 
 class Failure(click.ClickException):
@@ -27,6 +30,17 @@ def library_errors() -> Iterator[None]:
         yield
     except (ValueError, TypeError) as error:
         raise Failure(str(error)) from error
+
+
+@contextmanager
+def library_warnings(ignored: type[Warning]) -> Iterator[None]:
+    """Print the library's warnings as sentences, but those of a class that is ignored."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        if not issubclass(warning.category, ignored):
+            click.echo(f"Warning: {one_line(str(warning.message))}", err=True)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import click
 
 import fastgmm
 from fastgmm.api.options import COVARIANCE_TYPES, INIT_PARAMS, ON_COLLAPSE
-from fastgmm.cli.errors import library_errors
+from fastgmm.cli.errors import library_errors, library_warnings
 from fastgmm.cli.options import (
     FILE,
     NOT_NEGATIVE,
@@ -24,7 +23,6 @@ from fastgmm.cli.options import (
     threads_option,
 )
 from fastgmm.cli.output import print_fit, print_written, wants_progress
-from fastgmm.cli.text import one_line
 
 if TYPE_CHECKING:
     from fastgmm import Mixture
@@ -129,14 +127,6 @@ def fit(
 
 def _fit(table: Table, settings: dict[str, Any], progress: bool) -> Mixture:
     """Return the fit; print the library's warnings."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        with library_errors():
-            mixture = fastgmm.fit(
-                table.values, feature_names=table.names, progress=progress, **settings
-            )
-    for warning in caught:
-        # The printed result says whether the fit converged.
-        if not issubclass(warning.category, fastgmm.ConvergenceWarning):
-            click.echo(f"Warning: {one_line(str(warning.message))}", err=True)
-    return mixture
+    # The printed result says whether the fit converged.
+    with library_errors(), library_warnings(ignored=fastgmm.ConvergenceWarning):
+        return fastgmm.fit(table.values, feature_names=table.names, progress=progress, **settings)

@@ -43,6 +43,11 @@ def spinner(message: str) -> Iterator[None]:
         yield
 
 
+def note(sentence: str) -> None:
+    """Say on the standard error what was decided for the user."""
+    click.echo(f"Note: {printable(sentence)}", err=True)
+
+
 def print_written(*paths: Path | None) -> None:
     """Print which files were written; None is skipped."""
     for path in filter(None, paths):

@@ -12,7 +12,8 @@ import click
 import fastgmm
 from fastgmm.cli.errors import Failure, library_errors
 from fastgmm.cli.options import FILE, data_options
-from fastgmm.cli.text import listed, plural, printable
+from fastgmm.cli.output import note
+from fastgmm.cli.text import listed, plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,11 +67,7 @@ def _matched(mixture: Mixture, table: Table, data: Path) -> Table:
             " choose the same columns with --columns"
         )
     if table.in_file != fitted:
-        click.echo(
-            f"Note: {printable(str(data))}: columns are matched by name, in the order of the fit:"
-            f" {printable(listed(fitted))}",
-            err=True,
-        )
+        note(f"{data}: columns are matched by name, in the order of the fit: {listed(fitted)}")
     positions = [names.index(name) for name in fitted]
     return table._replace(values=table.values[:, positions], columns=fitted)
 

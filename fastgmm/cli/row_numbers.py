@@ -11,12 +11,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
 import numpy as np
 import polars as pl
 
 from fastgmm.cli.columns import Table
-from fastgmm.cli.text import listed, printable
+from fastgmm.cli.output import note
+from fastgmm.cli.text import listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,8 @@ def without_row_numbers(path: Path, table: Table) -> Table:
     numbers = table.values[:, 0]
     if n_columns < 2 or not _numbers_rows(first, numbers):
         return table
-    _say_left_out(path, "the first column numbers the rows", "--columns")
+    name = first or '""'
+    _say_left_out(path, f"the first column ({name}) numbers the rows")
     return Table(
         np.ascontiguousarray(table.values[:, 1:]),
         table.columns[1:],
@@ -60,7 +61,7 @@ def without_index(path: Path, names: list[str]) -> list[str]:
     if not index or len(index) == len(names):
         return names
     which = [name for name in names if name in index]
-    _say_left_out(path, f"{listed(which)} is the index of the table", "--columns")
+    _say_left_out(path, f"{listed(which)} is the index of the table")
     return [name for name in names if name not in index]
 
 
@@ -74,6 +75,5 @@ def _pandas_index(path: Path) -> list[str]:
         return []
 
 
-def _say_left_out(path: Path, what: str, option: str) -> None:
-    sentence = f"Note: {path}: {what} and is left out; name it with {option} to use it"
-    click.echo(printable(sentence), err=True)
+def _say_left_out(path: Path, what: str) -> None:
+    note(f"{path}: {what} and is left out; name it with --columns to use it")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import click
 
 import fastgmm
 from fastgmm.api.options import COVARIANCE_TYPES, CRITERIA
-from fastgmm.cli.errors import Failure, library_errors
+from fastgmm.cli.errors import Failure, library_errors, library_warnings
 from fastgmm.cli.options import (
     FILE,
     CountRange,
@@ -90,8 +89,8 @@ def select(
     )
     rows = read_table(data, columns, header)
     with outputs(out, table, plot) as (model_file, table_file, plot_file):
-        with library_errors(), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # an interrupt is reported below
+        # An interrupt is reported below.
+        with library_errors(), library_warnings(ignored=RuntimeWarning):
             selection = fastgmm.select(
                 rows.values,
                 feature_names=rows.names,

@@ -24,6 +24,7 @@ from fastgmm.cli.text_tables import read_text
 
 # Every reader takes the path, the wanted columns and `header`, which only text files have.
 _READERS = {".csv": read_text, ".tsv": read_text, ".parquet": read_parquet, ".npy": read_npy}
+_NAMELESS = {".npy"}  # files that never name their columns
 _BLOCK_ROWS = 1 << 16
 
 
@@ -58,7 +59,8 @@ def read_table(
     FileProblem
         If the file cannot be read, a column is missing, or a value is not a finite number.
     """
-    reader = _READERS.get(path.suffix.lower())
+    suffix = path.suffix.lower()
+    reader = _READERS.get(suffix)
     if reader is None:
         *others, last = _READERS
         raise FileProblem(
@@ -66,11 +68,12 @@ def read_table(
         )
     with file_errors(path, "read"):
         _require_content(path)
-        names_columns = reader is not read_npy and header is not False
-        by_name = list(fitted) if fitted and names_columns else None
-        table = reader(path, by_name if columns is None else split_names(columns), header)
+        wanted = split_names(columns)
+        if wanted is None and fitted and header is not False and suffix not in _NAMELESS:
+            wanted = list(fitted)
+        table = reader(path, wanted, header)
     _require_finite_rows(path, table)
-    return without_row_numbers(path, table) if columns is None else table
+    return without_row_numbers(path, table) if wanted is None else table
 
 
 def _require_content(path: Path) -> None:

@@ -18,16 +18,6 @@ from typing import Any, Self
 from fastgmm._importing import AfterImport
 from fastgmm._logging import heed_environment, logger
 from fastgmm.patching.pickles import allow_pickles, restore_pickles
-from fastgmm.patching.pickles import theirs as _theirs  # pickles of version 0.1 name it
-
-__all__ = [
-    "Patch",
-    "_theirs",
-    "patch_on_import",
-    "patch_sklearn",
-    "sklearn_is_patched",
-    "unpatch_sklearn",
-]
 
 
 class Patch:

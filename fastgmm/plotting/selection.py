@@ -70,10 +70,12 @@ def plot_selection(
         )
     ax = ax if ax is not None else new_axes()
     limits = _limits(judged)
-    types = list(dict.fromkeys(candidate.covariance_type for candidate in judged))
-    for place, color in enumerate(component_colors(len(types))):
-        group = [c for c in judged if c.covariance_type == types[place]]
-        _draw_type(ax, group, criterion, limits, (place, color))
+    groups: dict[str, list[Candidate]] = {}
+    for candidate in judged:
+        groups.setdefault(candidate.covariance_type, []).append(candidate)
+    looks = enumerate(component_colors(len(groups)))
+    for group, look in zip(groups.values(), looks, strict=True):
+        _draw_type(ax, group, criterion, limits, look)
     ax.plot(winner.n_components, getattr(winner, criterion), marker="o", markersize=14, color=INK,
             linestyle="", markerfacecolor="none", label=f"best: {winner.name}")  # fmt: skip
     if any(candidate.spurious for candidate in judged):

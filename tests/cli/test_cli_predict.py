@@ -15,11 +15,9 @@ def test_saved_model_predicts_the_labels_of_the_fit(fgmm):
     code, out, _ = fgmm("fit", OLD_FAITHFUL, *arguments)
     assert code == 0
     assert out.endswith("wrote model.npz\nwrote labels.csv\n")
-    X = np.loadtxt(OLD_FAITHFUL, delimiter=",", skiprows=1)
+    X = pl.read_csv(OLD_FAITHFUL)
     labels = Path("labels.csv").read_text()
-    assert labels == "".join(
-        f"{v}\n" for v in ["label", *fastgmm.load("model.npz").with_feature_names(None).predict(X)]
-    )
+    assert labels == "".join(f"{v}\n" for v in ["label", *fastgmm.load("model.npz").predict(X)])
     assert fgmm("predict", "model.npz", OLD_FAITHFUL) == (0, labels, "")
 
 
@@ -30,10 +28,8 @@ def test_predict_adds_probabilities(fgmm):
     frame = pl.read_csv("p.csv")
     assert frame.columns == ["label", "component_0", "component_1", "component_2"]
     resp = frame[:, 1:].to_numpy()
-    X = np.loadtxt(OLD_FAITHFUL, delimiter=",", skiprows=1)
-    np.testing.assert_array_equal(
-        resp, fastgmm.load("model.npz").with_feature_names(None).predict_proba(X)
-    )
+    X = pl.read_csv(OLD_FAITHFUL)
+    np.testing.assert_array_equal(resp, fastgmm.load("model.npz").predict_proba(X))
     np.testing.assert_array_equal(frame["label"], resp.argmax(axis=1))
 
 
@@ -77,3 +73,13 @@ def test_files_without_names_are_taken_as_they_are(fgmm):
     fgmm("fit", "rows.npy", "--components", 2, "--out", "unnamed.npz")
     assert fastgmm.load("unnamed.npz").feature_names is None
     assert fgmm("predict", "unnamed.npz", OLD_FAITHFUL) == (0, labels, "")
+
+
+def test_a_model_of_row_numbers_gets_them(fgmm):
+    """Who chose the column in the fit has it in the prediction."""
+    pl.read_csv(OLD_FAITHFUL).with_row_index("").write_csv("numbered.csv")
+    code, _, _ = fgmm("fit", "numbered.csv", "--components", 2, "--columns", '"",waiting', "--out",
+                      "model.npz", "--labels", "labels.csv")  # fmt: skip
+    assert code == 0
+    code, labels, _ = fgmm("predict", "model.npz", "numbered.csv")
+    assert (code, labels) == (0, Path("labels.csv").read_text())

@@ -11,7 +11,7 @@ from fastgmm.cli.tables import read_table
 
 ROWS = np.array([[1.5, 2.0], [0.5, 4.0], [3.0, 1.0], [2.0, 7.0]])
 FRAME = pd.DataFrame(ROWS, columns=["a", "b"])
-NOTE = "Note: {}: the first column numbers the rows and is left out; name it with --columns to use"
+NOTE = "Note: {}: the first column ({}) numbers the rows and is left out; name it with --columns"
 
 
 @pytest.mark.parametrize(
@@ -22,14 +22,14 @@ def test_an_index_written_by_pandas_is_left_out(capsys, index):
     table = read_table(Path("d.csv"))
     assert table.columns == table.in_file == ("a", "b")
     np.testing.assert_array_equal(table.values, ROWS)
-    assert capsys.readouterr().err.startswith(NOTE.format("d.csv"))
+    assert capsys.readouterr().err.startswith(NOTE.format("d.csv", '""'))
 
 
 @pytest.mark.parametrize("name", ["Unnamed: 0", "rownames"])
 def test_an_index_that_was_written_twice(capsys, name):
     FRAME.rename_axis(name).to_csv("d.csv")
     assert read_table(Path("d.csv")).columns == ("a", "b")
-    assert capsys.readouterr().err.startswith(NOTE.format("d.csv"))
+    assert capsys.readouterr().err.startswith(NOTE.format("d.csv", name))
     FRAME.set_index(pd.Index([4, 9, 1, 2], name=name)).to_csv("d.csv")
     assert read_table(Path("d.csv")).columns == (name, "a", "b")
 

@@ -105,3 +105,14 @@ def test_an_interrupted_select_keeps_what_is_done(fgmm, monkeypatch, files):
     assert (code, err) == (130, "Interrupted\n")
     assert "best by bic (lower is better): full 2" in out
     assert files() == ["best.npz"]
+
+
+def test_warnings_are_sentences(fgmm):
+    """Of units so small that reg_covar swamps the data."""
+    frame = pl.read_csv(OLD_FAITHFUL)
+    (frame * 1e-5).write_csv("small.csv")
+    for command in (("fit", "--components", 2), ("select", "--components", "1:2")):
+        code, _, err = fgmm(command[0], "small.csv", *command[1:])
+        assert code == 0
+        assert err.startswith("Warning: reg_covar is 1e-06 but the variance of feature ")
+        assert err.count("\n") == 1

@@ -4,7 +4,7 @@ The kernels of `fastgmm.kernels.linalg` factorise many small matrices, each on o
 few rows in cache. From `WIDE` features on, one matrix is worth LAPACK's own threads, although they
 go on spinning for 20 to 70 ms on the cores that the next pass needs: with two cores a matrix of
 1,500 features took 0.13 s in the kernels and 0.035 s in LAPACK, one of 3,000 features 1.7 and
-0.19 s. Passes over the rows stay with our kernels, which are as fast as BLAS at every width.
+0.19 s. `fastgmm.sources.wide` says when BLAS runs the passes over the rows, too.
 
 The number of BLAS threads (``OMP_NUM_THREADS``, ``threadpoolctl``) may change the last digits of
 wide factors. The argument `n_threads` of a fit does not.
