@@ -21,7 +21,7 @@ _MOMENT_BYTES = 16 * 2**20  # bytes for the moments of all chunks together
 _MAX_CHUNKS = 64
 _TILES_PER_CHUNK = 4
 WORK = 10  # arithmetic operations per number of X and component, roughly
-_NO_S2 = np.empty((1, 0))
+_NO_S2 = np.empty(0)
 _NOTHING_GIVEN = Given(np.empty(0, np.int32), np.empty((0, 0)))
 
 
@@ -30,6 +30,11 @@ def chunk_count(X, bytes_per_chunk=1):
     tiles = -(-len(X) // tile_size(*X.shape, X.itemsize))
     most = min(_MAX_CHUNKS, tiles // _TILES_PER_CHUNK, max(4, _MOMENT_BYTES // bytes_per_chunk))
     return 1 << max(most, 1).bit_length() - 1
+
+
+def _of_all_chunks(array):
+    """Return the sum of an array's chunks, in a fixed order; a copy if there is one chunk."""
+    return array.sum(axis=0) if len(array) > 1 else array[0].copy()
 
 
 class EMPass:
@@ -74,30 +79,28 @@ class EMPass:
 
     def _launch(self, kernels, operands, given, drift=NO_DRIFT):
         """Run a pass and return the statistics of all rows; S2 is empty if the pass omits it."""
+        s1, s2, log_likelihood, pairs = moments = self._moments
         omits_s2 = operands.about_center and self.covariance_type.scatter_is_constant
-        for array in self._moments:
-            if not (omits_s2 and array is self._moments.s2):
-                array.fill(0)
-        n_chunks = len(self._moments.log_likelihood)
+        for array in (s1, log_likelihood, pairs) if omits_s2 else moments:
+            array.fill(0)
         launch(
             kernels.em_pass,
-            n_chunks,
+            len(log_likelihood),
             self._workspaces,
             EMInputs(self._data, given, operands, self._skipping.bounds, drift),
-            self._moments,
+            moments,
             work=self._work,
             n_threads=self._n_threads,
         )
         n_features = self._data.X.shape[1]
-        s1, s2, log_likelihood = (
-            array.sum(axis=0) if n_chunks > 1 else array[0].copy()
-            for array in self._moments._replace(s2=_NO_S2 if omits_s2 else self._moments.s2)[:3]
-        )
+        s1 = _of_all_chunks(s1)
         return Statistics(
-            float(log_likelihood),
+            float(_of_all_chunks(log_likelihood)),
             s1[:, n_features],
             s1[:, :n_features],
-            s2 if omits_s2 else self.covariance_type.second_moments(s2, n_features),
+            _NO_S2
+            if omits_s2
+            else self.covariance_type.second_moments(_of_all_chunks(s2), n_features),
         )
 
     def statistics(self, model, parameters, complete=False):
