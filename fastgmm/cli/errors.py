@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import click
 
-from fastgmm.cli.text import one_line
+from fastgmm.cli.wording import one_line
 
 
 class Failure(click.ClickException):

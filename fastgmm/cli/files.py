@@ -16,7 +16,7 @@ import polars as pl
 
 from fastgmm._replacing import replacing
 from fastgmm.cli.errors import Failure, FileProblem
-from fastgmm.cli.text import shortened
+from fastgmm.cli.wording import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +51,7 @@ def file_errors(path: Path, action: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise FileProblem(f"{path} cannot be {action}: {error.strerror or error}") from error
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         reason = shortened(str(error).partition("\n")[0])
         raise FileProblem(f"{path} cannot be {action}: {reason}") from error
 

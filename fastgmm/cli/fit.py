@@ -26,7 +26,7 @@ from fastgmm.cli.output import print_fit, print_written, wants_progress
 
 if TYPE_CHECKING:
     from fastgmm import Mixture
-    from fastgmm.cli.columns import Table
+    from fastgmm.cli.tables.request import Request, Table
 
 
 @click.command(short_help="Fit a mixture to a table and print its components.")
@@ -96,8 +96,7 @@ if TYPE_CHECKING:
 @progress_option
 def fit(
     data: Path,
-    columns: str | None,
-    header: bool | None,
+    request: Request,
     out: Path | None,
     labels: Path | None,
     plot: Path | None,
@@ -106,19 +105,20 @@ def fit(
 ) -> None:
     """Fit a Gaussian mixture to the rows of DATA and print its components."""
     from fastgmm.cli.files import PICTURES, check_outputs, outputs, write_csv, write_picture
-    from fastgmm.cli.tables import read_table
+    from fastgmm.cli.tables.answers import for_each_row
+    from fastgmm.cli.tables.reading import read_table
 
     check_outputs(
         data, {"--out": (out, ".npz"), "--labels": (labels, ".csv"), "--plot": (plot, *PICTURES)}
     )
-    table = read_table(data, columns, header)
+    table = read_table(data, request)
     with outputs(out, labels, plot) as (model_file, labels_file, plot_file):
         mixture = _fit(table, settings, wants_progress(progress))
         unnamed = mixture.with_feature_names(None)  # as the rows are
         if model_file:
             mixture.save(model_file)
         if labels_file:
-            write_csv(labels_file, {"label": unnamed.predict(table.values)})
+            write_csv(labels_file, for_each_row(table, {"label": unnamed.predict(table.values)}))
         if plot_file:
             write_picture(plot_file, lambda: unnamed.plot(table.values, names=table.columns))
         print_fit(unnamed, table)

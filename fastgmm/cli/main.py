@@ -13,8 +13,8 @@ from fastgmm.cli.errors import system_errors
 from fastgmm.cli.fit import fit
 from fastgmm.cli.predict import predict
 from fastgmm.cli.select import select
-from fastgmm.cli.text import one_line, printable
 from fastgmm.cli.warmup import warmup
+from fastgmm.cli.wording import one_line, printable
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +41,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
 def cli(context: click.Context) -> None:
     """Fit Gaussian mixtures to tables of numbers, fast.
 
-    The name of a data file must end in .csv, .tsv, .parquet or .npy.
+    A table may be text such as CSV, Parquet, Arrow, Excel, JSON lines, .npy or .npz, compressed or
+    not; "-" reads it from the standard input. Separators and headers are found out.
 
     "fastgmm run" runs a Python program with fastgmm's GaussianMixture instead of scikit-learn's:
     see "fastgmm run --help".

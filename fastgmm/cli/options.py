@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar
 
 import click
 
 from fastgmm.api.options import COVARIANCE_TYPES
+from fastgmm.cli.tables.request import MISSING, Request
 
-Command = TypeVar("Command", bound=Callable[..., None])
+Command = Callable[..., None]
 
 FILE = click.Path(path_type=Path)
 NOT_NEGATIVE = click.FloatRange(min=0)
@@ -60,25 +62,103 @@ class TypeList(click.ParamType):
         return names
 
 
+class Mark(click.ParamType):
+    """A character between fields, itself or by its name."""
+
+    name = "mark"
+    _NAMES: ClassVar = {
+        "comma": ",",
+        "semicolon": ";",
+        "tab": "\t",
+        "\\t": "\t",
+        "bar": "|",
+        "blank": " ",
+        "space": " ",
+    }
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, context: click.Context | None
+    ) -> str:
+        """Return the character."""
+        mark = self._NAMES.get(value, value)
+        if len(mark) != 1 or not mark.isascii() or mark in '"\r\n' or mark.isalnum():
+            self.fail(
+                f"{value!r} must be one character, or comma, semicolon, tab, bar or blank",
+                param,
+                context,
+            )
+        return mark
+
+
 def data_options(command: Command) -> Command:
-    """Add the argument DATA and the options that say how to read it."""
+    """Add the argument DATA and the options that say how to read it.
+
+    The command is called with `data`, the path, and `request`, the options.
+    """
+
+    @functools.wraps(command)
+    def with_request(**arguments: Any) -> None:
+        given = {name: arguments.pop(name) for name in Request._fields if name in arguments}
+        command(request=Request(**given), **arguments)
+
     # In the order of stacked decorators from the lowest one: --help lists the last one first.
     for decorate in (
         click.option(
+            "--array",
+            metavar="NAME",
+            help="Read this array of an .npz file, or this sheet of a workbook.",
+        ),
+        click.option(
+            "--decimal",
+            type=click.Choice([".", ","]),
+            help="What marks decimals in a text. [default: found out]",
+        ),
+        click.option(
+            "--separator",
+            type=Mark(),
+            metavar="MARK",
+            help="What separates the fields of a text: a character, or comma, semicolon, tab, bar"
+            " or blank. [default: found out]",
+        ),
+        click.option(
             "--header/--no-header",
             default=None,
-            help="Whether the first line of a CSV or TSV file holds the names of the columns. By"
-            " default it does; if it holds only numbers, give one of the two options.",
+            help="Whether the first line of a text holds the names of the columns. By default it"
+            " does; if it may be data, give one of the two options.",
+        ),
+        click.option(
+            "--missing",
+            type=click.Choice(MISSING),
+            default="error",
+            show_default=True,
+            help="What to do with rows in which a value is missing. error: stop; drop: leave them"
+            " out, and leave their labels empty.",
+        ),
+        click.option(
+            "--strict",
+            is_flag=True,
+            help="Refuse columns that are not numeric, instead of leaving them out.",
+        ),
+        click.option(
+            "--id",
+            "id_column",
+            metavar="COLUMN",
+            help="The column that identifies the rows: it is no feature, and is copied to the"
+            " labels.",
+        ),
+        click.option(
+            "--exclude", metavar="COLUMNS", help="Leave these columns out; see --columns."
         ),
         click.option(
             "--columns",
-            metavar="NAMES",
-            help="Use only these columns: names separated by commas.",
+            metavar="COLUMNS",
+            help="Use only these columns: names, numbers from 1, or ranges such as 2:5 and a:d,"
+            " separated by commas.",
         ),
         click.argument("data", type=FILE),
     ):
-        command = decorate(command)
-    return command
+        with_request = decorate(with_request)
+    return with_request
 
 
 def n_init_option(help_text: str) -> Callable[[Command], Command]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fastgmm.cli.text import plural, printable
+from fastgmm.cli.wording import plural, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fastgmm import Mixture, Selection
     from fastgmm.api.selection import Candidate
-    from fastgmm.cli.columns import Table
+    from fastgmm.cli.tables.request import Table
 
 _COLUMN_WIDTH = 18  # characters, of a mean and its standard deviation
 _FIXED_WIDTH = 22  # characters, of the component and its weight

@@ -13,13 +13,13 @@ import fastgmm
 from fastgmm.cli.errors import Failure, library_errors
 from fastgmm.cli.options import FILE, data_options
 from fastgmm.cli.output import note
-from fastgmm.cli.text import listed, plural
+from fastgmm.cli.wording import listed, plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fastgmm import Mixture
-    from fastgmm.cli.columns import Table
+    from fastgmm.cli.tables.request import Request, Table
 
 
 @click.command()
@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 def predict(
     model: Path,
     data: Path,
-    columns: str | None,
-    header: bool | None,
+    request: Request,
     proba: bool,
     out: Path | None,
 ) -> None:
@@ -45,14 +44,18 @@ def predict(
     MODEL is a file that "fastgmm fit" or "fastgmm select" saved with --out.
     """
     from fastgmm.cli.files import check_outputs, output, write_csv
-    from fastgmm.cli.tables import read_table
+    from fastgmm.cli.tables.answers import for_each_row
+    from fastgmm.cli.tables.reading import read_table
 
     check_outputs(data, {"--out": (out, ".csv")})
     with library_errors():
         mixture = fastgmm.load(model)
-    table = _matched(mixture, read_table(data, columns, header, mixture.feature_names), data)
+    table = _matched(
+        mixture, read_table(data, request._replace(fitted=mixture.feature_names)), data
+    )
     with output(out) if out else nullcontext(sys.stdout.buffer) as target:
-        write_csv(target, _predictions(mixture.with_feature_names(None), table, proba))
+        answers = _predictions(mixture.with_feature_names(None), table, proba)
+        write_csv(target, for_each_row(table, answers))
 
 
 def _matched(mixture: Mixture, table: Table, data: Path) -> Table:
@@ -66,7 +69,7 @@ def _matched(mixture: Mixture, table: Table, data: Path) -> Table:
             f"{data}: the model was fitted to the columns {listed(fitted)}, not to {listed(names)};"
             " choose the same columns with --columns"
         )
-    if table.in_file != fitted:
+    if tuple(name for name in table.in_file if name in fitted) != fitted:
         note(f"{data}: columns are matched by name, in the order of the fit: {listed(fitted)}")
     positions = [names.index(name) for name in fitted]
     return table._replace(values=table.values[:, positions], columns=fitted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,6 +23,9 @@ from fastgmm.cli.options import (
     threads_option,
 )
 from fastgmm.cli.output import print_selection, print_written, wants_progress
+
+if TYPE_CHECKING:
+    from fastgmm.cli.tables.request import Request
 
 
 @click.command(short_help="Choose the number and the shape of the components.")
@@ -72,8 +75,7 @@ from fastgmm.cli.output import print_selection, print_written, wants_progress
 @progress_option
 def select(
     data: Path,
-    columns: str | None,
-    header: bool | None,
+    request: Request,
     out: Path | None,
     table: Path | None,
     plot: Path | None,
@@ -82,12 +84,12 @@ def select(
 ) -> None:
     """Fit mixtures of many sizes and shapes to the rows of DATA and print which is best."""
     from fastgmm.cli.files import PICTURES, check_outputs, outputs, write_csv, write_picture
-    from fastgmm.cli.tables import read_table
+    from fastgmm.cli.tables.reading import read_table
 
     check_outputs(
         data, {"--out": (out, ".npz"), "--table": (table, ".csv"), "--plot": (plot, *PICTURES)}
     )
-    rows = read_table(data, columns, header)
+    rows = read_table(data, request)
     with outputs(out, table, plot) as (model_file, table_file, plot_file):
         # An interrupt is reported below.
         with library_errors(), library_warnings(ignored=RuntimeWarning):

@@ -7,7 +7,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from fastgmm.cli.tables import read_table
+from fastgmm.cli.tables.reading import read_table
+from fastgmm.cli.tables.request import Request
 
 ROWS = np.array([[1.5, 2.0], [0.5, 4.0], [3.0, 1.0], [2.0, 7.0]])
 FRAME = pd.DataFrame(ROWS, columns=["a", "b"])
@@ -44,8 +45,10 @@ def test_a_column_that_numbers_no_rows_stays(capsys, first):
 def test_a_named_column_and_a_chosen_one_stay(capsys):
     FRAME.rename_axis("year").to_csv("d.csv")
     assert read_table(Path("d.csv")).columns == ("year", "a", "b")
+    assert "the first column (year) counts the rows but is used" in capsys.readouterr().err
+    assert read_table(Path("d.csv"), Request(exclude="1")).columns == ("a", "b")
     FRAME.to_csv("d.csv")
-    assert read_table(Path("d.csv"), '"",a').columns == ("", "a")
+    assert read_table(Path("d.csv"), Request('"",a')).columns == ("", "a")
     assert capsys.readouterr().err == ""
 
 
@@ -61,7 +64,7 @@ def test_the_index_in_the_metadata_of_parquet(capsys):
     assert read_table(Path("d.parquet")).columns == ("a", "b")
     numbers = frame.with_columns(key=pl.Series([3, 1, 2, 0]))
     numbers.write_parquet("d.parquet", metadata={"pandas": pandas})
-    assert read_table(Path("d.parquet"), "key,a").columns == ("key", "a")
+    assert read_table(Path("d.parquet"), Request("key,a")).columns == ("key", "a")
 
 
 def test_a_fit_without_the_index_is_that_of_the_table(fgmm):

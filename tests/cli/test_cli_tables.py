@@ -1,5 +1,6 @@
 """Tables that are read, and those that are refused in one sentence."""
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,8 @@ import polars as pl
 import pytest
 
 from fastgmm.cli.errors import FileProblem
-from fastgmm.cli.tables import read_table
+from fastgmm.cli.tables.reading import read_table
+from fastgmm.cli.tables.request import Request
 
 OLD_FAITHFUL = Path(__file__).parents[2] / "examples" / "old_faithful.csv"
 
@@ -28,18 +30,18 @@ def write_table(name):
 @pytest.mark.parametrize("name", ["d.csv", "d.CSV", "d.tsv", "d.parquet", "d.npy"])
 def test_formats_hold_the_same_table(name):
     write_table(name)
-    values, columns, _ = read_table(Path(name))
+    values, columns, *_ = read_table(Path(name))
     np.testing.assert_array_equal(values, np.loadtxt(OLD_FAITHFUL, delimiter=",", skiprows=1))
     named = ("column_1", "column_2") if name.endswith(".npy") else ("eruptions", "waiting")
     assert columns == named
 
 
 def test_columns_are_chosen_in_their_order(fgmm):
-    table = read_table(OLD_FAITHFUL, " waiting ,eruptions")
+    table = read_table(OLD_FAITHFUL, Request(" waiting ,eruptions"))
     assert table.columns == ("waiting", "eruptions")
     np.testing.assert_array_equal(table.values[0], [79, 3.6])
     Path("quoted.csv").write_text('"x, y",z\n1,a\n2,b\n')
-    assert read_table(Path("quoted.csv"), '"x, y"').values.tolist() == [[1], [2]]
+    assert read_table(Path("quoted.csv"), Request('"x, y"')).values.tolist() == [[1], [2]]
     code, out, _ = fgmm("fit", OLD_FAITHFUL, "--components", 2, "--columns", "waiting")
     assert code == 0
     assert "272 rows, 1 column; 2 full components" in out
@@ -52,21 +54,21 @@ def test_npy_keeps_its_type(kind):
     values = read_table(Path("d.npy")).values
     assert values.dtype == np.dtype(kind)
     np.testing.assert_array_equal(values, X)
-    np.testing.assert_array_equal(read_table(Path("d.npy"), "column_2").values, X[:, 1:])
+    np.testing.assert_array_equal(read_table(Path("d.npy"), Request("column_2")).values, X[:, 1:])
 
 
 def test_parquet_of_single_precision_stays_single():
     pl.DataFrame(
         {"a": [1.5, 2.5], "b": [1, 2]}, schema={"a": pl.Float32, "b": pl.Int8}
     ).write_parquet("d.parquet")
-    assert read_table(Path("d.parquet"), "a").values.dtype == np.float32
+    assert read_table(Path("d.parquet"), Request("a")).values.dtype == np.float32
     assert read_table(Path("d.parquet")).values.dtype == np.float64
 
 
 def test_files_made_by_hand_are_read():
     text = '\ufeff"a", b\r\n 1, +2.\r\n.5 ,1e3\r\n"-3",4\r\n\r\n\r\n'
     Path("d.csv").write_bytes(text.encode())
-    values, columns, _ = read_table(Path("d.csv"))
+    values, columns, *_ = read_table(Path("d.csv"))
     assert columns == ("a", "b")
     assert values.tolist() == [[1, 2], [0.5, 1000], [-3, 4]]
 
@@ -76,9 +78,9 @@ def test_first_line_of_numbers_needs_an_option():
     path.write_text("1,2\n3,4\n")
     with pytest.raises(FileProblem, match=r"--no-header if they are data, or --header"):
         read_table(path)
-    assert read_table(path, header=False).values.tolist() == [[1, 2], [3, 4]]
-    assert read_table(path, header=False).columns == ("column_1", "column_2")
-    assert read_table(path, header=True).values.tolist() == [[3, 4]]
+    assert read_table(path, Request(header=False)).values.tolist() == [[1, 2], [3, 4]]
+    assert read_table(path, Request(header=False)).columns == ("column_1", "column_2")
+    assert read_table(path, Request(header=True)).values.tolist() == [[3, 4]]
 
 
 UNREADABLE = {
@@ -87,30 +89,37 @@ UNREADABLE = {
     "header.csv": ("a,b\n", "header.csv holds no rows of data"),
     "missing.csv": (
         "a,b\n1,2\n3,\n,5\n",
-        "the value of b in row 2 is missing; every value must be a finite number, so remove such",
+        "the value of b in row 2 is missing; fill in missing values, or leave out such rows with"
+        " --missing drop",
     ),
     "na.csv": ("a,b\n1,2\n3,4\nNA,5\n", "the value of a in row 3 is missing"),
     "nan.csv": ("a,b\n1,nan\n3,4\n", "the value of b in row 1 is missing"),
     "middle.csv": ("a\n1\n\n2\n", "the value of a in row 2 is missing"),
     "inf.csv": ("a,b\n1,2\n3,-inf\n", "the value of b in row 2 is infinite"),
-    "text.csv": (
-        "a,kind,b\n1,x,2\n",
-        'column kind is not numeric (row 1 holds "x"); choose numeric columns with --columns,'
-        " such as --columns a",
+    "misprint.csv": (
+        "a,b\n" + "1,2\n3,4\n" * 6 + "5,6x\n",
+        'column b is not numeric (row 13 holds "6x"); correct such fields, or leave the column out'
+        " with --exclude b",
     ),
-    "texts.csv": (
-        "a,b,c\n1,2,2020-01-01\n2,two,2020-01-02\n",
-        'columns b, c are not numeric (row 2 holds "two"); choose numeric columns with --columns',
+    "decimals.csv": (
+        "a;b\n" + "1;2\n" * 300 + "1,5;2\n",
+        'column a is not numeric (row 301 holds "1,5"); if commas mark decimals, say --decimal ,',
     ),
     "all.csv": (
         "a\nx\n",
         'all.csv: column a is not numeric (row 1 holds "x"); every column must hold numbers',
     ),
-    "uneven.csv": ("a,b\n1,2\n1,2,3\n", "line 3 has 3 fields, line 1 has 2"),
-    "semicolon.csv": ("a;b\n1;2\n", "column a;b is not numeric"),
+    "uneven.csv": ("a,b\n1,2\n1,2,3\n", "line 3 has 3 fields instead of 2"),
+    "one_decimal.csv": (
+        "a\n1,5\n2,5\n",
+        "its header has 1 field, its first row 2; if commas mark decimals, say --decimal ,",
+    ),
     "junk.npy": ("junk", "junk.npy is not a .npy file of numbers, or is damaged"),
     "junk.parquet": ("junk", "junk.parquet cannot be read: "),
-    "table.xlsx": ("junk", "must end in .csv, .tsv, .parquet or .npy"),
+    "junk.xlsx": ("junk", "junk.xlsx cannot be read as a workbook"),
+    "junk.feather": ("junk", "junk.feather cannot be read: "),
+    "junk.npz": ("junk", "junk.npz is not a .npz file of numbers, or is damaged"),
+    "junk.sav": ("\0\1", "junk.sav is no table that can be read; fastgmm reads text such as CSV"),
 }
 
 
@@ -150,8 +159,9 @@ def test_pickled_and_truncated_arrays_are_refused(refused):
 
 
 def test_unfit_parquet_is_refused(refused):
-    pl.DataFrame({"a": [1, None], "b": ["x", "y"], "c": [True, False]}).write_parquet("d.parquet")
-    message = refused("fit", "d.parquet", "--components", 1)
-    assert "columns b, c are not numeric (holds String)" in message
+    frame = pl.DataFrame({"a": [1, None], "b": ["x", "y"], "c": [None, date(2020, 1, 1)]})
+    frame.write_parquet("d.parquet")
+    message = refused("fit", "d.parquet", "--components", 1, "--strict")
+    assert "columns b, c are not numeric (holds text)" in message
     message = refused("fit", "d.parquet", "--components", 1, "--columns", "a")
     assert "the value of a in row 2 is missing" in message
