@@ -268,6 +268,19 @@ def check_matrices(
     return matrices
 
 
+def per_feature(values: ArrayLike, n_features: int, name: str) -> np.ndarray:
+    """Return finite numbers (n_features,) as float64, from one for each feature or one for all."""
+    array = float_array(values, name).astype(np.float64)
+    if array.shape not in ((), (n_features,)):
+        raise ValueError(
+            f"{name} has shape {array.shape}; pass one number, or one for each of the"
+            f" {n_features} features."
+        )
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} must be finite but holds {array[~np.isfinite(array)][0]}.")
+    return np.broadcast_to(array, n_features)
+
+
 def refuse_indefinite(log_det: np.ndarray, name: str) -> None:
     """Raise ValueError if a log-determinant is NaN: its matrix is not positive definite."""
     if np.isnan(log_det).any():

@@ -246,6 +246,59 @@ class Mixture:
         names = check_names(feature_names, self.n_features, "feature_names")
         return replace(self, feature_names=names)
 
+    def rescaled(self, scale: ArrayLike, offset: ArrayLike = 0.0) -> "Mixture":
+        """Return the mixture of the rows ``scale * X + offset``.
+
+        It takes a mixture of standardised features back to their units: pass the standard
+        deviations as `scale` and the means as `offset`.
+
+        Parameters
+        ----------
+        scale : array-like of shape (n_features,) or float
+            Positive factor of each feature.
+        offset : array-like of shape (n_features,) or float, default=0.0
+            Number added to each feature after that, in the new units.
+
+        Returns
+        -------
+        Mixture
+            A mixture with the same responsibilities. Log-likelihoods of rows are smaller by
+            ``log(scale).sum()``. "spherical" becomes "diag", for spheres become ellipsoids.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a scale is not positive, a value is not finite, or a shape does not fit.
+
+        Examples
+        --------
+        >>> import fastgmm
+        >>> mixture = fastgmm.Mixture.from_parameters([1.0], [[0.0, 1.0]], [1.0], "spherical")
+        >>> mixture.rescaled([2.0, 3.0], offset=[1.0, 0.0]).covariances
+        array([[4., 9.]])
+        """
+        factors = checks.per_feature(scale, self.n_features, "scale")
+        offsets = checks.per_feature(offset, self.n_features, "offset")
+        if (factors <= 0).any():
+            raise ValueError(
+                f"scale must be positive but holds {factors.min():g}; leave features that do not"
+                " vary as they are, with scale 1."
+            )
+        shape = self.n_components, self.n_features
+        kind = COVARIANCE_TYPES[self.covariance_type]
+        name, covariances = kind.scaled(self._parameters.covariances, factors, *shape)
+        factor, log_det = COVARIANCE_TYPES[name].factorize(covariances, *shape)
+        checks.refuse_indefinite(log_det, "rescaled covariances")
+        means = self.means * factors + offsets
+        return self._build(
+            name,
+            Parameters(self.weights, means, covariances, factor, log_det),
+            self.converged,
+            self.log_likelihoods - np.log(factors).sum(),
+            self.regularized,
+            self.feature_names,
+        )
+
     @property
     def n_components(self) -> int:
         """Number of components."""

@@ -20,13 +20,16 @@ from fastgmm.cli.options import (
     progress_option,
     reg_covar_option,
     seed_option,
+    standardize_option,
     threads_option,
 )
 from fastgmm.cli.output import print_fit, print_written, wants_progress
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from fastgmm import Mixture
-    from fastgmm.cli.tables.request import Request, Table
+    from fastgmm.cli.tables.request import Request
 
 
 @click.command(short_help="Fit a mixture to a table and print its components.")
@@ -80,6 +83,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="How to find the starts.",
 )
+@standardize_option
 @reg_covar_option
 @click.option(
     "--on-collapse",
@@ -101,10 +105,12 @@ def fit(
     labels: Path | None,
     plot: Path | None,
     progress: bool | None,
+    standardize: bool,
     **settings: Any,
 ) -> None:
     """Fit a Gaussian mixture to the rows of DATA and print its components."""
     from fastgmm.cli.files import PICTURES, check_outputs, outputs, write_csv, write_picture
+    from fastgmm.cli.standardizing import Units
     from fastgmm.cli.tables.answers import for_each_row
     from fastgmm.cli.tables.reading import read_table
 
@@ -113,7 +119,10 @@ def fit(
     )
     table = read_table(data, request)
     with outputs(out, labels, plot) as (model_file, labels_file, plot_file):
-        mixture = _fit(table, settings, wants_progress(progress))
+        units = Units.of(table.values, standardize)
+        rows = units.standardized(table.values)
+        fitted = _fit(rows, table.names, settings, wants_progress(progress))
+        mixture = units.mixture(fitted)
         unnamed = mixture.with_feature_names(None)  # as the rows are
         if model_file:
             mixture.save(model_file)
@@ -121,12 +130,15 @@ def fit(
             write_csv(labels_file, for_each_row(table, {"label": unnamed.predict(table.values)}))
         if plot_file:
             write_picture(plot_file, lambda: unnamed.plot(table.values, names=table.columns))
-        print_fit(unnamed, table)
+        bic = fitted.with_feature_names(None).bic(rows) + 2.0 * units.lost(len(rows))
+        print_fit(unnamed, table, bic)
     print_written(out, labels, plot)
 
 
-def _fit(table: Table, settings: dict[str, Any], progress: bool) -> Mixture:
+def _fit(
+    rows: NDArray[Any], names: tuple[str, ...] | None, settings: dict[str, Any], progress: bool
+) -> Mixture:
     """Return the fit; print the library's warnings."""
     # The printed result says whether the fit converged.
     with library_errors(), library_warnings(ignored=fastgmm.ConvergenceWarning):
-        return fastgmm.fit(table.values, feature_names=table.names, progress=progress, **settings)
+        return fastgmm.fit(rows, feature_names=names, progress=progress, **settings)

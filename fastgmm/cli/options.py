@@ -191,6 +191,12 @@ reg_covar_option = click.option(
     show_default=True,
     help="Add this number to every variance.",
 )
+standardize_option = click.option(
+    "--standardize",
+    is_flag=True,
+    help="Fit columns scaled to mean 0 and variance 1, and report in their own units. --reg-covar"
+    " is then in units of these variances, and spherical components become diag.",
+)
 threads_option = click.option(
     "--threads",
     "n_threads",

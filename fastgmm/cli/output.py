@@ -54,7 +54,7 @@ def print_written(*paths: Path | None) -> None:
         click.echo(f"wrote {printable(str(path))}")
 
 
-def print_fit(mixture: Mixture, table: Table) -> None:
+def print_fit(mixture: Mixture, table: Table, bic: float) -> None:
     """Print the components of a mixture and how well it fits."""
     console = _console()
     n_rows, n_columns = table.values.shape
@@ -69,7 +69,7 @@ def print_fit(mixture: Mixture, table: Table) -> None:
         console.print(f"(the first {n_shown} of {n_columns} columns)\n")
     score = mixture.score(table.values)
     console.print(f"log-likelihood  {score * n_rows:.3f} ({score:.6f} per row)")
-    console.print(f"BIC             {mixture.bic(table.values):.3f}")
+    console.print(f"BIC             {bic:.3f}")
     end = "converged" if mixture.converged else "not converged; raise --max-iter"
     console.print(f"iterations      {mixture.n_iter}, {end}")
     if mixture.regularized:

@@ -20,6 +20,7 @@ from fastgmm.cli.options import (
     progress_option,
     reg_covar_option,
     seed_option,
+    standardize_option,
     threads_option,
 )
 from fastgmm.cli.output import print_selection, print_written, wants_progress
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     help="Number of parts for held_out: each is left out of one fit.",
 )
 @n_init_option("Fit every model from this many starts and keep the best fit.")
+@standardize_option
 @reg_covar_option
 @seed_option
 @threads_option
@@ -80,10 +82,12 @@ def select(
     table: Path | None,
     plot: Path | None,
     progress: bool | None,
+    standardize: bool,
     **settings: Any,
 ) -> None:
     """Fit mixtures of many sizes and shapes to the rows of DATA and print which is best."""
     from fastgmm.cli.files import PICTURES, check_outputs, outputs, write_csv, write_picture
+    from fastgmm.cli.standardizing import Units
     from fastgmm.cli.tables.reading import read_table
 
     check_outputs(
@@ -91,14 +95,16 @@ def select(
     )
     rows = read_table(data, request)
     with outputs(out, table, plot) as (model_file, table_file, plot_file):
+        units = Units.of(rows.values, standardize)
         # An interrupt is reported below.
         with library_errors(), library_warnings(ignored=RuntimeWarning):
             selection = fastgmm.select(
-                rows.values,
+                units.standardized(rows.values),
                 feature_names=rows.names,
                 progress=wants_progress(progress),
                 **settings,
             )
+        selection = units.selection(selection)
         print_selection(selection)
         if selection.winner is None:
             raise Failure(

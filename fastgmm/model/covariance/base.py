@@ -122,6 +122,16 @@ class CovarianceType(ABC):
         There is one matrix if all components have the same.
         """
 
+    def scaled(
+        self, covariances: Any, scale: np.ndarray, n_components: int, n_features: int
+    ) -> tuple[str, np.ndarray]:
+        """Return the covariances of features multiplied by `scale`, and the name of their type.
+
+        `scale` is (n_features,). The type is another one if this one cannot hold them.
+        """
+        matrices = self.matrices(covariances, n_components, n_features) * np.outer(scale, scale)
+        return "full", np.repeat(matrices, n_components // len(matrices), axis=0)
+
     @abstractmethod
     def square_roots(self, covariances: Any, n_features: int) -> np.ndarray:
         """Return matrices A_k with ``A_k A_k^T = Sigma_k``, as many as `matrices` returns."""

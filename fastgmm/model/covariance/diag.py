@@ -56,6 +56,9 @@ class Diag(CovarianceType):
     def matrices(self, covariances, n_components, n_features):
         return helpers.on_diagonals(covariances)
 
+    def scaled(self, covariances, scale, n_components, n_features):
+        return self.name, covariances * scale**2
+
     def square_roots(self, covariances, n_features):
         return helpers.on_diagonals(np.sqrt(covariances))
 

@@ -56,6 +56,9 @@ class Spherical(CovarianceType):
     def matrices(self, covariances, n_components, n_features):
         return helpers.on_diagonals(self.variances(covariances, n_components, n_features))
 
+    def scaled(self, covariances, scale, n_components, n_features):
+        return "diag", covariances[:, None] * scale**2
+
     def square_roots(self, covariances, n_features):
         return np.sqrt(covariances)[:, None, None] * np.eye(n_features)
 

@@ -60,6 +60,9 @@ class Tied(CovarianceType):
     def matrices(self, covariances, n_components, n_features):
         return covariances[None]
 
+    def scaled(self, covariances, scale, n_components, n_features):
+        return self.name, covariances * np.outer(scale, scale)
+
     def square_roots(self, covariances, n_features):
         return np.linalg.cholesky(covariances)[None]
 
