@@ -100,6 +100,14 @@ def test_columns_of_text_are_left_out_unless_strict(fgmm, refused):
     )
 
 
+def test_misprints_are_pointed_out(capsys):
+    Path("d.csv").write_text("a,b\n" + "1,2\n3,4\n" * 6 + "5,6x\n")
+    assert read_table(Path("d.csv")).columns == ("a",)
+    assert 'column b is not numeric (row 13 holds "6x" but 92.3% of the fields are numbers)' in (
+        capsys.readouterr().err
+    )
+
+
 def test_the_names_of_rows_and_missing_values_in_labels(fgmm):
     rows = [f"r{i},{i % 2 * 9 + i / 50},{i % 7}" for i in range(40)]
     rows[3], rows[8] = "r3,,1", "r8,1,NA"
@@ -127,7 +135,8 @@ def test_the_names_of_rows_and_missing_values_in_labels(fgmm):
 def test_a_table_without_a_complete_row_is_refused(refused):
     Path("d.csv").write_text("a,b\n1,\n,2\n")
     message = refused("fit", "d.csv", "--components", 1, "--missing", "drop")
-    assert "every row has a missing value; choose other columns" in message
+    assert "every row has a missing value; leave out columns with --exclude" in message
+    assert "such as a, in which 1 of 2 values are missing" in message
 
 
 def test_infinite_values_are_refused_whatever_is_missing(refused):

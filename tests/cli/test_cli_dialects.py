@@ -95,9 +95,17 @@ def test_a_first_line_that_may_be_data():
     with pytest.raises(FileProblem, match=r"\(5\.1, 3\.5, setosa\) holds numbers and text as the"):
         read_table(path)
     assert read_table(path, Request(header=False)).values.tolist() == [[5.1, 3.5], [4.9, 3]]
-    path.write_text("land,1990,1991\nx,1,2\ny,3,4\n")
-    table = read_table(path, Request(header=True))
-    assert table.columns == ("1990", "1991")
+    path.write_text("land,5,6\nx,1,2\ny,3,4\n")
+    with pytest.raises(FileProblem, match="say --no-header if it is data"):
+        read_table(path)
+    assert read_table(path, Request(header=True)).columns == ("5", "6")
+
+
+@pytest.mark.parametrize("header", ["land,1990,1995", '"","5","6"', '"1990","7","8"'])
+def test_numbers_that_name_columns(header):
+    """Years, and a first line that alone is in quotation marks."""
+    Path("d.csv").write_text(f"{header}\nx,1,2\ny,3,4\n")
+    assert read_table(Path("d.csv")).values.tolist() == [[1, 2], [3, 4]]
 
 
 def test_a_row_of_missing_values_is_a_row():

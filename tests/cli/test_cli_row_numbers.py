@@ -7,6 +7,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from fastgmm.cli.errors import FileProblem
 from fastgmm.cli.tables.reading import read_table
 from fastgmm.cli.tables.request import Request
 
@@ -16,7 +17,9 @@ NOTE = "Note: {}: the first column ({}) numbers the rows and is left out; name i
 
 
 @pytest.mark.parametrize(
-    "index", [[0, 1, 2, 3], [1, 2, 3, 4], [3, 0, 2, 1], [10, 4, 77, 5]], ids=str
+    "index",
+    [[0, 1, 2, 3], [1, 2, 3, 4], [3, 0, 2, 1], [10, 4, 77, 5], [1962.25, 1962.5, 1963.0, 1964.0]],
+    ids=str,
 )
 def test_an_index_written_by_pandas_is_left_out(capsys, index):
     FRAME.set_index(pd.Index(index)).to_csv("d.csv")
@@ -35,11 +38,17 @@ def test_an_index_that_was_written_twice(capsys, name):
     assert read_table(Path("d.csv")).columns == (name, "a", "b")
 
 
-@pytest.mark.parametrize("first", [[1, 1, 2, 3], [0.5, 1.0, 2.0, 3.0]], ids=str)
+@pytest.mark.parametrize("first", [[1, 1, 2, 3], [0.5, 1.0, 3.0, 2.0]], ids=str)
 def test_a_column_that_numbers_no_rows_stays(capsys, first):
     FRAME.set_index(pd.Index(first)).to_csv("d.csv")
     assert read_table(Path("d.csv")).values.shape == (4, 3)
     assert capsys.readouterr().err == ""
+
+
+def test_row_numbers_alone_are_refused():
+    pd.DataFrame({"k": ["x", "y", "x"]}).to_csv("d.csv")
+    with pytest.raises(FileProblem, match=r'the only numeric column \(""\) numbers the rows'):
+        read_table(Path("d.csv"))
 
 
 def test_a_named_column_and_a_chosen_one_stay(capsys):

@@ -96,11 +96,6 @@ UNREADABLE = {
     "nan.csv": ("a,b\n1,nan\n3,4\n", "the value of b in row 1 is missing"),
     "middle.csv": ("a\n1\n\n2\n", "the value of a in row 2 is missing"),
     "inf.csv": ("a,b\n1,2\n3,-inf\n", "the value of b in row 2 is infinite"),
-    "misprint.csv": (
-        "a,b\n" + "1,2\n3,4\n" * 6 + "5,6x\n",
-        'column b is not numeric (row 13 holds "6x"); correct such fields, or leave the column out'
-        " with --exclude b",
-    ),
     "decimals.csv": (
         "a;b\n" + "1;2\n" * 300 + "1,5;2\n",
         'column a is not numeric (row 301 holds "1,5"); if commas mark decimals, say --decimal ,',

@@ -59,7 +59,6 @@ def npy(head, body=b""):
 
 
 BROKEN = {
-    "returns.csv": (b"a,b\r1,2\r3,4\r", "carriage return"),
     "some_returns.csv": (b"a,b\r\n1,2\r3,4\n5,7\r\n", "carriage return"),
     "nul.csv": (b"a,b\n1,2\n3,\x004\n", r"row 2 holds \"\\x004\""),
     "escape.csv": (b"\x1b[2Ja,b\n1,2\n3,\x1b[31m\n", r"row 2 holds \"\\x1b\[31m\""),
@@ -133,8 +132,9 @@ def test_too_many_columns(refused, width):
         b"\x1b[31ma,b\x07\n1,2\n3,4\n5,7\n",
         "\u202ea,b\n1,2\n3,4\n5,7\n".encode(),
         b'"a\nb",b\n1,2\n3,4\n5,7\n',
+        b"a,b\r1,2\r3,4\r5,7\r",
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_odd_tables_are_read(fgmm, content):
     """Odd names of columns never reach the terminal as they are."""

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
 
 
 class Wrong(NamedTuple):
-    """Why a column is not numeric, and the share of its fields that are numbers."""
+    """Why a column is not numeric, and what to do if that is clear."""
 
     reason: str
-    share: float = 0.0
-    advice: str = ""  # what to do, if it is known
+    advice: str = ""
 
 
 class Numbers(NamedTuple):

@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -64,7 +65,11 @@ def sniff(source: Source, request: Request) -> Dialect:
     _refuse_wide(source.name, len(rows[0]))
     decimal = request.decimal or decimal_mark(_cells(rows[1:] or rows), separator)
     names, data, units = None, rows, None
-    if _has_header(source.name, rows, decimal, request.header):
+    has_header = request.header
+    if has_header is None:
+        is_quoted = _only_first_is_quoted(sample.lines, rows)
+        has_header = _has_header(source.name, rows, decimal, is_quoted)
+    if has_header:
         names, data = rows[0], rows[1:]
         if _is_units(data, decimal):
             units, data = data[0], data[1:]
@@ -196,19 +201,38 @@ def _share(rows: list[list[str]], separator: str) -> float:
 # --- the header
 
 
-def _has_header(path: Path, rows: list[list[str]], decimal: str, asked: bool | None) -> bool:
-    """Return whether the first row names the columns; refuse to guess where it may be data."""
-    if asked is not None:
-        return asked
-    refuse_numbers_as_names(path, rows[0], decimal)
+def _has_header(path: Path, rows: list[list[str]], decimal: str, is_quoted: bool) -> bool:
+    """Return whether the first row names the columns; refuse to guess where it may be data.
+
+    `is_quoted` says whether it alone has quotation marks about all of its fields.
+    """
     first, *others = [_kinds(row, decimal) for row in rows[:2]]
-    if "number" in first and any(_may_be_data(first, second) for second in others):
+    numbers = [cell for cell, kind in zip(rows[0], first, strict=True) if kind == "number"]
+    if is_quoted or _are_years(numbers):
+        return True
+    refuse_numbers_as_names(path, rows[0], decimal)
+    if numbers and any(_may_be_data(first, second) for second in others):
         shown = shortened(", ".join(cell.strip() for cell in rows[0]))
         raise FileProblem(
             f"the first line of {path} ({shown}) holds numbers and text as the second does; say"
             " --no-header if it is data, or --header if it names the columns"
         )
     return True
+
+
+def _are_years(numbers: Sequence[str]) -> bool:
+    """Return whether numbers, of which there are two or more, increase as years do."""
+    years = [int(number) for number in numbers if re.fullmatch(r"[12]\d{3}", number.strip())]
+    steps = {later - year for year, later in pairwise(years)}
+    return len(years) == len(numbers) and len(steps) == 1 and min(steps) in range(1, 11)
+
+
+def _only_first_is_quoted(lines: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Return whether all fields of the first line are in quotation marks, but not of the second."""
+    quoted = [
+        line.count('"') >= 2 * len(row) for line, row in zip(lines[:2], rows[:2], strict=False)
+    ]
+    return quoted == [True, False]
 
 
 def refuse_numbers_as_names(path: Path, names: Sequence[str], decimal: str = ".") -> None:

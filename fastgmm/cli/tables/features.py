@@ -16,8 +16,6 @@ from fastgmm.cli.wording import listed, shortened
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_MISPRINTS = 0.9  # a column with a greater share of numbers is not left out for its other fields
-
 
 class Choice(NamedTuple):
     """The columns that are asked for, by their positions in the file."""
@@ -69,7 +67,7 @@ def numeric_features(path: Path, content: Content, choice: Choice, strict: bool)
         _refuse_or_remark(path, content, wrong, positions, strict or choice.is_explicit)
     if not choice.is_explicit:
         values, positions = _without_empty(content, values, positions, empty)
-        values, positions = _without_row_numbers(content, values, positions)
+        values, positions = _without_row_numbers(path, content, values, positions)
     names = unique_names(content.names)
     _say_renamed(content, names)
     left_out = content.index.union(wrong, empty)
@@ -103,30 +101,22 @@ def _refuse_or_remark(
 ) -> None:
     """Refuse columns that are not numeric, or leave them out and say so.
 
-    A column in which nearly all fields are numbers has misprints, and must not be lost for them.
+    A column is always refused if it is clear how to read it.
     """
-    misprints = [j for j in wrong if wrong[j].share > _MISPRINTS]
-    refused = list(wrong) if refuse or not numeric else misprints
-    names = content.names
+    advised = [j for j in wrong if wrong[j].advice]
+    refused = list(wrong) if refuse or not numeric else advised
+    subject = what_is([content.names[j] for j in refused or wrong])
+    first = wrong[next(iter(refused or wrong))]
     if refused:
-        reason = wrong[refused[0]].reason
-        advice = wrong[refused[0]].advice or _advice(names, refused, numeric, bool(misprints))
-        subject = what_is([names[j] for j in refused])
-        raise FileProblem(f"{path}: {subject} not numeric ({reason}); {advice}")
-    reason = next(iter(wrong.values())).reason
-    subject = what_is([names[j] for j in wrong])
+        advice = first.advice or _advice(content, numeric)
+        raise FileProblem(f"{path}: {subject} not numeric ({first.reason}); {advice}")
     verb = subject.rpartition(" ")[2]
-    content.remarks.append(f"{subject} not numeric ({reason}) and {verb} left out")
+    content.remarks.append(f"{subject} not numeric ({first.reason}) and {verb} left out")
 
 
-def _advice(
-    names: Sequence[str], wrong: Sequence[int], numeric: Sequence[int], is_misprint: bool
-) -> str:
+def _advice(content: Content, numeric: Sequence[int]) -> str:
     """Return what to do about columns that are not numeric; those at `numeric` are."""
-    first = names[wrong[0]]
-    example = next((names[j] for j in numeric if names[j]), "")
-    if is_misprint and first and numeric:
-        return f"correct such fields, or leave the column out with --exclude {shortened(first)}"
+    example = next((content.names[j] for j in numeric if content.names[j]), "")
     if example:
         return f"choose numeric columns with --columns, such as --columns {shortened(example)}"
     return "every column must hold numbers"
@@ -145,19 +135,24 @@ def _without_empty(
 
 
 def _without_row_numbers(
-    content: Content, values: NDArray[Any], positions: list[int]
+    path: Path, content: Content, values: NDArray[Any], positions: list[int]
 ) -> tuple[NDArray[Any], list[int]]:
     """Leave out a first column that numbers the rows; remark on one that may do so."""
-    if positions[0] != 0 or len(positions) < 2 or not content.named:
+    if positions[0] != 0 or len(content.names) < 2 or not content.named:
         return values, positions
-    name = content.names[0] or '""'
+    name = shortened(content.names[0] or '""')
     if numbers_rows(content.names[0], values[:, 0]):
+        if len(positions) == 1:
+            raise FileProblem(
+                f"{path}: the only numeric column ({name}) numbers the rows; there is nothing to"
+                " fit"
+            )
         _say_left_out(content, f"the first column ({name}) numbers the rows")
         return values[:, 1:], positions[1:]
     if len(values) > 2 and counts_rows(values[:, 0]) and values[:, 0].min() in (0, 1):
         content.remarks.append(
-            f"the first column ({shortened(name)}) counts the rows but is used as a feature; leave"
-            f" it out with --exclude 1 unless it measures something"
+            f"the first column ({name}) counts the rows but is used as a feature; leave it out with"
+            " --exclude 1 unless it measures something"
         )
     return values, positions
 

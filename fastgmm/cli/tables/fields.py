@@ -95,8 +95,16 @@ def _wrong(frame: pl.DataFrame, decimal: str) -> Wrong | None:
     texts = frame["text"].filter(is_text)
     if not len(texts):
         return None
-    n_numbers = frame["number"].count()
     reason = f'row {is_text.arg_true()[0] + 1} holds "{shortened(texts[0])}"'
     if decimal == "." and all(map(_WITH_COMMA.fullmatch, texts)):
-        return Wrong(reason, 1.0, "if commas mark decimals, say --decimal ,")
-    return Wrong(reason, n_numbers / (n_numbers + len(texts)))
+        return Wrong(reason, "if commas mark decimals, say --decimal ,")
+    n_numbers = frame["number"].count()
+    if n_numbers > len(texts):  # perhaps misprints
+        share = n_numbers / (n_numbers + len(texts))
+        reason += f" but {_percent(share)} of the fields are numbers"
+    return Wrong(reason)
+
+
+def _percent(share: float) -> str:
+    """Return a share in percent, 100% only for all."""
+    return f"{min(round(100 * share, 1), 99.9):g}%"

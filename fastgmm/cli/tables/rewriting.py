@@ -18,21 +18,27 @@ _BLANK_LINE = re.compile(rb"\n *\r?\n")
 
 
 def in_utf8(source: Source) -> Source:
-    """Return a text in UTF-8: itself, or a copy if it is UTF-16 or else Latin-1."""
+    """Return a text in UTF-8 with line feeds: itself, or a copy.
+
+    The copy is made of UTF-16, of Latin-1, which is what is neither, and of lines that end in
+    carriage returns alone.
+    """
     with source.file.open("rb") as file:
         start = file.read(_SEARCHED_BYTES)
     encoding = _encoding(start)
-    if encoding is None:
+    has_returns = b"\r" in start and b"\n" not in start
+    if encoding is None and not has_returns:
         return source
     copy = source.folder / "utf8"
     try:
         with (
-            source.file.open(encoding=encoding, newline="") as text,
+            source.file.open(encoding=encoding or "utf-8", newline=None) as text,
             copy.open("w", encoding="utf-8", newline="") as target,
         ):
             shutil.copyfileobj(text, target, _SEARCHED_BYTES)
     except UnicodeError as error:
-        raise FileProblem(f"{source.name} cannot be read as UTF-16: {error}") from error
+        name = (encoding or "utf-8").upper()
+        raise FileProblem(f"{source.name} cannot be read as {name}: {error}") from error
     return source._replace(file=copy)
 
 

@@ -20,12 +20,13 @@ _RENAMED = ("Unnamed: 0", "rownames", "row.names")
 def numbers_rows(name: str, numbers: NDArray[Any]) -> bool:
     """Return whether a first column (n_rows,) numbers the rows.
 
-    A column without a name does if all its numbers are whole and different; they need not be
-    consecutive, because rows may have been removed. A column of `_RENAMED` must count them.
+    A column without a name does if its numbers increase, such as 1962.25, 1962.5, or if all are
+    whole and different. They need not be consecutive, because rows may have been removed. A column
+    of `_RENAMED` must count the rows.
     """
-    if name and name not in _RENAMED:
-        return False
-    return _are_different(numbers) if not name else counts_rows(numbers)
+    if name:
+        return name in _RENAMED and counts_rows(numbers)
+    return bool((np.diff(numbers) > 0).all()) or _are_different(numbers)
 
 
 def counts_rows(numbers: NDArray[Any]) -> bool:

@@ -49,7 +49,12 @@ def complete_rows(path: Path, content: Content, features: Features, missing: str
         return Rows(values if isinstance(values, np.memmap) else np.ascontiguousarray(values), None)
     n_kept, n_rows = np.count_nonzero(kept), len(kept)
     if not n_kept:
-        raise FileProblem(f"{path}: every row has a missing value; choose other columns")
+        counts = np.isnan(values).sum(axis=0)
+        name = shortened(features.names[counts.argmax()])
+        raise FileProblem(
+            f"{path}: every row has a missing value; leave out columns with --exclude, such as"
+            f" {name}, in which {counts.max()} of {n_rows} values are missing"
+        )
     n_left_out = n_rows - n_kept
     verb = "has" if n_left_out == 1 else "have"
     content.remarks.append(
