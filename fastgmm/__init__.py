@@ -10,7 +10,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fastgmm._errors import CollapseError, ConvergenceWarning, ModelFileError
+from fastgmm._errors import CollapseError, ConvergenceWarning, ModelFileError, ReadingError
 from fastgmm._provided import provide
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ __all__ = [
     "ConvergenceWarning",
     "Mixture",
     "ModelFileError",
+    "ReadingError",
     "Selection",
     "__version__",
     "fit",

@@ -15,3 +15,7 @@ class CollapseError(ValueError):
 
 class ModelFileError(ValueError):
     """A file is not a model saved by `Mixture.save`, or is damaged."""
+
+
+class ReadingError(ValueError):
+    """Rows in a file, or in another place outside memory, cannot be read, or have changed."""

@@ -60,9 +60,9 @@ def check_settings(tol: float, max_iter: int, on_collapse: str) -> Settings:
 
 
 def names_to_keep(X: object, feature_names: Iterable[str] | None, source: Source) -> Names:
-    """Return the names of the features: those given, or those of the data frame X."""
+    """Return the names of the features: those given, or those of the rows."""
     given = check_names(feature_names, source.n_features, "feature_names")
-    return names_of(X) if given is None else given
+    return (source.names or names_of(X)) if given is None else given
 
 
 def warn_of_scale(source: Source, reg_covar: float, names: Names) -> None:
@@ -106,19 +106,23 @@ def fit(
 
     Parameters
     ----------
-    X : array-like of shape (n_samples, n_features) or (n_samples,), or Source
+    X : array-like of shape (n_samples, n_features) or (n_samples,), or rows elsewhere
         Finite numbers, one row for each observation. Rows of float32 are computed in float32
         with sums in float64, except where a covariance is so close to singular that float32
         cannot resolve it: then in float64, as all others are. A C-contiguous float array is not
-        copied. A `fastgmm.sources.base.Source` holds rows elsewhere, and their weights.
+        copied. Rows that need not fit in memory are the names of files (a name, a pattern such as
+        ``"data/*.parquet"``, a folder, or a list of these: .parquet, .arrow, .feather, .csv,
+        .npy), an array of HDF5 or Zarr, a lazy frame of polars, a dataset of pyarrow, a function
+        that yields blocks of rows or pairs (rows, weights) anew on each call, or a
+        `fastgmm.sources.base.Source`.
     n_components : int, default=1
         Number of components.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
         Form of the covariances: a matrix for each component, one matrix for all components, a
         variance for each component and feature, or a variance for each component.
-    sample_weight : array-like of shape (n_samples,), optional
+    sample_weight : array-like of shape (n_samples,) or str, optional
         Weights of the rows: a weight of 2 counts as the row twice, 0 as no row. A weight below
-        1e-308 of the greatest may count as 0.
+        1e-308 of the greatest may count as 0. For tables in files, the name of their column.
     tol : float, default=1e-3
         EM stops when the mean log-likelihood of a row, in nats, changes by less than this.
     reg_covar : float, default=1e-6
@@ -173,6 +177,8 @@ def fit(
         If `progress` is true and tqdm is not installed.
     MemoryError
         If the fit would need more memory than the machine has.
+    ReadingError
+        If rows in files cannot be read, or change during the fit.
     CollapseError
         If a covariance became singular in every start and `on_collapse` does not repair it.
 

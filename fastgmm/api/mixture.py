@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from fastgmm._provided import provided
 from fastgmm.api import checks
 from fastgmm.api.memory import refuse_beyond_memory
-from fastgmm.api.names import Names, check_names, refuse_other_names
+from fastgmm.api.names import Names, check_names, names_of, refuse_other_names
+from fastgmm.api.readers import reader_of
 from fastgmm.api.sources import rows_for_inference
 from fastgmm.em.loop import Run
 from fastgmm.em.models import MaximumLikelihood
@@ -333,7 +334,11 @@ class Mixture:
     ) -> Source:
         n_threads = checks.check_threads(n_threads)
         if not isinstance(X, Source):
-            refuse_other_names(X, self.feature_names)
+            reader = reader_of(X, sample_weight)
+            found = names_of(X) if reader is None else reader.names
+            refuse_other_names(found, self.feature_names)
+            if reader is not None:
+                return rows_for_inference(reader, self.n_features, sample_weight, n_threads)
         return rows_for_inference(X, self.n_features, sample_weight, n_threads)
 
     def _answer(self, name: str, source: Source) -> np.ndarray:

@@ -71,8 +71,8 @@ def check_names(names: Iterable[str] | None, n_features: int, argument: str) -> 
     return tuple(str(name) for name in given)
 
 
-def refuse_other_names(X: Any, fitted: Names) -> None:
-    """Compare the names of X with those of a mixture, as scikit-learn does.
+def refuse_other_names(found: Names, fitted: Names) -> None:
+    """Compare the names of rows with those of a mixture, as scikit-learn does.
 
     Raises
     ------
@@ -84,7 +84,6 @@ def refuse_other_names(X: Any, fitted: Names) -> None:
     UserWarning
         If only one of them has names.
     """
-    found = names_of(X)
     if found == fitted:
         return
     if found is None:

@@ -68,7 +68,7 @@ def _refuse_type(values: Any, name: str) -> None:
             raise TypeError(f"{name} is {message(values, name)}.")
 
 
-def _has_type(package: str, *names: str) -> Callable[[Any], bool]:
+def has_type(package: str, *names: str) -> Callable[[Any], bool]:
     """Return a test for classes of a package, and for classes derived from them."""
 
     def is_such(values: Any) -> bool:
@@ -97,14 +97,13 @@ _REFUSED: tuple[tuple[Callable[[Any], bool], Callable[[Any, str], str]], ...] = 
     (_is_sparse, _on_sparse),
     (_is_bfloat16, lambda _, x: f"a tensor of bfloat16, which NumPy lacks; pass {x}.float()"),
     (
-        _has_type("anndata", "AnnData"),
+        has_type("anndata", "AnnData"),
         lambda _, x: f"an AnnData object; pass {x}.X, or an entry of {x}.obsm such as 'X_pca'",
     ),
     (
-        _has_type("xarray", "Dataset"),
+        has_type("xarray", "Dataset"),
         lambda _, x: f"an xarray Dataset; pass {x}.to_dataframe(), or one of its arrays",
     ),
-    (_has_type("polars", "LazyFrame"), lambda _, x: f"a LazyFrame; pass {x}.collect()"),
     (
         lambda values: isinstance(values, dict | set | frozenset),
         lambda values, _: f"a {type(values).__name__}; pass an array or a data frame of numbers",

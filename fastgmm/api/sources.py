@@ -1,14 +1,20 @@
 """The source for the rows that a caller passes; a new kind of rows is recognised here."""
 
+from typing import Any
+
 from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
+from fastgmm.api.readers import reader_of
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import Source
+from fastgmm.sources.blocks import BlockSource
 
 
 def rows_to_fit(
-    X: ArrayLike | Source, sample_weight: ArrayLike | None = None, n_threads: int | None = None
+    X: Any,
+    sample_weight: ArrayLike | None = None,
+    n_threads: int | None = None,
 ) -> Source:
     """Return the checked source of rows to fit a mixture to.
 
@@ -20,6 +26,9 @@ def rows_to_fit(
     """
     if isinstance(X, Source):
         return _given_source(X, sample_weight, n_threads)
+    reader = reader_of(X, sample_weight)
+    if reader is not None:
+        return BlockSource(reader, n_threads)
     X = checks.check_points(X)
     checks.refuse_overflow(X)
     weight = checks.balance(checks.check_sample_weight(sample_weight, len(X)))
@@ -27,7 +36,7 @@ def rows_to_fit(
 
 
 def rows_for_inference(
-    X: ArrayLike | Source,
+    X: Any,
     n_features: int,
     sample_weight: ArrayLike | None = None,
     n_threads: int | None = None,
@@ -43,6 +52,10 @@ def rows_for_inference(
     if isinstance(X, Source):
         checks.check_n_features(X.n_features, n_features)
         return _given_source(X, sample_weight, n_threads)
+    reader = reader_of(X, sample_weight)
+    if reader is not None:
+        checks.check_n_features(reader.n_features, n_features)
+        return BlockSource(reader, n_threads)
     X = checks.check_points(X, n_features)
     return ArraySource(X, checks.check_sample_weight(sample_weight, len(X)), n_threads)
 

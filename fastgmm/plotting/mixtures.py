@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
 from fastgmm.api.mixture import Mixture
-from fastgmm.api.names import check_names, refuse_other_names
+from fastgmm.api.names import check_names, names_of, refuse_other_names
 from fastgmm.plotting.panels import MixturePanels
 from fastgmm.plotting.style import new_axes, set_frame
 
@@ -89,7 +89,7 @@ def plot_mixture(
 
 def checked_points(X: ArrayLike, mixture: Mixture) -> np.ndarray:
     """Return rows as an array, after a comparison with the mixture's features."""
-    refuse_other_names(X, mixture.feature_names)
+    refuse_other_names(names_of(X), mixture.feature_names)
     return checks.check_points(X, mixture.n_features)
 
 

@@ -84,6 +84,8 @@ class Source(ABC):
         Greatest number of threads; None for Numba's own setting.
     is_weighted : bool
         Whether rows have weights. All weights are 1 otherwise.
+    names : tuple of str or None
+        Names of the features, if the rows come with them.
     """
 
     n_samples: int
@@ -91,6 +93,7 @@ class Source(ABC):
     dtype: np.dtype
     n_threads: int | None
     is_weighted: bool
+    names: tuple[str, ...] | None = None
 
     @property
     @abstractmethod

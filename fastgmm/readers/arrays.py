@@ -1,0 +1,161 @@
+"""Readers of arrays: .npy files, whatever can be sliced, and blocks that a function yields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastgmm._errors import ReadingError
+from fastgmm.readers.base import Block, Reader, file_fingerprint, float_type, rows_of_block
+
+_EMPTY = np.empty(0)
+
+
+class SliceReader(Reader):
+    """Rows of an object with `shape`, `dtype` and slices: a data set of HDF5, a Zarr array.
+
+    Parameters
+    ----------
+    array : object
+        What is sliced along its first axis; it has one dimension or two.
+    place : str
+        What to call it in messages.
+    """
+
+    def __init__(self, array: Any, place: str = "X"):
+        if len(array.shape) not in (1, 2):
+            raise ReadingError(
+                f"{place} must have 2 dimensions (rows, features) but has {len(array.shape)}."
+            )
+        kind = np.dtype(array.dtype)
+        if kind.kind not in "fiub":
+            raise ReadingError(f"{place} must hold real numbers but holds {kind}.")
+        self.n_features = array.shape[1] if len(array.shape) == 2 else 1
+        self.dtype = float_type(kind)
+        self._array, self._place = array, place
+        # A block begins and ends with chunks of the file, where there are chunks.
+        rows = rows_of_block(self.n_features, max(kind.itemsize, self.dtype.itemsize))
+        chunk = (getattr(array, "chunks", None) or (1,))[0]
+        self._n_rows = max(1, rows // chunk) * chunk if isinstance(chunk, int) else rows
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield slices."""
+        for first in range(0, self._array.shape[0], self._n_rows):
+            try:
+                values = np.asarray(self._array[first : first + self._n_rows])
+            except Exception as error:  # of any library
+                place = f"{self._place}, rows from {first}"
+                raise ReadingError(f"{place}, cannot be read: {error}") from error
+            values = values.reshape(len(values), self.n_features)
+            yield Block(np.require(values, self.dtype, "C"), _EMPTY, self._place, first)
+
+    def fingerprint(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape."""
+        return {self._place: tuple(self._array.shape)}
+
+
+class NpyReader(SliceReader):
+    """Rows of a .npy file, which is mapped into memory."""
+
+    def __init__(self, path: Path):
+        try:
+            array = np.load(path, mmap_mode="r")
+        except (ValueError, EOFError) as error:
+            raise ReadingError(f"{path} is not a .npy file of numbers, or is damaged.") from error
+        self._path = path
+        super().__init__(array, str(path))
+
+    def fingerprint(self) -> dict[str, tuple[int, ...]]:
+        """Return the size and the time of the file."""
+        return file_fingerprint(self._path)
+
+
+class CallableReader(Reader):
+    """Blocks that a function yields, the same on every call.
+
+    Parameters
+    ----------
+    call : callable
+        ``call()`` returns an iterable of arrays (n_rows, n_features), or of pairs of such an array
+        and of weights (n_rows,).
+    """
+
+    def __init__(self, call: Callable[[], Iterable[Any]]):
+        self._call = call
+        first = next(self._arrays(), None)
+        if first is None:
+            raise ReadingError("X() yields no block of rows.")
+        self.n_features = first[0].shape[1]
+        self.dtype = float_type(first[0].dtype)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield what the function yields, cut to blocks of at most the usual size."""
+        n_rows = rows_of_block(self.n_features, self.dtype.itemsize)
+        for number, (values, weight) in enumerate(self._arrays()):
+            place = f"block {number} of X()"
+            if values.shape[1] != self.n_features:
+                raise ReadingError(
+                    f"{place} has {values.shape[1]} features but the first block has"
+                    f" {self.n_features}; yield blocks with the same columns."
+                )
+            values = np.require(values, self.dtype, "C")
+            for first in range(0, len(values), n_rows):
+                part = slice(first, first + n_rows)
+                yield Block(values[part], weight[part], place, first)
+
+    def _arrays(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        for number, item in enumerate(self._call()):
+            values, weight = item if isinstance(item, tuple) else (item, _EMPTY)
+            values, weight = np.asarray(values), np.asarray(weight, np.float64)
+            place = f"block {number} of X()"
+            if values.ndim == 1:
+                values = values[:, None]
+            if values.ndim != 2 or values.dtype.kind not in "fiub":
+                raise ReadingError(
+                    f"{place} must be an array (n_rows, n_features) of real numbers, not of"
+                    f" {values.ndim} dimensions of {values.dtype}."
+                )
+            if weight.size and weight.shape != (len(values),):
+                raise ReadingError(
+                    f"{place} has {len(values)} rows but weights of shape {weight.shape}; yield"
+                    " one weight for each row."
+                )
+            yield values, weight
+
+
+class ManyReaders(Reader):
+    """The rows of several readers, one after the other."""
+
+    def __init__(self, readers: list[Reader]):
+        first = readers[0]
+        for other in readers[1:]:
+            if other.n_features != first.n_features or other.names != first.names:
+                raise ReadingError(
+                    f"{_name(other)} has {other.n_features} columns but {_name(first)} has"
+                    f" {first.n_features}; every file must have the same columns."
+                )
+        self.n_features, self.names = first.n_features, first.names
+        single = all(reader.dtype == np.float32 for reader in readers)
+        self.dtype = np.dtype(np.float32 if single else np.float64)
+        self._readers = readers
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks of all readers."""
+        for block in chain.from_iterable(reader.blocks() for reader in self._readers):
+            yield block._replace(values=np.require(block.values, self.dtype, "C"))
+
+    def fingerprint(self) -> dict[str, tuple[int, ...]]:
+        """Return those of all readers."""
+        return {
+            place: state
+            for reader in self._readers
+            for place, state in reader.fingerprint().items()
+        }
+
+
+def _name(reader: Reader) -> str:
+    return str(getattr(reader, "_place", "a file"))

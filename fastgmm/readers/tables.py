@@ -1,0 +1,231 @@
+"""Readers of tables with pyarrow and polars, which stream them in batches of rows."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastgmm._errors import ReadingError
+from fastgmm.readers.base import Block, Reader, file_fingerprint, rows_of_block
+
+_EMPTY = np.empty(0)
+_BUFFER = 2**20  # bytes that are read of each column of a Parquet file at a time
+
+
+class TableReader(Reader):
+    """Rows of a table, read in batches by a library.
+
+    Parameters
+    ----------
+    place : str
+        What to call the table in messages.
+    types : dict of str to object
+        The columns and their types, in the order of the table.
+    weight : str, optional
+        The column that holds the weights of the rows.
+    columns : sequence of str, optional
+        The columns that are features; all but the weights by default.
+    """
+
+    def __init__(
+        self,
+        place: str,
+        types: dict[str, Any],
+        weight: str | None = None,
+        columns: Sequence[str] | None = None,
+    ):
+        self._place, self._weight = place, weight
+        for name in (*(columns or ()), *((weight,) if weight else ())):
+            if name not in types:
+                known = ", ".join(map(str, types))
+                raise ReadingError(f"{place} has no column {name!r}; it has {known}.")
+        names = [name for name in types if name != weight] if columns is None else list(columns)
+        for name in [*names, *((weight,) if weight else ())]:
+            if not _is_numeric(types[name]):
+                raise ReadingError(
+                    f"{place}: column {name!r} holds {types[name]}, not numbers; leave it out, for"
+                    " example with polars.scan_parquet(...).select(...)."
+                )
+        if not names:
+            raise ReadingError(f"{place} has no column of features.")
+        self.names = tuple(names)
+        self.n_features = len(names)
+        single = all(str(types[name]).lower() in ("float", "float32") for name in names)
+        self.dtype = np.dtype(np.float32 if single else np.float64)
+
+    @abstractmethod
+    def _batches(self, columns: list[str], n_rows: int) -> Iterator[Any]:
+        """Yield batches of about `n_rows` rows with the given columns."""
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the batches as arrays."""
+        assert self.names is not None
+        columns = [*self.names, *((self._weight,) if self._weight else ())]
+        first = 0
+        with self._errors():
+            for batch in self._batches(columns, rows_of_block(self.n_features)):
+                block = self._block(batch, first)
+                first += len(block.values)
+                yield block
+
+    def _block(self, batch: Any, first: int) -> Block:
+        assert self.names is not None
+        values = np.empty((len(batch), self.n_features), self.dtype)
+        for j, name in enumerate(self.names):
+            values[:, j] = _numbers(batch, name)
+        weight = _EMPTY
+        if self._weight:
+            weight = np.array(_numbers(batch, self._weight), np.float64)
+        return Block(values, weight, self._place, first)
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """Turn a library's error into one that says where."""
+        try:
+            yield
+        except (ReadingError, MemoryError):
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ReadingError(f"{self._place} cannot be read: {reason}") from error
+
+
+class _FileReader(TableReader):
+    """A table in a file."""
+
+    def __init__(self, path: Path, weight: str | None = None, columns: Sequence[str] | None = None):
+        self._path, self._place = path, str(path)
+        if path.stat().st_size == 0:
+            raise ReadingError(f"{path} is empty; remove it, or write its rows.")
+        with self._errors():
+            types = self._types()
+        super().__init__(str(path), types, weight, columns)
+
+    @abstractmethod
+    def _types(self) -> dict[str, Any]:
+        """Return the columns of the file and their types."""
+
+    def fingerprint(self) -> dict[str, tuple[int, ...]]:
+        """Return the size and the time of the file."""
+        return file_fingerprint(self._path)
+
+
+class ParquetReader(_FileReader):
+    """A Parquet file. Batches are decoded one by one, whatever the size of the row groups."""
+
+    def _open(self) -> Any:
+        import pyarrow.parquet as pq
+
+        return pq.ParquetFile(self._path, buffer_size=_BUFFER, pre_buffer=False, memory_map=False)
+
+    def _types(self) -> dict[str, Any]:
+        with self._open() as file:
+            schema = file.schema_arrow
+            return dict(zip(schema.names, schema.types, strict=True))
+
+    def _batches(self, columns: list[str], n_rows: int) -> Iterator[Any]:
+        with self._open() as file:
+            yield from file.iter_batches(n_rows, columns=columns, use_threads=False)
+
+
+class ArrowReader(_FileReader):
+    """An Arrow file, which a Feather file is, too."""
+
+    def _open(self) -> Any:
+        import pyarrow as pa
+
+        return pa.ipc.open_file(pa.memory_map(str(self._path)))
+
+    def _types(self) -> dict[str, Any]:
+        schema = self._open().schema
+        return dict(zip(schema.names, schema.types, strict=True))
+
+    def _batches(self, columns: list[str], n_rows: int) -> Iterator[Any]:
+        file = self._open()
+        for i in range(file.num_record_batches):
+            batch = file.get_batch(i).select(columns)
+            for first in range(0, len(batch), n_rows):
+                yield batch.slice(first, n_rows)
+
+
+class CsvReader(_FileReader):
+    """A CSV file with a line of names and then numbers."""
+
+    def _open(self, **options: Any) -> Any:
+        import pyarrow.csv as pc
+
+        convert = pc.ConvertOptions(**options)
+        reading = pc.ReadOptions(use_threads=False, block_size=2**22)
+        return pc.open_csv(self._path, read_options=reading, convert_options=convert)
+
+    def _types(self) -> dict[str, Any]:
+        with self._open() as file:
+            schema = file.schema
+            return dict(zip(schema.names, schema.types, strict=True))
+
+    def _batches(self, columns: list[str], n_rows: int) -> Iterator[Any]:
+        types = dict.fromkeys(columns, "float64")
+        with self._open(include_columns=columns, column_types=types) as file:
+            for batch in file:
+                for first in range(0, len(batch), n_rows):
+                    yield batch.slice(first, n_rows)
+
+
+FILE_READERS: dict[str, Callable[..., Reader]] = {
+    "parquet": ParquetReader,
+    "arrow": ArrowReader,
+    "csv": CsvReader,
+}
+
+
+class DatasetReader(TableReader):
+    """A dataset of pyarrow, in the order of its fragments."""
+
+    def __init__(self, dataset: Any, weight: str | None = None):
+        self._dataset = dataset
+        schema = dataset.schema
+        types = dict(zip(schema.names, schema.types, strict=True))
+        super().__init__("the dataset", types, weight)
+
+    def _batches(self, columns: list[str], n_rows: int) -> Iterator[Any]:
+        yield from self._dataset.to_batches(
+            columns=columns, batch_size=n_rows, batch_readahead=2, fragment_readahead=1
+        )
+
+
+class LazyFrameReader(TableReader):
+    """A lazy frame of polars, which runs its query once for each pass."""
+
+    def __init__(self, frame: Any, weight: str | None = None):
+        self._frame = frame
+        self._place = "the LazyFrame"
+        with self._errors():
+            types = dict(frame.collect_schema())
+        super().__init__(self._place, types, weight)
+
+    def _batches(self, columns: list[str], n_rows: int) -> Iterator[Any]:
+        yield from self._frame.select(columns).collect_batches(
+            chunk_size=n_rows, maintain_order=True
+        )
+
+
+def _is_numeric(kind: Any) -> bool:
+    """Return whether a type of pyarrow or polars is one of numbers or truth values."""
+    if hasattr(kind, "is_numeric"):
+        return bool(kind.is_numeric() or str(kind) == "Boolean")
+    return str(kind).startswith(("int", "uint", "float", "half", "double", "bool", "decimal"))
+
+
+def _numbers(batch: Any, name: str) -> Any:
+    """Return a column of a batch as numbers, NaN where a value is missing."""
+    column = batch[name]
+    if hasattr(column, "null_count") and not callable(column.null_count):  # pyarrow
+        if str(column.type).startswith(("bool", "decimal")):
+            column = column.cast("float64")
+        return column.to_numpy(zero_copy_only=False)
+    return column.cast(float).to_numpy() if column.null_count() else column.to_numpy()
