@@ -60,6 +60,7 @@ _BYTES = 2**28
 _SHARE = 0.1  # of all passes: the most that may be lost
 _AHEAD = 50.0  # the most passes that are expected ahead when `_SHARE` is applied
 _WORTH = 4.0  # passes that EM must have ahead before the first quasi-Newton step
+_SURE = 0.25  # of `tol`: the curvature seen may miss a direction in which EM creeps
 _LEAST_STRETCH = 1.5  # lengths of quasi-Newton steps, in units of EM's step
 _FIRST_STRETCH = 4.0
 _POOR = 0.5  # a step that gains less than this times an EM step was too long
@@ -108,19 +109,20 @@ def run_to_convergence(
     accelerate : bool, default=True
         Take quasi-Newton steps. If false, this is EM that ends by Aitken's estimate.
     """
-    climb = _Climb(source, model, settings, policy, accelerate)
+    most = _remembered(parameters) if accelerate else 0
+    secants = Secants(model.covariance_type, most)
+    climb = _Climb(source, model, settings, policy, secants)
     return climb.run(policy.repair(parameters, iterated=False)[0])
 
 
 class _Climb:
     """The state of one run to convergence."""
 
-    def __init__(self, source, model, settings, policy, accelerate):
+    def __init__(self, source, model, settings, policy, secants):
         self._source, self._model = source, model
         self._settings, self._policy = settings, policy
         self._total_weight = source.total_weight
-        self._accelerate = accelerate
-        self._secants = None  # a `Secants`, once the size of the parameters is known
+        self._secants = secants
         self._stretch = _FIRST_STRETCH
         self._passes = self._accepted = self._rejected = 0
         self._stopped = False
@@ -131,7 +133,6 @@ class _Climb:
 
     def run(self, parameters):
         """Iterate; return a `Convergence`."""
-        self._secants = Secants(self._model.covariance_type, _remembered(parameters))
         converged, last_chance, new = False, False, parameters
         place = self._em(parameters) if self._may_go_on() else None
         while place is not None:
@@ -183,8 +184,7 @@ class _Climb:
         if self._objectives:
             self._gain = place.objective - self._objectives[-1]
         self._objectives.append(place.objective)
-        if self._accelerate:
-            self._secants.add(place.parameters, place.new)
+        self._secants.add(place.parameters, place.new)
         self._report(place.objective)
 
     def _report(self, objective):
@@ -208,7 +208,12 @@ class _Climb:
     def _nothing_left(self, step):
         """Return whether no more than `tol` is left to gain."""
         tol = self._settings.tol
-        return (step is not None and step.gain < tol) or has_converged(self._em_objectives, tol)
+        if step is None and len(self._secants) > 1:
+            step = self._secants.step()  # for its estimate alone
+        if step is not None and step.gain < _SURE * tol:
+            return True
+        is_plain = step is None or not self._accepted
+        return is_plain and has_converged(self._em_objectives, tol)
 
     def _tries(self, step, em_ends):
         """Return whether the passes lost stay few enough if this step is thrown away."""

@@ -93,7 +93,8 @@ class Secants:
 
     def add(self, before: Parameters, after: Parameters) -> None:
         """Add an EM step; the oldest is dropped beyond `most`."""
-        self._pairs = [*self._pairs, (before, after)][-self._most :]
+        self._pairs.append((before, after))
+        del self._pairs[: -self._most or None]
 
     def clear(self) -> None:
         """Forget all EM steps."""

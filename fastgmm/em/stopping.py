@@ -10,17 +10,22 @@ left is 500 times the last gain.
 import math
 from collections.abc import Sequence
 
+_ROUNDING = 1e-13  # relative to the objective: a smaller gain is none
+
 
 def convergence_rate(objectives: Sequence[float]) -> float:
     """Return the ratio of consecutive gains of EM: the greater of the last two ratios.
 
     `objectives` are those of consecutive EM iterations. EM's rate grows until the slowest
     direction is left over, so the greater ratio is the safer one. The rate is 1 if there are fewer
-    than three objectives or if gains do not shrink, and 0 if the last gain is not positive.
+    than three objectives or if gains do not shrink, and 0 if the last gain is not positive or no
+    more than rounding.
     """
-    rates = [_ratio(*objectives[end - 3 : end]) for end in _last_two(len(objectives))]
-    if len(objectives) > 1 and objectives[-1] <= objectives[-2]:
+    if len(objectives) < 2:
+        return 1.0
+    if _last_gain(objectives) <= 0:
         return 0.0
+    rates = [_ratio(*objectives[end - 3 : end]) for end in _last_two(len(objectives))]
     return max(rates, default=1.0)
 
 
@@ -33,7 +38,7 @@ def remaining_gain(objectives: Sequence[float]) -> float:
     rate = convergence_rate(objectives)
     if rate >= 1.0:
         return math.inf
-    return max(0.0, objectives[-1] - objectives[-2]) * rate / (1.0 - rate)
+    return rate and _last_gain(objectives) * rate / (1.0 - rate)
 
 
 def has_converged(objectives: Sequence[float], tol: float) -> bool:
@@ -53,6 +58,12 @@ def passes_left(gain: float, rate: float, tol: float) -> float:
     if tol <= 0.0 or rate >= 1.0:
         return math.inf
     return math.log(tol / gain) / math.log(rate)
+
+
+def _last_gain(objectives):
+    """Return the last gain of at least two objectives, and 0 if it is no more than rounding."""
+    gain = objectives[-1] - objectives[-2]
+    return gain if abs(gain) > _ROUNDING * abs(objectives[-1]) else 0.0
 
 
 def _last_two(n_objectives):
