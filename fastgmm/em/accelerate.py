@@ -61,6 +61,7 @@ _SHARE = 0.1  # of all passes: the most that may be lost
 _AHEAD = 50.0  # the most passes that are expected ahead when `_SHARE` is applied
 _WORTH = 4.0  # passes that EM must have ahead before the first quasi-Newton step
 _SURE = 0.25  # of `tol`: the curvature seen may miss a direction in which EM creeps
+_FLOOR = 0.9  # of `reg_covar`: the least variance of a feature given others; 1 but for rounding
 _LEAST_STRETCH = 1.5  # lengths of quasi-Newton steps, in units of EM's step
 _FIRST_STRETCH = 4.0
 _POOR = 0.5  # a step that gains less than this times an EM step was too long
@@ -127,6 +128,7 @@ class _Climb:
         self._passes = self._accepted = self._rejected = 0
         self._stopped = False
         self._objectives = []
+        self._creeps = False
         self._em_objectives = []  # of the consecutive EM steps that end at the present place
         self._rate = 1.0
         self._gain = math.inf  # of the last iteration
@@ -175,6 +177,7 @@ class _Climb:
     def _forget(self, moved):
         """Restart the history: the next step is not the model's EM step from this place."""
         self._secants.clear()
+        self._creeps = False
         if moved:
             self._em_objectives.clear()
             self._gain = math.inf
@@ -195,11 +198,9 @@ class _Climb:
 
     def _step(self):
         """Return the next quasi-Newton step, or None if an EM step is due."""
-        creeps = len(self._secants) > _FIRST and self._gain < _CREEP
+        self._creeps |= len(self._secants) > _FIRST and self._gain < _CREEP
         em_is_due = len(self._em_objectives) == 1 and self._gain < self._settings.tol
-        if not (self._accepted or creeps) or em_is_due or len(self._secants) < 2:
-            return None
-        return self._secants.step()
+        return self._secants.step() if self._creeps and not em_is_due else None
 
     def _em_ends(self):
         """Return whether the last iteration was an EM step that changed less than `tol`."""
@@ -251,7 +252,8 @@ class _Climb:
         kind, shape = self._model.covariance_type, candidate.means.shape
         if not all(np.isfinite(values).all() for values in candidate):
             return False
-        return bool((kind.pivots(candidate.factors, *shape) >= self._model.reg_covar).all())
+        floor = _FLOOR * self._model.reg_covar
+        return bool((kind.pivots(candidate.factors, *shape) >= floor).all())
 
     def _place_at(self, candidate, place):
         """Take one pass; return the place at a candidate (None if it is no better) and the gain."""

@@ -103,15 +103,15 @@ class Secants:
     def step(self) -> "Step | None":
         """Return the quasi-Newton step from the last mixture; None if it is not an ascent."""
         chart = Chart(self._kind, self._pairs[-1][1])
-        points = [chart.coordinates(*_stacked(side)) for side in zip(*self._pairs, strict=True)]
-        steps = points[1] - points[0]
+        points = chart.coordinates(*_stacked([mixture for pair in self._pairs for mixture in pair]))
+        starts, steps = points[::2], points[1::2] - points[::2]
         if not np.isfinite(steps).all():
             return None
-        direction = ascent(np.diff(points[0], axis=0), -np.diff(steps, axis=0), steps[-1])
+        direction = ascent(np.diff(starts, axis=0), -np.diff(steps, axis=0), steps[-1])
         slope = _dot(direction, steps[-1])
         if not (np.isfinite(direction).all() and slope > 0):
             return None
-        return Step(chart, points[0][-1], steps[-1], direction)
+        return Step(chart, starts[-1], steps[-1], direction)
 
 
 class Step(NamedTuple):
