@@ -130,6 +130,11 @@ class Step(NamedTuple):
         """The rise of the objective up to the optimum, if the objective is quadratic."""
         return 0.5 * _dot(self.direction, self.em)
 
+    def gain_of(self, part: "Step") -> float:
+        """Return the rise expected of a `part` of this step, if the objective is quadratic."""
+        share = part.stretch / self.stretch
+        return 2.0 * self.gain * share * (1.0 - 0.5 * share)
+
     @property
     def em_gain(self) -> float:
         """The squared length of EM's step: about the gain of the EM step."""

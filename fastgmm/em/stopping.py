@@ -1,7 +1,7 @@
 """When EM has converged: estimates of what is left to gain and of how many passes are left.
 
 Near an optimum each gain of the log-likelihood is about a constant times the one before, the
-rate. Aitken's estimate of the limit is ``l + gain rate / (1 - rate)`` (Böhning, Dietz, Schaub,
+rate. Aitken's estimate of the limit is ``l + gain rate / (1 - rate)`` (Boehning, Dietz, Schaub,
 Schlattmann and Lindsay 1994; McLachlan and Peel 2000, section 2.11). A rule that looks at the gain
 alone, as scikit-learn's `tol` does, stops too early where EM creeps: with a rate of 0.998 what is
 left is 500 times the last gain.
