@@ -17,7 +17,7 @@ from fastgmm.search.starts import starting_parameters
 from fastgmm.sources.array import ArraySource
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
-N_SLOW = range(6)
+N_SLOW = range(4)
 
 
 def slow_rows(n_features, n_components, seed, n_samples=1500):
