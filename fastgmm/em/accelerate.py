@@ -52,6 +52,10 @@ components; k-means and random starts). Times fewer passes than plain EM, `run_e
 On 125 further problems that no constant was chosen for: 4.9 in the median, 1.2 at worst, 4 lower
 and 23 higher. A step costs 0.5 to 1 ms beside its pass, whatever the number of rows.
 
+The looser `tol`, the less there is to gain. Against EM with Aitken's rule, which ends no earlier:
+4.0 times fewer passes at tol = 1e-5, as many in the median at 1e-3, where EM seldom creeps before
+it ends. Single runs then need up to 2.8 times as many.
+
 SQUAREM (Varadhan and Roland 2008) and DAAREM (Henderson and Varadhan 2019) are extrapolations of
 the same kind, from two points and by Anderson's mixing.
 """
