@@ -61,14 +61,19 @@ def em_step(source: Source, model: Model, parameters: Parameters) -> tuple[Stati
     dropped. It is also repeated if the new covariances are closer to singular than sums of float32
     rows can tell, and the old ones were not.
     """
-    kind, dtype = model.covariance_type, source.dtype
     for complete in (False, True):
         statistics = source.statistics(model, parameters, complete)
         new = model.update(parameters, statistics, source.n_threads)
-        imprecise = needs_double(kind, new, dtype) and not needs_double(kind, parameters, dtype)
-        if not (imprecise or model.has_dwindled(parameters, new)):
+        if not pass_is_imprecise(source, model, parameters, new):
             break
     return statistics, new
+
+
+def pass_is_imprecise(source: Source, model: Model, old: Parameters, new: Parameters) -> bool:
+    """Return whether the pass from `old` to `new` must be repeated: see `em_step`."""
+    kind, dtype = model.covariance_type, source.dtype
+    imprecise = needs_double(kind, new, dtype) and not needs_double(kind, old, dtype)
+    return imprecise or model.has_dwindled(old, new)
 
 
 def run_em(

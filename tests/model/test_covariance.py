@@ -448,6 +448,46 @@ def test_a_type_agrees_with_full(name, shape):
         assert (greatest >= values[:, 0] * (1.0 - 1e-12)).all()
 
 
+@each_type
+@each_shape
+def test_local_coordinates(name, shape):
+    """They are zero at the origin, follow the formula of `P = U origin^-1`, and lead back."""
+    origin, other = Case(name, shape), Case(name, shape, seed=1)
+    kind, gaps = origin.kind, other.means - origin.means
+    moves, shapes = kind.to_local(gaps, other.factors, origin.factors)
+    expected = np.einsum("kij,kj->ki", origin.inverse_roots, gaps)
+    assert_close(moves, expected, 1e-10)
+    relative = other.inverse_roots @ origin.roots
+    logs = np.sqrt(2.0) * np.log(np.einsum("kjj->kj", relative))[: len(shapes)]
+    if name == "spherical":
+        logs = logs[:, :1] * np.sqrt(shape[1])
+    assert_close(shapes[:, : logs.shape[1]], logs, 1e-10)
+    below = relative[(..., *np.tril_indices(shape[1], -1))][: len(shapes)]
+    np.testing.assert_allclose(np.sum(shapes**2), np.sum(logs**2) + np.sum(below**2), rtol=1e-9)
+    back, covariances = kind.from_local(moves, shapes, origin.factors)
+    assert_close(back, gaps, 1e-10)
+    assert_close(covariances, other.covariances, 1e-10)
+    at_origin = kind.to_local(0.0 * gaps, origin.factors, origin.factors)
+    for values in at_origin:
+        np.testing.assert_allclose(values, 0.0, atol=1e-12)
+
+
+@each_type
+@each_shape
+def test_local_coordinates_of_many_mixtures_at_once(name, shape):
+    origin, *others = (Case(name, shape, seed) for seed in range(4))
+    kind = origin.kind
+    many = kind.to_local(
+        np.stack([other.means for other in others]),
+        np.stack([other.factors for other in others]),
+        origin.factors,
+    )
+    for n, other in enumerate(others):
+        one = kind.to_local(other.means, other.factors, origin.factors)
+        for values, expected in zip(many, one, strict=True):
+            np.testing.assert_allclose(values[n], expected, rtol=1e-13, atol=1e-13)
+
+
 @each_equivalence
 def test_the_m_step_agrees_with_full(name, shape):
     """Diag is full without the entries off the diagonal, spherical the mean of its diagonal."""

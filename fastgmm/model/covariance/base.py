@@ -220,6 +220,28 @@ class CovarianceType(ABC):
         `about_center` says whether they take moments about the point of `about_center`.
         """
 
+    # Coordinates.
+
+    @abstractmethod
+    def to_local(self, gaps: Any, factors: Any, origin: Any) -> tuple[Any, Any]:
+        """Return coordinates of means and factors relative to the factors `origin`.
+
+        `gaps` (..., n_components, n_features) are the means minus those of the origin. Their
+        coordinates, of the same shape, are ``origin_k gap_k``. The coordinates of the factors are
+        (..., n_matrices, n_numbers): one row for each component, or one row in all if all
+        components have the same matrix. For one row, with P = U origin^-1, they are
+        ``sqrt(2) log P_jj`` and the entries of P below its diagonal, or what is left of them if
+        the type allows fewer matrices. All are zero at the origin, and the Fisher information of
+        a Gaussian in them is the identity there.
+        """
+
+    @abstractmethod
+    def from_local(self, moves: Any, shapes: Any, origin: Any) -> tuple[Any, Any]:
+        """Return gaps and covariances from the coordinates that `to_local` returns.
+
+        The covariances are positive definite for all finite coordinates, up to rounding.
+        """
+
     # Checks and public forms.
 
     @abstractmethod

@@ -94,6 +94,12 @@ class Diag(CovarianceType):
     def kernel_factors(self, factors, n_components, about_center):
         return self.kernels, factors
 
+    def to_local(self, gaps, factors, origin):
+        return gaps * origin, np.sqrt(2.0) * np.log(factors / origin)
+
+    def from_local(self, moves, shapes, origin):
+        return moves / origin, (origin * np.exp(shapes / np.sqrt(2.0))) ** -2.0
+
     def asymmetry(self, matrices):
         return 0.0
 

@@ -93,6 +93,12 @@ class Full(CovarianceType):
     def kernel_factors(self, factors, n_components, about_center):
         return self.kernels, factors.reshape(n_components, -1)
 
+    def to_local(self, gaps, factors, origin):
+        return np.einsum("kij,...kj->...ki", origin, gaps), matrices.to_local(factors, origin)
+
+    def from_local(self, moves, shapes, origin):
+        return matrices.solve(origin, moves), matrices.from_local(shapes, origin)
+
     def asymmetry(self, matrices_):
         return matrices.asymmetry(matrices_)
 

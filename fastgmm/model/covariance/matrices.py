@@ -94,6 +94,32 @@ def factor_error(covariances, factors):
     return np.abs(made - expected).max()
 
 
+def to_local(factors, origin):
+    """Return the coordinates (..., n_matrices, n (n + 1) / 2) of factors: see `CovarianceType`.
+
+    `factors` are (..., n_matrices, n, n) and `origin` (n_matrices, n, n).
+    """
+    relative = factors @ np.linalg.inv(origin)
+    below = np.tril_indices(origin.shape[-1], -1)
+    logs = np.sqrt(2.0) * np.log(np.einsum("...jj->...j", relative))
+    return np.concatenate([logs, relative[(..., *below)]], axis=-1)
+
+
+def from_local(shapes, origin):
+    """Return the covariances (n_matrices, n, n) of coordinates (n_matrices, n (n + 1) / 2)."""
+    n = origin.shape[-1]
+    relative = np.zeros_like(origin)
+    relative[(..., *np.diag_indices(n))] = np.exp(shapes[:, :n] / np.sqrt(2.0))
+    relative[(..., *np.tril_indices(n, -1))] = shapes[:, n:]
+    roots = np.linalg.inv(relative @ origin)
+    return roots @ np.swapaxes(roots, -1, -2)
+
+
+def solve(factors, values):
+    """Return ``factors^-1 values`` for values (n_components, n)."""
+    return np.linalg.solve(factors, values[..., None])[..., 0]
+
+
 def from_precisions(precisions):
     """Return Sigma, U and log det U from precisions (n_matrices, n, n).
 

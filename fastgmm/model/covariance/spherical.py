@@ -95,6 +95,14 @@ class Spherical(CovarianceType):
     def kernel_factors(self, factors, n_components, about_center):
         return self.kernels, factors[:, None]
 
+    def to_local(self, gaps, factors, origin):
+        shapes = np.sqrt(2.0 * gaps.shape[-1]) * np.log(factors / origin)
+        return gaps * origin[:, None], shapes[..., None]
+
+    def from_local(self, moves, shapes, origin):
+        ratios = np.exp(shapes[..., 0] / np.sqrt(2.0 * moves.shape[-1]))
+        return moves / origin[:, None], (origin * ratios) ** -2.0
+
     def asymmetry(self, matrices):
         return 0.0
 

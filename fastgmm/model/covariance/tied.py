@@ -106,6 +106,13 @@ class Tied(CovarianceType):
         # Differences from a far mean lose digits if rows are whitened about one common point.
         return passes.FULL, np.tile(factors.reshape(1, -1), (n_components, 1))
 
+    def to_local(self, gaps, factors, origin):
+        shapes = matrices.to_local(factors[..., None, :, :], origin[None])
+        return np.einsum("ij,...kj->...ki", origin, gaps), shapes
+
+    def from_local(self, moves, shapes, origin):
+        return matrices.solve(origin, moves), matrices.from_local(shapes, origin[None])[0]
+
     def asymmetry(self, matrices_):
         return matrices.asymmetry(matrices_)
 
