@@ -5,7 +5,7 @@ from typing import Any
 from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
-from fastgmm.api.readers import reader_of
+from fastgmm.api.readers import is_collection, reader_of
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import Source
 from fastgmm.sources.blocks import BlockSource
@@ -26,9 +26,9 @@ def rows_to_fit(
     """
     if isinstance(X, Source):
         return _given_source(X, sample_weight, n_threads)
-    reader = reader_of(X, sample_weight)
-    if reader is not None:
-        return BlockSource(reader, n_threads)
+    outside = _outside_memory(X, sample_weight, n_threads)
+    if outside is not None:
+        return outside
     X = checks.check_points(X)
     checks.refuse_overflow(X)
     weight = checks.balance(checks.check_sample_weight(sample_weight, len(X)))
@@ -52,12 +52,22 @@ def rows_for_inference(
     if isinstance(X, Source):
         checks.check_n_features(X.n_features, n_features)
         return _given_source(X, sample_weight, n_threads)
-    reader = reader_of(X, sample_weight)
-    if reader is not None:
-        checks.check_n_features(reader.n_features, n_features)
-        return BlockSource(reader, n_threads)
+    outside = _outside_memory(X, sample_weight, n_threads)
+    if outside is not None:
+        checks.check_n_features(outside.n_features, n_features)
+        return outside
     X = checks.check_points(X, n_features)
     return ArraySource(X, checks.check_sample_weight(sample_weight, len(X)), n_threads)
+
+
+def _outside_memory(X: Any, sample_weight: Any, n_threads: int | None) -> Source | None:
+    """Return the source of rows in files or on a cluster, None if X is in memory."""
+    if is_collection(X):
+        from fastgmm.api.collections import source_of
+
+        return source_of(X, sample_weight, n_threads)
+    reader = reader_of(X, sample_weight)
+    return None if reader is None else BlockSource(reader, n_threads)
 
 
 def _given_source(source: Source, sample_weight: ArrayLike | None, n_threads: int | None) -> Source:
