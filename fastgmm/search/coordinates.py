@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 
 _ROWS_OF_KURTOSIS = 1000, 4000  # least and most that serve to find its extremes
-_WORK_OF_KURTOSIS = 2_000_000  # rows times squared features of a step
-_KURTOSIS_STEPS = 12
+_WORK_OF_KURTOSIS = 4_000_000  # rows times squared features of a step
+_KURTOSIS_STEPS = 15
 _FLAT = 1e-10  # relative to the largest eigenvalue: the rows do not vary in this direction
 
 

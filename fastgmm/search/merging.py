@@ -28,7 +28,7 @@ class _Clusters:
         self.scatter = np.zeros((n_clusters, n_features, n_features))
         order = np.argsort(labels, kind="stable")
         ends = np.cumsum(np.bincount(labels, minlength=n_clusters))
-        for k, end in enumerate(ends):
+        for k, end in enumerate(ends.tolist()):
             part = order[ends[k - 1] if k else 0 : end]
             self.scatter[k] = np.einsum("ij,il->jl", gaps[part] * weight[part, None], gaps[part])
         pooled = self.scatter.sum(axis=0) / weight.sum()
@@ -38,7 +38,7 @@ class _Clusters:
         self.alive = self.weight > 0
         self._own = self._criterion(self.weight, self.scatter)
         self.loss = np.full((n_clusters, n_clusters), np.inf)
-        for k in np.flatnonzero(self.alive):
+        for k in np.flatnonzero(self.alive).tolist():
             self._update(k, np.flatnonzero(self.alive[:k]))
 
     def _criterion(self, weight, scatter):

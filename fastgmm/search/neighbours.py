@@ -4,6 +4,14 @@ A cell starts from its own partitions, from splits of the best optimum with one 
 and from the responsibilities of other covariance types. Downward sweeps try merges of the optimum
 with one component more. So a log-likelihood that falls as the number of components grows is
 noticed and mended. Sweeps go on until no cell improves.
+
+Shares of cells as good as R's mclust and as the best known, on the tables that
+`fastgmm.search.partitions` describes: 98.9% and 91.9% in the trial. Without learning from other
+types 95.7% and 86.3%; with 10 instead of 24 splits 97.6% and 86.5%; with one iteration instead of
+two before the first trials are dropped 98.7% and 89.8%; without splits by the distance from the
+mean 98.1% and 87.6%, without splits by the least kurtosis 98.1% and 88.4%. Five merges instead of
+three and splits by the greatest kurtosis did not help. Neither did keeping the best trial of each
+kind of start: 98.1% and 88.1%.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,8 +1,10 @@
 """Partitions of the rows from which candidates start: k-means in several coordinates, and merging.
 
-On 14 real and simulated tables (371 cells of covariance type and number of components) each kind
-of partition was the best start of some cells. Without the single invariant coordinates the share
-of cells as good as the best known fell from 91.9% to ...
+Shares of cells as good as R's mclust and as the best known, on 14 real and simulated tables (371
+cells of covariance type and number of components, one seed, in a trial of the whole search): 98.4%
+and 88.9% with all kinds; 98.1% and 88.7% without whitened or without halved coordinates, 98.4% and
+88.7% without merging, 97.8% and 89.5% without the last invariant coordinates. These differences are
+within the noise of one seed: the kinds replace each other, and no single one is needed.
 """
 
 from collections.abc import Iterable
@@ -48,9 +50,12 @@ class Partitions:
     @cached_property
     def _merged(self):
         """The partitions from merging, by number of clusters."""
+        coordinates = self._sample.coordinates
+        if coordinates is None or not self._counts:
+            return {}
         n_rows, most = len(self._sample.rows), max(self._counts)
         n_fine = min(n_rows, max(2 * most, min(_FINE, n_rows // _ROWS_PER_FINE)))
-        rows = self._source(self._sample.coordinates.halved)
+        rows = self._source(coordinates.halved)
         return merged_partitions(rows, n_fine, self._counts, self._generator())
 
     @property
@@ -85,7 +90,7 @@ class Partitions:
         views = list(self._views())
         for origin, rows in views[:_BEFORE_MERGING]:
             yield self._cluster(origin, self._source(rows), n_clusters, generator)
-        if n_clusters in self._counts and n_clusters in self._merged:
+        if n_clusters in self._merged:
             yield Partition("merging", self._merged[n_clusters])
         for origin, rows in views[_BEFORE_MERGING:]:
             yield self._cluster(origin, self._source(rows), n_clusters, generator)
