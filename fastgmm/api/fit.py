@@ -15,12 +15,12 @@ from fastgmm.api.scale import fault_of_scale
 from fastgmm.api.sources import rows_to_fit
 from fastgmm.api.warn import warn_caller
 from fastgmm.em.collapse import CollapsePolicy
-from fastgmm.em.loop import Run, Settings, run_em
+from fastgmm.em.loop import Run, Settings, changes_little, run_em
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
 from fastgmm.search.restarts import best_of
 from fastgmm.search.start import Given, make_start
-from fastgmm.search.starts import starting_parameters
+from fastgmm.search.starts import starting_parameters, stopping_rule
 from fastgmm.sources.base import Source
 
 
@@ -50,12 +50,14 @@ def _given(
     return given
 
 
-def check_settings(tol: float, max_iter: int, on_collapse: str) -> Settings:
-    """Return the checked settings of the EM loop."""
+def check_settings(tol: float, max_iter: int, on_collapse: str, init_params: str) -> Settings:
+    """Return the checked settings of the EM loop; the start decides when EM stops."""
+    checks.check_option(init_params, "init_params", INIT_PARAMS)
     return Settings(
         tol=checks.check_non_negative(tol, "tol"),
         max_iter=checks.check_integer(max_iter, "max_iter", 0),
         on_collapse=checks.check_option(on_collapse, "on_collapse", ON_COLLAPSE),
+        rule=stopping_rule(init_params),
     )
 
 
@@ -91,7 +93,7 @@ def fit(
     reg_covar: float = 1e-6,
     max_iter: int = 100,
     n_init: int = 1,
-    init_params: str = "kmeans",
+    init_params: str = "auto",
     weights_init: ArrayLike | None = None,
     means_init: ArrayLike | None = None,
     precisions_init: ArrayLike | None = None,
@@ -124,7 +126,9 @@ def fit(
         Weights of the rows: a weight of 2 counts as the row twice, 0 as no row. A weight below
         1e-308 of the greatest may count as 0. For tables in files, the name of their column.
     tol : float, default=1e-3
-        EM stops when the mean log-likelihood of a row, in nats, changes by less than this.
+        EM stops when the mean log-likelihood of a row, in nats, changes by less than this. With
+        "auto", the gain that is left must also be less than this and than 2e-5, by Aitken's
+        estimate.
     reg_covar : float, default=1e-6
         Variance added to the diagonals of the covariances, in squared units of X.
     max_iter : int, default=100
@@ -132,10 +136,12 @@ def fit(
     n_init : int, default=1
         Number of starts; the result is the one with the greatest log-likelihood. If several
         differ by rounding alone, it is the earliest of them.
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
-        Method of a start: the clusters of k-means, components on rows chosen by k-means++,
-        random responsibilities, or components on rows chosen at random. The same seed gives the
-        same start as in scikit-learn.
+    init_params : {"auto", "kmeans", "k-means++", "random", "random_from_data"}, default="auto"
+        Method of a start. "auto" searches for the best optimum on a sample of the rows: from
+        clusters in coordinates that do not depend on units, by short runs of EM, and by moves of
+        components. The others are scikit-learn's, and the same seed gives the same start: the
+        clusters of k-means, components on rows chosen by k-means++, random responsibilities, or
+        components on rows chosen at random.
     weights_init : array-like of shape (n_components,), optional
         Weights to start from.
     means_init : array-like of shape (n_components, n_features), optional
@@ -208,12 +214,11 @@ def fit(
     """
     n_components = checks.check_integer(n_components, "n_components", 1)
     checks.check_option(covariance_type, "covariance_type", COVARIANCE_TYPES)
-    checks.check_option(init_params, "init_params", INIT_PARAMS)
     n_init = checks.check_integer(n_init, "n_init", 1)
     n_threads = checks.check_threads(n_threads)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable but is {callback!r}; pass a function.")
-    settings = check_settings(tol, max_iter, on_collapse)
+    settings = check_settings(tol, max_iter, on_collapse, init_params)
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     random_state = checks.check_random_state(random_state)
     source = rows_to_fit(X, sample_weight, n_threads)
@@ -228,6 +233,8 @@ def fit(
     )
     warn_of_scale(source, reg_covar, names)
     given = _given(kind, n_components, source.n_features, weights_init, means_init, precisions_init)
+    if given.means is not None:  # the start is the caller's, and so is the rule
+        settings = settings._replace(rule=changes_little)
     model = MaximumLikelihood(kind, reg_covar)
     start = make_start(source, model, n_components, random_state)
     with fit_progress(progress, n_init, settings.max_iter) as report:

@@ -4,6 +4,7 @@ This module imports nothing: the command line reads it to answer ``--help`` with
 """
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
-INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
+THEIR_INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")  # scikit-learn's
+INIT_PARAMS = ("auto", *THEIR_INIT_PARAMS)
 ON_COLLAPSE = ("regularize", "reset", "raise")
 CRITERIA = ("bic", "aic", "icl", "held_out")

@@ -20,11 +20,12 @@ from fastgmm.api import checks
 from fastgmm.api.names import Names
 from fastgmm.api.scale import fault_of_scale
 from fastgmm.em.collapse import CollapsePolicy
-from fastgmm.em.loop import Policy, Run, Settings, run_em
+from fastgmm.em.loop import Policy, Run, Settings, changes_little, run_em
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.restarts import best_of
 from fastgmm.search.start import Given, Start
+from fastgmm.search.starts import stopping_rule
 from fastgmm.sklearn.attributes import (
     covariance_type_of,
     doubles,
@@ -143,13 +144,18 @@ def _best_run(
     start = make_start(model, source)
     objective = model.lower_bound_ if previous else -np.inf
 
+    is_new = previous is None and model.means_init is None
+    rule = stopping_rule(model.init_params) if is_new else changes_little
+    report = _reporter(model, objective)
+    settings = Settings(model.tol, model.max_iter, model.on_collapse, report, rule)
+
     def run_start(init: int) -> Run:
         model._print_verbose_msg_init_beg(init)
         run = run_em(
             source,
             start.model,
             previous or new_parameters(model, start, random_state),
-            Settings(model.tol, model.max_iter, model.on_collapse, _reporter(model, objective)),
+            settings,
             _policy(model, start, random_state),
             objective,
         )

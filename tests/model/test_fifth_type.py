@@ -92,12 +92,6 @@ class SharedDiag(CovarianceType):
     def kernel_factors(self, factors, n_components, about_center):
         return self.kernels, np.tile(factors, (n_components, 1))
 
-    def to_local(self, gaps, factors, origin):
-        return gaps * origin, np.sqrt(2.0) * np.log(factors / origin)[..., None, :]
-
-    def from_local(self, moves, shapes, origin):
-        return moves / origin, (origin * np.exp(shapes[..., 0, :] / np.sqrt(2.0))) ** -2.0
-
     def asymmetry(self, matrices):
         return 0.0
 

@@ -11,7 +11,7 @@ from fastgmm.plotting import animate_fit
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_frames_are_the_iterations_of_fit(faithful, covariance_type):
-    options = {"covariance_type": covariance_type, "random_state": 0}
+    options = {"covariance_type": covariance_type, "init_params": "kmeans", "random_state": 0}
     mixture = fastgmm.fit(faithful, 3, **options)
     ax = animate_fit(faithful, 3, strip=True, n_frames=4, **options)
     titles = [panel.get_title(loc="left") for panel in ax.child_axes]
