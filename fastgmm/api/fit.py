@@ -15,12 +15,13 @@ from fastgmm.api.scale import fault_of_scale
 from fastgmm.api.sources import rows_to_fit
 from fastgmm.api.warn import warn_caller
 from fastgmm.em.collapse import CollapsePolicy
-from fastgmm.em.loop import Run, Settings, changes_little, run_em
+from fastgmm.em.loop import Run, Settings, run_em
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
+from fastgmm.search.final import FINAL_RUNS
 from fastgmm.search.restarts import best_of
 from fastgmm.search.start import Given, make_start
-from fastgmm.search.starts import starting_parameters, stopping_rule
+from fastgmm.search.starts import starting_parameters
 from fastgmm.sources.base import Source
 
 
@@ -50,14 +51,12 @@ def _given(
     return given
 
 
-def check_settings(tol: float, max_iter: int, on_collapse: str, init_params: str) -> Settings:
-    """Return the checked settings of the EM loop; the start decides when EM stops."""
-    checks.check_option(init_params, "init_params", INIT_PARAMS)
+def check_settings(tol: float, max_iter: int, on_collapse: str) -> Settings:
+    """Return the checked settings of the EM loop."""
     return Settings(
         tol=checks.check_non_negative(tol, "tol"),
         max_iter=checks.check_integer(max_iter, "max_iter", 0),
         on_collapse=checks.check_option(on_collapse, "on_collapse", ON_COLLAPSE),
-        rule=stopping_rule(init_params),
     )
 
 
@@ -218,7 +217,8 @@ def fit(
     n_threads = checks.check_threads(n_threads)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable but is {callback!r}; pass a function.")
-    settings = check_settings(tol, max_iter, on_collapse, init_params)
+    checks.check_option(init_params, "init_params", INIT_PARAMS)
+    settings = check_settings(tol, max_iter, on_collapse)
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     random_state = checks.check_random_state(random_state)
     source = rows_to_fit(X, sample_weight, n_threads)
@@ -233,8 +233,8 @@ def fit(
     )
     warn_of_scale(source, reg_covar, names)
     given = _given(kind, n_components, source.n_features, weights_init, means_init, precisions_init)
-    if given.means is not None:  # the start is the caller's, and so is the rule
-        settings = settings._replace(rule=changes_little)
+    # A start that the caller gives is followed by EM as in scikit-learn.
+    em = run_em if given.means is not None else FINAL_RUNS.get(init_params, run_em)
     model = MaximumLikelihood(kind, reg_covar)
     start = make_start(source, model, n_components, random_state)
     with fit_progress(progress, n_init, settings.max_iter) as report:
@@ -243,13 +243,13 @@ def fit(
         def run_start(init: int) -> Run:
             parameters = starting_parameters(start, init_params, given, random_state)
             policy = CollapsePolicy(settings.on_collapse, model, source, random_state)
-            return run_em(source, model, parameters, settings, policy)
+            return em(source, model, parameters, settings, policy)
 
-        run = best_of(n_init, run_start)
-    if not run.converged and settings.max_iter > 0 and not run.stopped:
+        best = best_of(n_init, run_start)
+    if not best.converged and settings.max_iter > 0 and not best.stopped:
         warn_caller(
             f"EM did not converge in {max_iter} iterations; raise max_iter or tol, or try "
             "another start.",
             convergence_warning(),
         )
-    return Mixture._of_run(covariance_type, run, names)
+    return Mixture._of_run(covariance_type, best, names)

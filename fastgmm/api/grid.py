@@ -27,6 +27,7 @@ from fastgmm.em.loop import Run, Settings, run_em
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model import criteria
 from fastgmm.model.covariance import COVARIANCE_TYPES
+from fastgmm.search.final import FINAL_RUNS
 from fastgmm.search.grid_starts import GridPlan, Prepared, grid_starts
 from fastgmm.search.restarts import best_of
 from fastgmm.search.spurious import Yardstick, make_yardstick, spurious_components
@@ -82,6 +83,7 @@ class Grid:
         random_state = np.random.RandomState(plan.seed)
         self._folds = source.folds(n_folds, random_state) if n_folds else []
         rows = [source, *(rest for rest, _ in self._folds)]
+        self._run_em = FINAL_RUNS.get(plan.init_params, run_em)
         self._starts = [grid_starts(part, plan, self._tick) for part in rows]
 
     def _tick(self) -> None:
@@ -128,7 +130,7 @@ class Grid:
             parameters = prepared.runs[init](start, random_state)
             policy = CollapsePolicy(self._settings.on_collapse, model, source, random_state)
             settings = self._settings._replace(callback=callback)
-            return run_em(source, model, parameters, settings, policy)
+            return self._run_em(source, model, parameters, settings, policy)
 
         run = best_of(len(prepared.runs), run_start)
         self._tick()

@@ -14,7 +14,7 @@ from fastgmm.api import checks
 from fastgmm.api.fit import check_settings, names_to_keep, refuse_few_rows, warn_of_scale
 from fastgmm.api.grid import Grid
 from fastgmm.api.options import COVARIANCE_TYPES as DEFAULT_TYPES
-from fastgmm.api.options import CRITERIA
+from fastgmm.api.options import CRITERIA, INIT_PARAMS
 from fastgmm.api.schedule import divide_threads, run_grid
 from fastgmm.api.selection import Candidate, Selection
 from fastgmm.api.sources import rows_to_fit
@@ -161,7 +161,8 @@ def select(
     n_folds = checks.check_integer(n_folds, "n_folds", 2)
     n_init = checks.check_integer(n_init, "n_init", 1)
     n_threads = checks.check_threads(n_threads)
-    settings = check_settings(tol, max_iter, on_collapse, init_params)
+    checks.check_option(init_params, "init_params", INIT_PARAMS)
+    settings = check_settings(tol, max_iter, on_collapse)
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     seed = _seed(random_state)
     source = rows_to_fit(X, sample_weight, n_threads)

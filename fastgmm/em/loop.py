@@ -1,6 +1,6 @@
 """The EM loop: iterations and convergence."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -11,23 +11,13 @@ from fastgmm.sources.base import Source, Statistics
 from fastgmm.sources.precision import needs_double
 
 
-def changes_little(objectives: Sequence[float], tol: float) -> bool:
-    """Return whether the last two objectives differ by less than `tol`."""
-    return len(objectives) > 1 and abs(objectives[-1] - objectives[-2]) < tol
-
-
 class Settings(NamedTuple):
-    """When EM stops, and how it repairs collapsed components: see `fastgmm.fit`.
-
-    `rule` is called with the objectives since the last repair and with `tol`. It returns whether
-    EM should stop.
-    """
+    """When EM stops, and how it repairs collapsed components: see `fastgmm.fit`."""
 
     tol: float
     max_iter: int
     on_collapse: str
     callback: Callable[[int, float], object] | None = None
-    rule: Callable[[Sequence[float], float], bool] = changes_little
 
 
 class Policy(Protocol):
@@ -94,9 +84,7 @@ def run_em(
     policy: Policy,
     previous: float = -np.inf,
 ) -> Run:
-    """Iterate from `parameters` until ``settings.rule`` holds.
-
-    The run has converged if the objective then changes by less than ``settings.tol``.
+    """Iterate from `parameters` until the objective changes by less than ``settings.tol``.
 
     As in scikit-learn, the objective of an iteration is that of the parameters before its M-step.
     `previous` is the last objective of the run that this one continues, if any.
@@ -104,19 +92,16 @@ def run_em(
     total_weight = source.total_weight
     parameters, _ = policy.repair(parameters, iterated=False)
     trace, converged, stop = [], False, False
-    recent = [] if previous == -np.inf else [previous]  # objectives since the last repair
     for iteration in range(1, settings.max_iter + 1):
         before = parameters
         statistics, parameters = em_step(source, model, before)
         parameters, moved = policy.repair(parameters)
         trace.append(model.objective(before, statistics, total_weight))
         stop = settings.callback is not None and settings.callback(iteration, trace[-1]) is True
-        recent.append(trace[-1])
-        converged = not moved and changes_little(recent, settings.tol)
-        if stop or (not moved and settings.rule(recent, settings.tol)):
+        converged = not moved and abs(trace[-1] - previous) < settings.tol
+        if converged or stop:
             break
-        if moved:
-            recent.clear()
+        previous = -np.inf if moved else trace[-1]
     at_floor = policy.on_few_points(parameters) | policy.floor_raised
     regularized = tuple(np.flatnonzero(at_floor).tolist())
     return Run(parameters, converged, stop, tuple(trace), regularized)

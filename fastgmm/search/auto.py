@@ -10,7 +10,7 @@ import numpy as np
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.cell import Cell, Trial
-from fastgmm.search.climb import climb
+from fastgmm.search.climb import LEFT_ON_SAMPLE, climb
 from fastgmm.search.merging import means_of
 from fastgmm.search.moves import MERGES, swaps
 from fastgmm.search.partitions import Partitions
@@ -26,8 +26,9 @@ _MOVE_PLAN = ((2, 6), (5, 3), (10, 2))
 _PASSES_OF_MOVES = 60  # that the later stages take
 _MOST_ROUNDS = 10
 _MOST_SPLITS = 27  # proposals after each merge
-_FULL_PASSES = 2.5  # over all rows, which a search may take as much time as
-_LEAST_WORK = 3e9  # that every search may take: rows times components times parameters of each
+_FULL_PASSES = 1.0  # over all rows, which a search may take as much time as
+_LEAST_WORK = 3e9  # that a search on all rows may take: rows x components x parameters of each
+_LEAST_ON_SAMPLE = 5e8  # and one on a sample
 _LADDER = 8  # ratio of the sizes of samples
 _ITERATIONS_ON_A_RUNG = 100
 
@@ -61,9 +62,10 @@ def auto(start: Start, random_state: np.random.RandomState) -> Parameters | None
     if not is_worth_searching(sample, cell):
         return None
     allowed = _passes_allowed(start, sample)
-    partitions = Partitions(sample, [start.n_components], random_state.randint(2**31 - 1))
     is_short = allowed < _PASSES_OF_PLAN
     most = max(2, int(allowed // _PASSES_OF_TRIAL)) if is_short else None
+    seed = random_state.randint(2**31 - 1)
+    partitions = Partitions(sample, [start.n_components], seed, merging=not is_short)
     trials = from_partitions(cell, partitions, most)
     cell.offer(cell.halve(trials, _SHORT_PLAN if is_short else _START_PLAN))
     if cell.best is None:
@@ -95,7 +97,8 @@ def _passes_allowed(start, sample):
     kind, n_features = start.model.covariance_type, sample.source.n_features
     n_rows = sample.source.n_samples
     work = n_rows * start.n_components * (kind.n_parameters(1, n_features) + 2 * n_features)
-    return max(_FULL_PASSES * start.source.n_samples / n_rows, _LEAST_WORK / work)
+    least = _LEAST_WORK if sample.is_whole else _LEAST_ON_SAMPLE
+    return max(_FULL_PASSES * start.source.n_samples / n_rows, least / work)
 
 
 def _swap(cell, allowed):
@@ -126,7 +129,9 @@ def climb_ladder(
     n_rows *= _LADDER
     while n_rows <= start.source.n_weighted // 2:
         rung = start.source.sample(random_state, n_rows)
-        improved, _ = climb(rung, start.model, parameters, most=_ITERATIONS_ON_A_RUNG)
+        improved, _ = climb(
+            rung, start.model, parameters, most=_ITERATIONS_ON_A_RUNG, left=LEFT_ON_SAMPLE
+        )
         if np.isnan(improved.log_det).any():
             break
         parameters, n_rows = improved, n_rows * _LADDER

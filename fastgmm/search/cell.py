@@ -8,7 +8,7 @@ import numpy as np
 from fastgmm.em.loop import em_step
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
-from fastgmm.search.climb import climb
+from fastgmm.search.climb import LEFT, LEFT_ON_SAMPLE, climb
 from fastgmm.search.sample import Sample
 from fastgmm.search.spurious import at_floor, points_needed, spurious_components
 from fastgmm.search.start import Start
@@ -140,7 +140,10 @@ class Cell:
             return
         self._tick()
         source = self.sample.source
-        parameters, objectives = climb(source, self.model, trial.parameters, best, self._tick)
+        left = LEFT if self.sample.is_whole else LEFT_ON_SAMPLE
+        parameters, objectives = climb(
+            source, self.model, trial.parameters, best, self._tick, left=left
+        )
         if objectives[-1] <= best + _BETTER or np.isnan(parameters.log_det).any():
             return
         if self.is_spurious(parameters):

@@ -14,10 +14,10 @@ from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
 from fastgmm.sources.base import Source
 
-LEFT = 2e-5  # nats per row that may be left to gain
+LEFT = 1e-5  # nats per row that may be left to gain on all rows
+LEFT_ON_SAMPLE = 5e-4  # and on a sample, whose optimum is farther than that from that of all rows
 _NOTHING = 0.02  # a gain of so little of what may be left needs no estimate
 _MOST_ITERATIONS = 500
-_TOL = 1e-5  # nats per row
 _SLOWEST = 0.98  # greatest fraction for which a run that is behind is given up
 _HOPE = 3.0  # times Aitken's estimate: a run that even so stays below the best is given up
 _SAME = 2e-6  # nats per row: a run that ends so near to the best ends in the same optimum
@@ -35,13 +35,13 @@ def left_to_gain(objectives: Sequence[float], slowest: float = 0.9999) -> float:
     return max(gain, 0.0) * fraction / (1.0 - fraction)
 
 
-def has_converged(objectives: Sequence[float], tol: float) -> bool:
-    """Return whether the last change is below `tol` and little is left to gain."""
-    if len(objectives) < 2 or not abs(objectives[-1] - objectives[-2]) < tol:
+def has_converged(objectives: Sequence[float], left: float) -> bool:
+    """Return whether the last change and what is left to gain are below `left`."""
+    if len(objectives) < 2 or not abs(objectives[-1] - objectives[-2]) < left:
         return False
-    if abs(objectives[-1] - objectives[-2]) < _NOTHING * LEFT:
+    if abs(objectives[-1] - objectives[-2]) < _NOTHING * left:
         return True
-    return left_to_gain(objectives) < min(tol, LEFT)
+    return left_to_gain(objectives) < left
 
 
 def _is_hopeless(objectives, best):
@@ -61,6 +61,7 @@ def climb(
     best: float = -np.inf,
     tick: Callable[[], None] | None = None,
     most: int = _MOST_ITERATIONS,
+    left: float = LEFT,
 ) -> tuple[Parameters, list[float]]:
     """Run EM to convergence; give up if the run will not end above the objective `best`.
 
@@ -83,6 +84,6 @@ def climb(
         if np.isnan(new.log_det).any():
             return new, objectives
         parameters = new
-        if has_converged(objectives, _TOL) or _is_hopeless(objectives, best):
+        if has_converged(objectives, left) or _is_hopeless(objectives, best):
             break
     return parameters, objectives

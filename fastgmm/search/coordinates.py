@@ -66,11 +66,12 @@ def _turn(whitened, weight):
     squares = np.einsum("ij,ij->i", rows, rows) * weight
     axes = np.linalg.eigh(np.einsum("ij,ik->jk", rows * squares[:, None], rows))[1]
     for _ in range(_KURTOSIS_STEPS if len(axes) > 1 else 0):
-        values = rows @ axes
+        values = np.einsum("ij,jk->ik", rows, axes)
         cubes = values * values * values * weight[:, None]
         kurtosis = np.einsum("ij,ij->j", cubes, values)
         order = np.argsort(kurtosis, kind="stable")
-        axes = np.linalg.qr((rows.T @ cubes - 3.0 * axes)[:, order])[0]
+        axes = np.einsum("ij,ik->jk", rows, cubes) - 3.0 * axes
+        axes = np.linalg.qr(axes[:, order])[0]
     values = rows @ axes
     kurtosis = np.einsum("i,ij->j", weight, np.square(values * values))
     return axes[:, np.argsort(kurtosis, kind="stable")]

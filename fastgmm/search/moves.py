@@ -6,6 +6,7 @@ any covariance type.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -29,19 +30,38 @@ def splits(
     n_features) means. Each component is cut in two by its longest axis, by the direction in which
     its rows have the least kurtosis, and by the distance from its mean.
     """
+    cuts = _cuts(whitened, weight, resp)
+    return [_split(resp, points, cut.component, cut.side) for cut in cuts[:most]]
+
+
+class _Cut(NamedTuple):
+    """A component cut in two: rows on one side, and the most that the log-likelihood can gain."""
+
+    component: int
+    side: np.ndarray
+    gain: float
+    most: float
+
+
+def _cuts(whitened, weight, resp):
+    """Return the cuts of all components, those that gain most in classification likelihood first.
+
+    The gain of the log-likelihood exceeds it by at most the entropy of two parts.
+    """
     labels = resp.argmax(axis=1)
     found = []
     for k in range(resp.shape[1]):
         own = np.flatnonzero(labels == k)
         if len(own) < 2 * _LEAST_ROWS:
             continue
+        entropy = np.log(2.0) * weight[own].sum()
         for score in _scores(whitened, weight, own):
             cut = _cut(score[own], weight[own])
             if cut is not None:
                 side = score > cut
-                found.append((_gain(whitened, weight, own, side), k, side))
-    found.sort(key=lambda entry: (-entry[0], entry[1]))
-    return [_split(resp, points, k, side) for _, k, side in found[:most]]
+                gain = _gain(whitened, weight, own, side)
+                found.append(_Cut(k, side, gain, gain + entropy))
+    return sorted(found, key=lambda cut: (-cut.gain, cut.component))
 
 
 def _split(resp, points, k, side):
@@ -118,12 +138,17 @@ def merges(
     Pairs are ranked by a bound of the loss in log-likelihood, computed with free covariances in
     whitened coordinates. The arguments are those of `splits`.
     """
+    return [merged for _, merged in _ranked_merges(whitened, weight, resp, points, most)]
+
+
+def _ranked_merges(whitened, weight, resp, points, most):
+    """Return pairs of the loss and of the proposal of a merge, the least harmful first."""
     if resp.shape[1] < 2:
         return []
     first, second = np.tril_indices(resp.shape[1], -1)
     loss = _losses(whitened, weight, resp, first, second)
     return [
-        _merge(weight, resp, points, first[i], second[i])
+        (loss[i], _merge(weight, resp, points, first[i], second[i]))
         for i in np.argsort(loss, kind="stable")[:most]
     ]
 
@@ -177,8 +202,12 @@ def swaps(
 ) -> Iterator[Proposal]:
     """Yield proposals with as many components: two are merged, then one is split.
 
-    `most` bounds the merges, and the splits after each of them.
+    `most` bounds the splits after each merge. A split that can gain less than the merge loses is
+    left out, so that clusters far apart are not tried in vain.
     """
-    for merged in merges(whitened, weight, resp, points, MERGES):
-        for split in splits(whitened, weight, merged.resp, merged.points, most):
-            yield split._replace(origin="swap")
+    for loss, merged in _ranked_merges(whitened, weight, resp, points, MERGES):
+        cuts = _cuts(whitened, weight, merged.resp)[:most]
+        for cut in cuts:
+            if cut.most > loss:
+                split = _split(merged.resp, merged.points, cut.component, cut.side)
+                yield split._replace(origin="swap")

@@ -38,13 +38,16 @@ class Partitions:
     """Partitions of a sample into the numbers of clusters `counts`, each computed once.
 
     Those of a number of clusters depend on the sample, the seed and that number alone, except that
-    merging starts from finer clusters if more are wanted.
+    merging starts from finer clusters if more are wanted. Merging can be left out: of all kinds it
+    takes the longest.
     """
 
-    def __init__(self, sample: Sample, counts: Iterable[int], seed: int) -> None:
+    def __init__(
+        self, sample: Sample, counts: Iterable[int], seed: int, merging: bool = True
+    ) -> None:
         self._sample = sample
         self._seed = seed
-        self._counts = [count for count in counts if 1 < count <= _MOST_TO_MERGE]
+        self._counts = [count for count in counts if merging and 1 < count <= _MOST_TO_MERGE]
         self._found: dict[int, list[Partition]] = {}
 
     @cached_property

@@ -20,7 +20,8 @@ class Sample(NamedTuple):
     """Rows of positive weight, and what the search has computed of them.
 
     `rows` (n_rows, n_features) and `weight` (n_rows,) are float64. `coordinates` is None for wide
-    rows and for few rows: the search is then left with k-means.
+    rows and for few rows: the search is then left with k-means. `is_whole` tells whether these are
+    all rows.
     """
 
     source: ArraySource
@@ -28,6 +29,7 @@ class Sample(NamedTuple):
     weight: np.ndarray
     yardstick: Yardstick
     coordinates: Coordinates | None
+    is_whole: bool
 
 
 def sample_size(n_features: int, n_components: int) -> int:
@@ -48,4 +50,5 @@ def make_sample(
     coordinates = None
     if n_features <= _WIDE and n_rows > _ROWS_TO_WHITEN * n_features:
         coordinates = make_coordinates(rows, weight)
-    return Sample(drawn, rows, weight, make_yardstick(drawn), coordinates)
+    is_whole = n_rows == source.n_weighted
+    return Sample(drawn, rows, weight, make_yardstick(drawn), coordinates, is_whole)

@@ -3,14 +3,10 @@
 A further way is a function in a file of its own, named here and in `fastgmm.api.options`.
 """
 
-from collections.abc import Callable, Sequence
-
 import numpy as np
 
-from fastgmm.em.loop import changes_little
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.auto import auto
-from fastgmm.search.climb import has_converged
 from fastgmm.search.kmeans import kmeans, seed_rows
 from fastgmm.search.start import Given, Start, from_labels
 from fastgmm.sources.base import merge
@@ -85,11 +81,6 @@ def _auto(start, random_state):
 # (n_components, n_features) on which components are placed, those in RESP_STARTS `Parameters`.
 ROW_STARTS = {"k-means++": _kmeans_plusplus, "random_from_data": _random_from_data}
 RESP_STARTS = {"auto": _auto, "kmeans": _kmeans, "random": _random}
-
-
-def stopping_rule(init_params: str) -> Callable[[Sequence[float], float], bool]:
-    """Return the rule by which EM stops after this start: see `Settings`."""
-    return has_converged if init_params == "auto" else changes_little
 
 
 def starting_parameters(

@@ -33,7 +33,7 @@ def test_an_animation_is_written(faithful, tmp_path):
 
 
 def test_a_type_of_ones_own_is_animated(faithful, fifth_type):
-    options = {"covariance_type": fifth_type, "random_state": 0}
+    options = {"covariance_type": fifth_type, "random_state": 0, "init_params": "kmeans"}
     ax = animate_fit(faithful, 3, strip=True, n_frames=4, **options)
     last = ax.child_axes[-1]
     n_iter = fastgmm.fit(faithful, 3, **options).n_iter

@@ -6,7 +6,6 @@ import pytest
 from reference import COVARIANCE_TYPES
 
 import fastgmm
-from fastgmm.em.loop import changes_little
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.covariance import COVARIANCE_TYPES as KINDS
 from fastgmm.search.cell import Cell
@@ -107,7 +106,7 @@ def test_a_sample_of_a_large_table_serves():
     mixture = fastgmm.fit(X, 3, random_state=0)
     sure = fastgmm.fit(X, 3, init_params="kmeans", tol=1e-7, max_iter=1000, random_state=0)
     assert mixture.n_iter < 60
-    assert mixture.score(X) > sure.score(X) - 2e-4
+    assert mixture.score(X) > sure.score(X) - 1e-3
 
 
 def test_the_estimate_of_what_is_left():
@@ -117,11 +116,10 @@ def test_the_estimate_of_what_is_left():
     assert left_to_gain(objectives) == pytest.approx(9 * gains[-1])
     assert left_to_gain(objectives[:2]) == np.inf
     slow = 1e-6 * np.cumsum(0.99 ** np.arange(5))
-    assert changes_little(slow, 1e-3)
-    assert not has_converged(slow, 1e-3)  # 99e-6 are left
+    assert not has_converged(slow, 4e-5)  # 95e-6 are left, though the last gain is 1e-6
+    assert has_converged(slow, 1e-4)
     fast = 1e-6 * np.cumsum(0.5 ** np.arange(5))
-    assert has_converged(fast, 1e-3)
-    assert left_to_gain(fast) < LEFT
+    assert has_converged(fast, LEFT)
 
 
 def test_coordinates_do_not_depend_on_units():
