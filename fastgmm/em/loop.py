@@ -12,11 +12,14 @@ from fastgmm.sources.precision import needs_double
 
 
 class Settings(NamedTuple):
-    """When EM stops, and how it repairs collapsed components: see `fastgmm.fit`."""
+    """When EM stops, and how it repairs collapsed components: see `fastgmm.fit`.
+
+    `run_em` is given a policy and does not read `on_collapse`, from which callers make it.
+    """
 
     tol: float
     max_iter: int
-    on_collapse: str
+    on_collapse: str = "raise"
     callback: Callable[[int, float], object] | None = None
 
 
@@ -91,7 +94,7 @@ def run_em(
         before = parameters
         statistics, parameters = em_step(source, model, before)
         parameters, moved = policy.repair(parameters)
-        trace.append(model.objective(before, statistics, total_weight))
+        trace.append(model.objective(before, statistics, parameters, total_weight))
         stop = settings.callback is not None and settings.callback(iteration, trace[-1]) is True
         converged = not moved and abs(trace[-1] - previous) < settings.tol
         if converged or stop:

@@ -54,10 +54,12 @@ class Model(ABC):
         """
 
     @abstractmethod
-    def objective(self, parameters: Any, statistics: Any, total_weight: float) -> float:
-        """Return the objective per unit of row weight, from statistics taken under `parameters`.
+    def objective(self, old: Any, statistics: Any, new: Any, total_weight: float) -> float:
+        """Return the objective from statistics under `old`, and the parameters `new` made of them.
 
-        EM never lowers it.
+        EM never lowers it. A likelihood is that of the old parameters, per unit of row weight; a
+        bound of the evidence is that of the responsibilities under the old parameters and of the
+        new ones.
         """
 
     @abstractmethod

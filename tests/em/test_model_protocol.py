@@ -43,8 +43,8 @@ class MaximumAPosteriori(Model):
         factors, log_det = self.covariance_type.factorize(covariances, *means.shape)
         return Parameters(nk / nk.sum(), means, covariances, factors, log_det)
 
-    def objective(self, parameters, statistics, total_weight):
-        return (statistics.log_likelihood + self.log_prior(parameters)) / total_weight
+    def objective(self, old, statistics, new, total_weight):
+        return (statistics.log_likelihood + self.log_prior(old)) / total_weight
 
     def has_dwindled(self, old, new):
         return self.likelihood.has_dwindled(old, new)
@@ -85,7 +85,7 @@ def test_the_end_is_a_maximum_of_the_posterior():
         factors, log_det = model.covariance_type.factorize(covariances, *problem.means.shape)
         moved = run.parameters._replace(covariances=covariances, factors=factors, log_det=log_det)
         statistics = ArraySource(problem.X).statistics(model, moved)
-        return model.objective(moved, statistics, 1.0)
+        return model.objective(moved, statistics, moved, 1.0)
 
     best = posterior(run.parameters.covariances)
     for k in range(3):

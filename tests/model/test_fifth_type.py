@@ -37,6 +37,15 @@ class SharedDiag(CovarianceType):
     def from_moments(self, s2, nk, delta, divisor):
         return (s2 - (nk[:, None] * delta * delta).sum(axis=0)) / nk.sum()
 
+    def rows_per_matrix(self, nk):
+        return nk.mean()
+
+    def total_distance(self, factors, s2):
+        return float((factors * factors * s2).sum())
+
+    def one(self, covariances):
+        return covariances
+
     def about_center(self, weights, means, factors):
         return None, None
 

@@ -79,6 +79,21 @@ class CovarianceType(ABC):
         """
 
     @abstractmethod
+    def rows_per_matrix(self, nk: np.ndarray) -> np.ndarray:
+        """Return the number of rows whose scatter a matrix holds: N_k (n_components,).
+
+        If all components have the same matrix, it is the average of N_k, an array ().
+        """
+
+    @abstractmethod
+    def total_distance(self, factors: np.ndarray, s2: np.ndarray) -> float:
+        """Return ``sum_k tr(U_k S2_k U_k^T)``, the sum of all squared distances of rows."""
+
+    @abstractmethod
+    def one(self, covariances: np.ndarray) -> np.ndarray:
+        """Return Sigma_0 of the public covariances, in the shape without an axis of components."""
+
+    @abstractmethod
     def about_center(self, weights: Any, means: Any, factors: Any) -> tuple[Any, Any]:
         """Return the point ``sum_k weight_k mean_k`` and ``U_k (mean_k - point)``.
 
