@@ -2,7 +2,7 @@
 
 Importing this package needs scikit-learn. `TheirGaussianMixture` and
 `TheirBayesianGaussianMixture` are scikit-learn's own classes, also while `fastgmm.patch_sklearn`
-is in force. `ESTIMATORS` has our class for each of theirs.
+is in force.
 """
 
 try:
@@ -14,12 +14,11 @@ except ImportError as error:
 
 from fastgmm.sklearn.bayesian_mixture import BayesianGaussianMixture
 from fastgmm.sklearn.compat import TheirBayesianGaussianMixture, TheirGaussianMixture
-from fastgmm.sklearn.convert import ESTIMATORS, from_sklearn
+from fastgmm.sklearn.convert import from_sklearn
 from fastgmm.sklearn.gaussian_mixture import GaussianMixture
 from fastgmm.sklearn.onnx import register_with_skl2onnx
 
 __all__ = [
-    "ESTIMATORS",
     "BayesianGaussianMixture",
     "GaussianMixture",
     "TheirBayesianGaussianMixture",
