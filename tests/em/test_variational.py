@@ -144,7 +144,9 @@ def test_no_pair_is_skipped_that_matters(covariance_type, monkeypatch):
     monkeypatch.setattr("fastgmm.sources.passes.check_skipped", count)
     problem = problems.separated(8000, 16, 20, covariance_type)
     X = problem.X
-    model = make_model(X, covariance_type, DirichletProcess(0.1))
+    kind = TYPES[covariance_type]
+    scale = kind.one(kind.from_variances(np.ones((20, 16))))
+    model = make_model(X, covariance_type, DirichletProcess(0.1), scale=scale, mean_precision=1e-3)
     means = problem.means + np.random.RandomState(0).randn(20, 16)
     start = model.posterior(400.0 * np.ones(20), means, 4.0 * problem.covariances)
     lazy = run_of(model, X, start, 30)
