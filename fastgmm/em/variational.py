@@ -34,9 +34,12 @@ from fastgmm.em.models import has_dwindled, row_estimates
 from fastgmm.em.weight_priors import WeightPrior
 from fastgmm.model.base import Model, Terms
 from fastgmm.model.covariance import CovarianceType
+from fastgmm.model.parameters import Parameters
 from fastgmm.sources.base import Statistics
 
 _LEAST_WEIGHT = 1e-300  # of the thresholds below which responsibilities are dropped
+_LOG_2_PI = np.log(2.0 * np.pi)
+_ONE = np.ones(1)
 
 
 class Prior(NamedTuple):
@@ -57,7 +60,9 @@ class Posterior(NamedTuple):
     `weights` and `means` are posterior means and `covariances` the inverses of the mean
     precisions. `concentration` is what `WeightPrior.posterior` returns, `mean_precision`
     (n_components,) is beta, and `degrees_of_freedom`, nu, has one number per matrix:
-    (n_components,) or ().
+    (n_components,) or (). The last two fields follow from the others: `offsets` (n_components,)
+    are those of the E-step, and `log_norm` is the sum of the log normalisers of all factors of
+    the posterior, without constants.
     """
 
     weights: np.ndarray
@@ -68,6 +73,8 @@ class Posterior(NamedTuple):
     concentration: np.ndarray
     mean_precision: np.ndarray
     degrees_of_freedom: np.ndarray
+    offsets: np.ndarray
+    log_norm: float
 
 
 class Variational(Model):
@@ -103,17 +110,9 @@ class Variational(Model):
         A responsibility counts as negligible relative to the rows of the component with those of
         its prior.
         """
-        n_features = parameters.means.shape[1]
-        nu, beta = parameters.degrees_of_freedom, parameters.mean_precision
-        log_lambda = digamma(_halves(nu, n_features)).sum(axis=0) + n_features * np.log(2.0 / nu)
-        offsets = (
-            self.weight_prior.mean_log(parameters.concentration)
-            + parameters.log_det
-            + 0.5 * (log_lambda - n_features / beta - n_features * np.log(2.0 * np.pi))
-        )
         weights = np.maximum(parameters.weights, _LEAST_WEIGHT)
-        log_norm = offsets - np.log(weights)
-        return Terms(weights, *parameters[1:4], offsets, log_norm)
+        log_norm = parameters.offsets - np.log(weights)
+        return Terms(weights, *parameters[1:4], parameters.offsets, log_norm)
 
     def update(
         self, parameters: Posterior, statistics: Statistics, n_threads: int | None = 1
@@ -142,23 +141,20 @@ class Variational(Model):
         beta = prior.mean_precision + nk
         gaps = means - prior.mean
         pull = np.sqrt(prior.mean_precision / beta)[:, None] * gaps
-        nothing = np.zeros_like(covariances)
-        scatter = covariances - kind.from_moments(nothing, nk, pull, np.ones_like(nk))
-        rows = kind.rows_per_matrix(nk)
+        # S + beta_0 / beta (mean - m_0)(mean - m_0)^T, averaged as the type demands
+        scatter = covariances - kind.from_moments(np.zeros_like(covariances), nk, pull, _ONE)
+        rows = np.asarray(kind.rows_per_matrix(nk))
         nu = prior.degrees_of_freedom + rows
-        sigma = (prior.scale + _times(rows, scatter)) / _times(nu, np.ones_like(scatter))
+        axes = (1,) * (scatter.ndim - rows.ndim)
+        sigma = prior.scale + rows.reshape(rows.shape + axes) * scatter
+        sigma /= nu.reshape(rows.shape + axes)
         factors, log_det = kind.factorize(sigma, *means.shape, n_threads)
         concentration = self.weight_prior.posterior(nk)
-        return Posterior(
-            self.weight_prior.mean(concentration),
-            prior.mean + (nk / beta)[:, None] * gaps,
-            sigma,
-            factors,
-            log_det,
-            concentration,
-            beta,
-            nu,
+        weights = self.weight_prior.mean(concentration)
+        mixture = Parameters(
+            weights, prior.mean + (nk / beta)[:, None] * gaps, sigma, factors, log_det
         )
+        return make_posterior(self.weight_prior, mixture, concentration, beta, nu)
 
     def objective(
         self, old: Posterior, statistics: Statistics, new: Posterior, total_weight: float
@@ -167,14 +163,9 @@ class Variational(Model):
 
         It is that of the responsibilities under `old` and of the posterior `new`, for all rows.
         """
-        log_norm = self.weight_prior.log_norm(new.concentration)
-        return self._entropy(old, statistics) - log_norm - _log_norms(new)
-
-    def _entropy(self, parameters: Posterior, statistics: Statistics) -> float:
-        """Return ``-sum r log r`` over rows and components, from the statistics of a pass."""
-        offsets = self.terms(parameters).offsets
-        distances = self.covariance_type.total_distance(parameters.factors, statistics.s2)
-        return statistics.log_likelihood - (statistics.nk * offsets).sum() + 0.5 * distances
+        distances = self.covariance_type.total_distance(old.factors, statistics.s2)
+        weighted = (statistics.nk * old.offsets).sum() - 0.5 * distances
+        return float(statistics.log_likelihood - weighted - new.log_norm)
 
     def has_dwindled(self, old: Posterior, new: Posterior) -> bool:
         """Return whether the rows of a component and its prior fell to 1/1000 of the old value."""
@@ -183,25 +174,24 @@ class Variational(Model):
         return has_dwindled(self.covariance_type, old, new, old_rows, rows)
 
 
-def _times(numbers: np.ndarray, covariances: np.ndarray) -> np.ndarray:
-    """Return covariances multiplied by one number per matrix."""
-    numbers = np.asarray(numbers)
-    return numbers.reshape(numbers.shape + (1,) * (covariances.ndim - numbers.ndim)) * covariances
+def make_posterior(
+    weight_prior: WeightPrior,
+    mixture: Parameters,
+    concentration: np.ndarray,
+    beta: np.ndarray,
+    nu: np.ndarray,
+) -> Posterior:
+    """Return a posterior with the fields that follow from the others.
 
-
-def _halves(nu: np.ndarray, n_features: int) -> np.ndarray:
-    """Return ``(nu - j) / 2`` (n_features, n_components or 1), with j from 0 to d - 1."""
-    return 0.5 * (nu - np.arange(n_features)[:, None])
-
-
-def _log_norms(posterior: Posterior) -> float:
-    """Return the sum of the log normalisers of all Normal and Wishart distributions.
-
-    They are without constants. ``-log B(W, nu)`` is Bishop's equation B.79.
+    ``log B(W, nu)``, the log normaliser of a Wishart distribution, is Bishop's equation B.79.
     """
-    n_components, n_features = posterior.means.shape
-    nu = posterior.degrees_of_freedom
-    log_det = posterior.log_det - 0.5 * n_features * np.log(nu)  # of the factor of W
-    wishart = nu * (log_det + 0.5 * n_features * np.log(2.0))
-    wishart = wishart + gammaln(_halves(nu, n_features)).sum(axis=0)
-    return float(0.5 * n_features * np.log(posterior.mean_precision).sum() - wishart.sum())
+    n_features = mixture.means.shape[1]
+    halves = 0.5 * (nu - np.arange(n_features)[:, None])  # (nu - j) / 2
+    log_two_over_nu = n_features * np.log(2.0 / nu)
+    log_lambda = digamma(halves).sum(axis=0) + log_two_over_nu
+    gaussian = log_lambda - n_features / beta - n_features * _LOG_2_PI
+    offsets = weight_prior.mean_log(concentration) + mixture.log_det + 0.5 * gaussian
+    wishart = nu * (mixture.log_det + 0.5 * log_two_over_nu) + gammaln(halves).sum(axis=0)
+    log_norm = weight_prior.log_norm(concentration) - wishart.sum()
+    log_norm += 0.5 * n_features * np.log(beta).sum()
+    return Posterior(*mixture, concentration, beta, nu, offsets, float(log_norm))

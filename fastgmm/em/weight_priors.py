@@ -72,17 +72,22 @@ class DirichletProcess(WeightPrior):
     """
 
     def posterior(self, nk):
-        after = np.append(np.cumsum(nk[::-1])[-2::-1], 0.0)  # rows of the components after k
-        return np.stack((1.0 + nk, self.concentration + after))
+        beta = np.empty((2, len(nk)))
+        np.add(nk, 1.0, out=beta[0])
+        beta[1, -1] = 0.0
+        beta[1, :-1] = np.cumsum(nk[:0:-1])[::-1]  # rows of the components after k
+        beta[1] += self.concentration
+        return beta
 
     def mean(self, posterior):
-        a, b = posterior / posterior.sum(axis=0)
-        weights = a * np.append(1.0, np.cumprod(b[:-1]))
+        weights, left = posterior / posterior.sum(axis=0)
+        weights[1:] *= np.cumprod(left[:-1])
         return weights / weights.sum()
 
     def mean_log(self, posterior):
-        a, b = digamma(posterior) - digamma(posterior.sum(axis=0))
-        return a + np.append(0.0, np.cumsum(b[:-1]))
+        logs, left = digamma(posterior) - digamma(posterior.sum(axis=0))
+        logs[1:] += np.cumsum(left[:-1])
+        return logs
 
     def log_norm(self, posterior):
         return float(-betaln(*posterior).sum())

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.mixture._gaussian_mixture import _compute_log_det_cholesky
 
-from fastgmm.em.variational import Posterior
+from fastgmm.em.variational import Posterior, make_posterior
 from fastgmm.em.weight_priors import WEIGHT_PRIORS
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
 from fastgmm.model.parameters import Parameters
@@ -59,7 +59,10 @@ def fitted_parameters(model: Any) -> Parameters | None:
 
 
 def set_posterior(model: Any, posterior: Posterior) -> None:
-    """Set the attributes that hold a posterior, in float64."""
+    """Set the attributes that hold a posterior, in float64.
+
+    scikit-learn's `_set_parameters` computes `weights_` and `precisions_` from them.
+    """
     kind = covariance_type_of(model)
     concentration = posterior.concentration
     model.weight_concentration_ = concentration if concentration.ndim == 1 else (*concentration,)
@@ -68,7 +71,6 @@ def set_posterior(model: Any, posterior: Posterior) -> None:
     model.degrees_of_freedom_ = posterior.degrees_of_freedom
     model.covariances_ = kind.public_covariances(posterior.covariances)
     model.precisions_cholesky_ = kind.public_factors(posterior.factors)
-    model.weights_ = posterior.weights
 
 
 def fitted_posterior(model: Any) -> Posterior | None:
@@ -80,15 +82,15 @@ def fitted_posterior(model: Any) -> Posterior | None:
         return None
     concentration, beta, nu = map(doubles, values)
     weight_prior = WEIGHT_PRIORS[model.weight_concentration_prior_type](np.nan)
-    nk = np.ones(len(mixture.means))
-    shapes = weight_prior.posterior(nk).shape, nk.shape
+    nk = mixture.weights
     rows = covariance_type_of(model).rows_per_matrix(nk)
-    if (concentration.shape, beta.shape, nu.shape) != (*shapes, np.shape(rows)):
+    shapes = weight_prior.posterior(nk).shape, nk.shape, np.shape(rows)
+    if (concentration.shape, beta.shape, nu.shape) != shapes:
         return None
-    positive = all((array > 0).all() for array in (concentration, beta))
+    positive = (concentration > 0).all() and (beta > 0).all()
     if not positive or not (nu > mixture.means.shape[1] - 1).all():
         return None
-    return Posterior(*mixture, concentration, beta, nu)
+    return make_posterior(weight_prior, mixture, concentration, beta, nu)
 
 
 def doubles(values: ArrayLike) -> np.ndarray:
