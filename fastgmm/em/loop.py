@@ -1,12 +1,11 @@
 """The EM loop: iterations and convergence."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from fastgmm.model.base import Model
-from fastgmm.model.parameters import Parameters
 from fastgmm.sources.base import Source, Statistics
 from fastgmm.sources.precision import needs_double
 
@@ -30,21 +29,22 @@ class Policy(Protocol):
     def floor_raised(self) -> np.ndarray | bool:
         """Mask (n_components,) of components that needed more than `reg_covar`, or False."""
 
-    def on_few_points(self, parameters: Parameters) -> np.ndarray:
+    def on_few_points(self, parameters: Any) -> np.ndarray:
         """Return a mask (n_components,) of the components on a single point or on few rows."""
 
-    def repair(self, parameters: Parameters, iterated: bool = True) -> tuple[Parameters, bool]:
+    def repair(self, parameters: Any, iterated: bool = True) -> tuple[Any, bool]:
         """Return valid parameters, and whether a component was moved."""
 
 
 class Run(NamedTuple):
     """The result of one start.
 
-    `stopped` is true if the callback ended the run. `objectives` has one entry per iteration, and
-    `regularized` the indices of collapsed components.
+    `parameters` are what the model's `update` returns. `stopped` is true if the callback ended
+    the run. `objectives` has one entry per iteration, and `regularized` the indices of collapsed
+    components.
     """
 
-    parameters: Parameters
+    parameters: Any
     converged: bool
     stopped: bool
     objectives: tuple[float, ...]
@@ -56,7 +56,7 @@ class Run(NamedTuple):
         return self.objectives[-1] if self.objectives else -np.inf
 
 
-def em_step(source: Source, model: Model, parameters: Parameters) -> tuple[Statistics, Parameters]:
+def em_step(source: Source, model: Model, parameters: Any) -> tuple[Statistics, Any]:
     """Return the statistics under `parameters` and the new parameters from the M-step.
 
     A pass drops responsibilities that are negligible relative to their component's weight. If a
@@ -77,7 +77,7 @@ def em_step(source: Source, model: Model, parameters: Parameters) -> tuple[Stati
 def run_em(
     source: Source,
     model: Model,
-    parameters: Parameters,
+    parameters: Any,
     settings: Settings,
     policy: Policy,
     previous: float = -np.inf,

@@ -47,7 +47,8 @@ class MaximumLikelihood(Model):
         A component without rows keeps its mean and covariance and gets weight zero.
         """
         nk, means, covariances = row_estimates(self, parameters, statistics)
-        factors, log_det = self.covariance_type.factorize(covariances, *means.shape, n_threads)
+        kind, (n_components, n_features) = self.covariance_type, means.shape
+        factors, log_det = kind.factorize(covariances, n_components, n_features, n_threads)
         return Parameters(nk / nk.sum(), means, covariances, factors, log_det)
 
     def objective(

@@ -8,11 +8,11 @@ approximate posterior is a Dirichlet distribution (or process) of pi, times for 
 after Bishop, "Pattern Recognition and Machine Learning" (2006), section 10.2. As in scikit-learn
 the matrix that is stored is ``Sigma = (nu W)^-1``, so U^T U = nu W is the mean of Lambda.
 
-The E-step is that of a mixture with factors U and the offsets
+The E-step is that of a mixture with factors U and the offsets ``E[log pi] + log det U + g / 2``,
 
-    E[log pi] + log det U + (d log(2 / nu) + sum_j digamma((nu - j) / 2) - d / beta - d log 2 pi) / 2
+    g = d log(2 / nu) + sum_j digamma((nu - j) / 2) - d / beta - d log 2 pi,
 
-(equations 10.46, 10.64 to 10.66; j from 0 to d - 1). The M-step reads N, the mean and the
+with j from 0 to d - 1 (equations 10.46, 10.64 to 10.66). The M-step reads N, the mean and the
 covariance S of each component's rows (10.58 to 10.63). So the kernels, and the bounds that let
 them skip pairs, are those of maximum likelihood.
 
@@ -148,7 +148,8 @@ class Variational(Model):
         axes = (1,) * (scatter.ndim - rows.ndim)
         sigma = prior.scale + rows.reshape(rows.shape + axes) * scatter
         sigma /= nu.reshape(rows.shape + axes)
-        factors, log_det = kind.factorize(sigma, *means.shape, n_threads)
+        n_components, n_features = means.shape
+        factors, log_det = kind.factorize(sigma, n_components, n_features, n_threads)
         concentration = self.weight_prior.posterior(nk)
         weights = self.weight_prior.mean(concentration)
         mixture = Parameters(

@@ -1,9 +1,10 @@
 """Replace scikit-learn's mixtures by those of `fastgmm.sklearn`, and undo it.
 
 The patch rebinds every global name of every loaded module that refers to a class of scikit-learn
-in `fastgmm.sklearn.convert.ESTIMATORS`. This includes the name in the module that defines the class, so
-that pickles of scikit-learn's models are loaded as our estimators. The patch does not reach a class that a program holds
-elsewhere, in a list, a default argument or as a base class, nor estimators that already exist.
+in `fastgmm.sklearn.convert.ESTIMATORS`. This includes the name in the module that defines the
+class, so that pickles of scikit-learn's models are loaded as our estimators. The patch does not
+reach a class that a program holds elsewhere, in a list, a default argument or as a base class, nor
+estimators that already exist.
 These still pass `isinstance` with the patched name (`fastgmm.sklearn.standin`), and pickle
 accepts them (`fastgmm.patching.pickles`).
 """

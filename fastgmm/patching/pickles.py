@@ -47,7 +47,7 @@ class _New(_Call):
         self.kind = kind
 
     def __call__(self) -> Any:
-        return self.kind.__new__(self.kind)
+        return object.__new__(self.kind)
 
 
 def _named(kind: type) -> _Call:

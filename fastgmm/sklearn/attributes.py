@@ -76,7 +76,7 @@ def set_posterior(model: Any, posterior: Posterior) -> None:
 def fitted_posterior(model: Any) -> Posterior | None:
     """Return the posterior that the attributes hold, or None if they describe none."""
     names = ("weight_concentration_", "mean_precision_", "degrees_of_freedom_")
-    values = [getattr(model, name, None) for name in names]
+    values: list[Any] = [getattr(model, name, None) for name in names]
     mixture = fitted_parameters(model)
     if mixture is None or any(value is None or is_foreign(value) for value in values):
         return None

@@ -292,7 +292,7 @@ class KernelMixture(BaseMixture):
 
     def _compared_by_sklearn(self, state: dict[str, Any]) -> dict[str, Any]:
         """Return the state without its version; scikit-learn warns if that is another one."""
-        theirs = self._stands_in_for.__new__(self._stands_in_for)
+        theirs: Any = object.__new__(self._stands_in_for)
         theirs.__setstate__(state)
         return vars(theirs)
 

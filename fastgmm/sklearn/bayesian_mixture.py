@@ -8,7 +8,6 @@ changes by less than `tol`, which is less than the rounding of float32 sums.
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike

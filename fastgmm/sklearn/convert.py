@@ -81,7 +81,7 @@ def estimator_of(mixture: Mixture) -> TheirGaussianMixture:
 
 def _our_class(model: object) -> type[KernelMixture]:
     """Return our class for an estimator of scikit-learn's class or of ours."""
-    kind = type(model)
+    kind: Any = type(model)
     if kind in ESTIMATORS.values():
         return kind
     if kind not in ESTIMATORS:

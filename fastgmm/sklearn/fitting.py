@@ -64,7 +64,7 @@ def _fit_theirs(
 ) -> None:
     """Fit by an estimator of scikit-learn's class, with the attributes of `model`."""
     fall_back(model, "fit", reason, sample_weight)
-    theirs = model._stands_in_for.__new__(model._stands_in_for)
+    theirs = object.__new__(model._stands_in_for)
     theirs.__dict__.update(vars(model))
     theirs.fit_predict(X)
     model.__dict__.update(vars(theirs))

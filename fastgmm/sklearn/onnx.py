@@ -1,9 +1,9 @@
 """Registration of our classes, and of scikit-learn's, with skl2onnx.
 
 skl2onnx chooses the converter of a model in tables by its exact class. It fills them when it is
-imported, and it takes the classes of the names in `sklearn.mixture`, which are ours under the patch.
-The registration waits for that import. It makes the names in skl2onnx refer to scikit-learn's
-classes, and the patch leaves them alone.
+imported, and it takes the classes of the names in `sklearn.mixture`, which are ours under the
+patch. The registration waits for that import. It makes the names in skl2onnx refer to
+scikit-learn's classes, and the patch leaves them alone.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 scikit-learn adds 10 eps to the weight of every component before it divides by that weight. A
 component that has lost its rows therefore ends with its mean at the origin and its covariance at
-`reg_covar`, or with a Bayesian mixture at its prior. A start on single rows has weights 1 / n_samples; they do not sum to one and enter
-the log-likelihood of iteration 1. Its tied covariance is the scatter of all rows. Weights, means
-or precisions that the caller gives replace those of the start, and the start is made as if they
-had not been given.
+`reg_covar`, or in a Bayesian mixture at its prior. A start on single rows has weights 1 /
+n_samples; they do not sum to one and enter the log-likelihood of iteration 1. Its tied covariance
+is the scatter of all rows. Weights, means or precisions that the caller gives replace those of the
+start, and the start is made as if they had not been given.
 """
 
 import copy
@@ -129,9 +129,7 @@ class TheirVariational(Variational):
         self, nk: np.ndarray, means: np.ndarray, covariances: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return estimates from the rows after `extra` rows were added."""
-        return diluted(
-            self.covariance_type, self.reg_covar, self.extra, nk, means, covariances
-        )
+        return diluted(self.covariance_type, self.reg_covar, self.extra, nk, means, covariances)
 
 
 def extra_weight(dtype: np.dtype) -> float:
@@ -183,7 +181,7 @@ def starting_posterior(
     start: Start, init_params: str, random_state: np.random.RandomState
 ) -> Posterior:
     """Return the posterior that scikit-learn would start from, by a `TheirVariational`."""
-    model: TheirVariational = start.model
+    model: Any = start.model
     if init_params in ROW_STARTS:
         return model.posterior(*_on_rows(start, ROW_STARTS[init_params](start, random_state)))
     likelihood = MaximumLikelihood(model.covariance_type, model.reg_covar)
@@ -193,9 +191,7 @@ def starting_posterior(
     return model.posterior(*model.diluted(nk, estimates.means, estimates.covariances))
 
 
-def _on_all_rows(
-    start: Start, init_params: str, random_state: np.random.RandomState
-) -> Parameters:
+def _on_all_rows(start: Start, init_params: str, random_state: np.random.RandomState) -> Parameters:
     """Return a start from responsibilities of all rows; warn if clusters are empty."""
     parameters = RESP_STARTS[init_params](start, random_state)
     _warn_of_few_clusters(parameters)

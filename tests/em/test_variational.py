@@ -53,7 +53,10 @@ def start_of(model, X, n_components, seed=0):
     return model.posterior(np.ones(n_components), rows, kind.from_variances(variances))
 
 
-def run_of(model, X, start, max_iter, sample_weight=np.empty(0)):
+UNWEIGHTED = np.empty(0)
+
+
+def run_of(model, X, start, max_iter, sample_weight=UNWEIGHTED):
     settings = Settings(tol=0.0, max_iter=max_iter)
     return run_em(ArraySource(X, sample_weight), model, start, settings, NoRepair())
 

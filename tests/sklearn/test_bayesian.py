@@ -187,7 +187,7 @@ def test_weights_count_as_repeated_rows(prior, covariance_type, assert_close):
 
 def test_weights_too_small_to_count_rows_are_refused():
     X = np.arange(8.0)[:, None]
-    with pytest.raises(ValueError, match="sample_weight must have a sum above 1 but has 0.8"):
+    with pytest.raises(ValueError, match=r"sample_weight must have a sum above 1 but has 0\.8"):
         BayesianGaussianMixture().fit(X, sample_weight=np.full(8, 0.1))
 
 
