@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval
 
+from fastgmm.api import checks
 from fastgmm.em.variational import Posterior, Prior
 from fastgmm.em.weight_priors import WEIGHT_PRIORS
 from fastgmm.search.start import Start
@@ -24,7 +25,7 @@ from fastgmm.sklearn.attributes import (
 )
 from fastgmm.sklearn.base import KernelMixture
 from fastgmm.sklearn.compat import TheirBayesianGaussianMixture
-from fastgmm.sklearn.fallback import FIT_STEPS, POSTERIOR_STEPS
+from fastgmm.sklearn.fallback import FIT_STEPS, POSTERIOR_STEPS, is_foreign
 from fastgmm.sklearn.parity import NoRepair, TheirVariational, starting_posterior
 from fastgmm.sklearn.standin import StandIn
 from fastgmm.sources.array import ArraySource
@@ -214,24 +215,36 @@ covariance_prior_
     def _policy(self, start: Start, random_state: np.random.RandomState) -> NoRepair:
         return NoRepair()
 
+    def _checkcovariance_prior_parameter(self, X: np.ndarray) -> None:
+        """Check or set the prior; scikit-learn would compute the default of every type, by BLAS."""
+        if self.covariance_prior is not None or is_foreign(X):
+            super()._checkcovariance_prior_parameter(X)
+        else:
+            source = ArraySource(checks.for_kernels(X), n_threads=self.n_threads)
+            self.covariance_prior_ = self._covariance_of(source, X.mean(axis=0, dtype=np.float64))
+
+    def _covariance_of(self, source: ArraySource, mean: np.ndarray) -> np.ndarray:
+        """Return the unbiased covariance of all rows, in the shape of one component's."""
+        kind, total = covariance_type_of(self), source.total_weight
+        _, nk, s1, s2 = source.given(kind, mean[None], double=True)
+        covariances = kind.from_moments(s2, nk, s1 / nk[:, None], nk)
+        return kind.one(kind.public_covariances(covariances)) * (total / (total - 1.0))
+
     def _prepare(self, source: ArraySource) -> None:
-        """Replace the priors that scikit-learn takes from rows without weights."""
+        """Replace the priors that were taken from rows without weights."""
         if not source.is_weighted:
             return
-        kind, total = covariance_type_of(self), source.total_weight
+        total = source.total_weight
         if total <= 1:
             raise ValueError(
                 f"sample_weight must have a sum above 1 but has {total:g}: the weights count "
                 "rows, which a Bayesian mixture weighs against its prior. Multiply them."
             )
         mean = source.mean_and_variance()[0]
-        _, nk, s1, s2 = source.moments(kind, mean)
-        covariances = kind.from_moments(s2, nk, s1 / nk[:, None], nk)
         if self.mean_prior is None:
             self.mean_prior_ = mean
         if self.covariance_prior is None:
-            covariance = kind.one(kind.public_covariances(covariances))
-            self.covariance_prior_ = covariance * (total / (total - 1.0))
+            self.covariance_prior_ = self._covariance_of(source, mean)
 
     def _em_source(self, source: ArraySource) -> ArraySource:
         return source.as_double()
