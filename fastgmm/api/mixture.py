@@ -188,14 +188,15 @@ class Mixture:
 
         Parameters
         ----------
-        model : sklearn.mixture.GaussianMixture
-            A fitted estimator of this class or of `fastgmm.sklearn.GaussianMixture`.
+        model : sklearn.mixture.GaussianMixture or sklearn.mixture.BayesianGaussianMixture
+            A fitted estimator of one of these classes or of `fastgmm.sklearn`.
 
         Returns
         -------
         Mixture
             The mixture with the estimator's parameters and its `feature_names_in_`, and with its
-            `lower_bounds_` if it has them (since scikit-learn 1.7).
+            `lower_bounds_` if it has them (since scikit-learn 1.7) and they are log-likelihoods.
+            The parameters of a Bayesian mixture are its posterior means.
 
         Raises
         ------
@@ -206,13 +207,13 @@ class Mixture:
         ValueError
             If its attributes were changed by hand to values that describe no mixture.
         """
-        parameters = provided("parameters_of")(model)
+        parameters, log_likelihoods = provided("parameters_of")(model)
         names = getattr(model, "feature_names_in_", None)
         return cls._build(
             model.covariance_type,
             parameters,
             model.converged_,
-            getattr(model, "lower_bounds_", ()),
+            log_likelihoods,
             feature_names=check_names(names, parameters.means.shape[1], "feature_names_in_"),
         )
 

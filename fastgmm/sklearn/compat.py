@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture._bayesian_mixture import (
+    BayesianGaussianMixture as TheirBayesianGaussianMixture,
+)
 from sklearn.mixture._gaussian_mixture import GaussianMixture as TheirGaussianMixture
 from sklearn.utils._array_api import get_namespace
 
@@ -21,7 +24,13 @@ except ImportError:  # scikit-learn 1.5
         return estimator._validate_data(X, **options)
 
 
-__all__ = ["TheirGaussianMixture", "namespace_of", "validate_data", "warn_of_convergence"]
+__all__ = [
+    "TheirBayesianGaussianMixture",
+    "TheirGaussianMixture",
+    "namespace_of",
+    "validate_data",
+    "warn_of_convergence",
+]
 
 _TAKES_NAMESPACE = "xp" in inspect.signature(TheirGaussianMixture._check_parameters).parameters
 

@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
-from fastgmm.em.models import MaximumLikelihood
+from fastgmm.em.variational import Posterior
 from fastgmm.model.parameters import Parameters
 from fastgmm.sklearn.attributes import covariance_type_of
 from fastgmm.sklearn.compat import validate_data
 from fastgmm.sources.inference import infer
 from fastgmm.sources.operands import Densities
+
+AnyParameters = Parameters | Posterior
 
 
 def checked_rows(model: Any, X: ArrayLike) -> np.ndarray:
@@ -35,21 +37,21 @@ def rows_for_kernels(model: Any, X: np.ndarray) -> np.ndarray:
     return checks.for_kernels(X.astype(single, copy=False))
 
 
-def log_densities(model: Any, X: np.ndarray, parameters: Parameters) -> np.ndarray:
+def log_densities(model: Any, X: np.ndarray, parameters: AnyParameters) -> np.ndarray:
     """Return the log-densities (n_samples,) of rows under the mixture."""
     log_prob = np.empty(len(X), X.dtype)
     _infer(model, X, parameters, log_prob=log_prob)
     return log_prob
 
 
-def responsibilities(model: Any, X: np.ndarray, parameters: Parameters) -> np.ndarray:
+def responsibilities(model: Any, X: np.ndarray, parameters: AnyParameters) -> np.ndarray:
     """Return the responsibilities (n_samples, n_components)."""
     proba = np.empty((len(X), len(parameters.means)), X.dtype)
     _infer(model, X, parameters, proba=proba)
     return proba
 
 
-def labels(model: Any, X: np.ndarray, parameters: Parameters) -> np.ndarray:
+def labels(model: Any, X: np.ndarray, parameters: AnyParameters) -> np.ndarray:
     """Return the index (n_samples,) of the most probable component of each row."""
     found = np.empty(len(X), np.intp)
     _infer(model, X, parameters, labels=found)
@@ -72,7 +74,7 @@ def component_log_densities(model: Any, X: np.ndarray, parameters: Parameters) -
     return log_prob.T
 
 
-def _infer(model: Any, X: np.ndarray, parameters: Parameters, **outputs: np.ndarray) -> None:
+def _infer(model: Any, X: np.ndarray, parameters: AnyParameters, **outputs: np.ndarray) -> None:
     """Fill the outputs in place: see `fastgmm.sources.inference.infer`."""
-    densities = Densities(MaximumLikelihood(covariance_type_of(model)), parameters)
+    densities = Densities(model._em_model(), parameters)
     infer(X, densities, model.n_threads, **outputs)
