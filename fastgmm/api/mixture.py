@@ -21,6 +21,7 @@ from fastgmm.model import criteria
 from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.model.model_file import names_in, read_model, write_model
 from fastgmm.model.parameters import Parameters
+from fastgmm.search.record import SearchRecord
 from fastgmm.sources.base import Source
 from fastgmm.sources.operands import Densities
 from fastgmm.sources.totals import log_likelihood, totals
@@ -78,6 +79,9 @@ class Mixture:
     feature_names : tuple of str or None
         Names of the features: the column names of the data frame that the mixture was fitted to,
         if all are strings, or the names given to `fastgmm.fit`. None if there were none.
+    search : SearchRecord or None
+        What the search of ``init_params="auto"`` did: the numbers of candidates, moves, rows and
+        passes. None without a search, and in a model that was read from a file.
 
     Notes
     -----
@@ -98,6 +102,7 @@ class Mixture:
     feature_names: tuple[str, ...] | None
     _parameters: Parameters = field(repr=False)
     _densities: Densities = field(repr=False)
+    search: SearchRecord | None = None
 
     @classmethod
     def _build(
@@ -108,6 +113,7 @@ class Mixture:
         log_likelihoods: ArrayLike = (),
         regularized: Sequence[int] = (),
         feature_names: Names = None,
+        search: SearchRecord | None = None,
     ) -> Self:
         """Make a mixture from internal parameters. Pickles call this method."""
         kind = COVARIANCE_TYPES[name]
@@ -123,13 +129,22 @@ class Mixture:
             feature_names,
             parameters,
             Densities(MaximumLikelihood(kind), parameters),
+            search,
         )
 
     @classmethod
-    def _of_run(cls, name: str, run: Run, feature_names: Names) -> Self:
-        """Make a mixture from the outcome of EM."""
+    def _of_run(
+        cls, name: str, run: Run, feature_names: Names, search: SearchRecord | None = None
+    ) -> Self:
+        """Make a mixture from the outcome of EM, after a search if `search` tells of one."""
         return cls._build(
-            name, run.parameters, run.converged, run.objectives, run.regularized, feature_names
+            name,
+            run.parameters,
+            run.converged,
+            run.objectives,
+            run.regularized,
+            feature_names,
+            search if search and search.n_candidates else None,
         )
 
     @classmethod
@@ -301,6 +316,7 @@ class Mixture:
             self.log_likelihoods - np.log(factors).sum(),
             self.regularized,
             self.feature_names,
+            self.search,
         )
 
     def updated(self, statistics: "Statistics", *, reg_covar: float = 1e-6) -> "Mixture":
@@ -666,6 +682,7 @@ class Mixture:
             self.log_likelihoods,
             self.regularized,
             self.feature_names,
+            self.search,
         )
 
     def __eq__(self, other: object) -> bool:
