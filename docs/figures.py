@@ -15,6 +15,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import fastgmm
+from fastgmm.em.accelerate import run_to_convergence
+from fastgmm.em.collapse import CollapsePolicy
+from fastgmm.em.loop import Settings, run_em
+from fastgmm.em.models import MaximumLikelihood
+from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.plotting import (
     Traces,
     animate_fit,
@@ -24,7 +29,10 @@ from fastgmm.plotting import (
     plot_selection,
 )
 from fastgmm.plotting.style import LINE_STYLES, add_legend, component_colors, new_axes, set_frame
+from fastgmm.search.start import Given, make_start
+from fastgmm.search.starts import starting_parameters
 from fastgmm.sklearn import BayesianGaussianMixture
+from fastgmm.sources.array import ArraySource
 
 ROOT = Path(__file__).parents[1]
 
@@ -202,10 +210,66 @@ def bayes_kept():
     return set_frame(ax, "weight_concentration_prior", "components that keep rows")
 
 
+def cigars():
+    """Three long parallel clusters in the plane, turned."""
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 3, 900)
+    X = draw.normal(size=(900, 2)) * [40.0, 1.0] + np.outer(labels, [0.0, 6.0])
+    turn = np.array([[0.8, -0.6], [0.6, 0.8]])
+    return X @ turn.T
+
+
+def optimum_cigars():
+    X = cigars()
+    _, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True)
+    for ax, init_params in zip(axes, ("kmeans", "auto"), strict=True):
+        mixture = fastgmm.fit(X, 3, init_params=init_params, random_state=0)
+        plot_mixture(mixture, X, ax=ax)
+        score = mixture.score(X)
+        ax.set_title(f'"{init_params}": log-likelihood a row {score:.2f}', loc="left")
+    return axes[0]
+
+
+def optimum_passes():
+    """What is left to gain against passes over the data, for plain and for accelerated EM."""
+    draw = np.random.default_rng(3)
+    means, scales = np.array([-0.9, 0.0, 0.8, 0.3]), np.array([1.0, 0.8, 1.2, 0.7])
+    labels = draw.choice(4, 3000, p=[0.02, 0.4, 0.3, 0.28])
+    X = means[labels, None] + scales[labels, None] * draw.normal(size=(3000, 2))
+    plain, accelerated = (_objectives(X, run) for run in (run_em, _accelerated))
+    best = max(plain[-1], accelerated[-1])
+    _, ax = plt.subplots(figsize=(7, 4))
+    for name, objectives in (("EM", plain), ("accelerated EM", accelerated)):
+        passes = np.arange(1, len(objectives) + 1)
+        ax.plot(passes, best - objectives, label=f"{name}, {len(passes)} passes")
+    ax.set(xscale="log", yscale="log", ylim=(1e-8, None))
+    ax.set_xlabel("passes over the data")
+    ax.set_ylabel("log-likelihood left to gain (nats per row)")
+    ax.legend(loc="lower left", frameon=False)
+    return ax
+
+
+def _objectives(X, run):
+    """Log-likelihoods of a row before each pass, from the same start."""
+    source, random_state = ArraySource(X), np.random.RandomState(0)
+    model = MaximumLikelihood(COVARIANCE_TYPES["full"], 1e-6)
+    start = make_start(source, model, 4, random_state)
+    parameters = starting_parameters(start, "kmeans", Given(), random_state)
+    policy = CollapsePolicy("regularize", model, source, random_state)
+    settings = Settings(1e-8, 5000, "regularize")
+    return np.array(run(source, model, parameters, settings, policy).objectives)
+
+
+def _accelerated(*arguments):
+    return run_to_convergence(*arguments).run
+
+
 FIGURES = {
     name: draw
     for name, draw in list(globals().items())
-    if name.startswith(("start_old", "tutorial_", "choosing_", "singularities_", "bayes_"))
+    if name.startswith(
+        ("start_old", "tutorial_", "choosing_", "singularities_", "bayes_", "optimum_")
+    )
 }
 
 
