@@ -331,6 +331,7 @@ class Mixture:
         X: ArrayLike | Source,
         sample_weight: ArrayLike | None = None,
         n_threads: int | None = None,
+        missing: str = "error",
     ) -> Source:
         n_threads = checks.check_threads(n_threads)
         if not isinstance(X, Source):
@@ -338,8 +339,10 @@ class Mixture:
             found = names_of(X) if reader is None else reader.names
             refuse_other_names(found, self.feature_names)
             if reader is not None:
-                return rows_for_inference(reader, self.n_features, sample_weight, n_threads)
-        return rows_for_inference(X, self.n_features, sample_weight, n_threads)
+                return rows_for_inference(
+                    reader, self.n_features, sample_weight, n_threads, missing
+                )
+        return rows_for_inference(X, self.n_features, sample_weight, n_threads, missing)
 
     def _answer(self, name: str, source: Source) -> np.ndarray:
         """Return the array of `Answers` of this name for all rows."""
@@ -347,13 +350,17 @@ class Mixture:
         arrays = [getattr(block, name) for block in blocks]
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
-    def predict_proba(self, X: ArrayLike | Source, *, n_threads: int | None = None) -> np.ndarray:
+    def predict_proba(
+        self, X: ArrayLike | Source, *, missing: str = "error", n_threads: int | None = None
+    ) -> np.ndarray:
         """Return the probability of each component for each row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or Source
             Finite numbers; for float32 the result is float32.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
         n_threads : int, optional
             Greatest number of threads.
 
@@ -369,7 +376,7 @@ class Mixture:
         MemoryError
             If the result would need more memory than the machine has.
         """
-        source = self._source(X, n_threads=n_threads)
+        source = self._source(X, n_threads=n_threads, missing=missing)
         refuse_beyond_memory(
             source.n_samples * self.n_components * source.dtype.itemsize,
             f"The probabilities of {self.n_components} components for {source.n_samples} rows",
@@ -377,13 +384,17 @@ class Mixture:
         )
         return self._answer("proba", source)
 
-    def predict(self, X: ArrayLike | Source, *, n_threads: int | None = None) -> np.ndarray:
+    def predict(
+        self, X: ArrayLike | Source, *, missing: str = "error", n_threads: int | None = None
+    ) -> np.ndarray:
         """Return the most probable component of each row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or Source
             Finite numbers.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
         n_threads : int, optional
             Greatest number of threads.
 
@@ -397,15 +408,19 @@ class Mixture:
         ValueError, TypeError
             If X is not finite numbers with the mixture's number and names of features.
         """
-        return self._answer("labels", self._source(X, n_threads=n_threads))
+        return self._answer("labels", self._source(X, n_threads=n_threads, missing=missing))
 
-    def score_samples(self, X: ArrayLike | Source, *, n_threads: int | None = None) -> np.ndarray:
+    def score_samples(
+        self, X: ArrayLike | Source, *, missing: str = "error", n_threads: int | None = None
+    ) -> np.ndarray:
         """Return the log-density of each row under the mixture.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or Source
             Finite numbers; for float32 the result is float32.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
         n_threads : int, optional
             Greatest number of threads.
 
@@ -419,13 +434,14 @@ class Mixture:
         ValueError, TypeError
             If X is not finite numbers with the mixture's number and names of features.
         """
-        return self._answer("log_prob", self._source(X, n_threads=n_threads))
+        return self._answer("log_prob", self._source(X, n_threads=n_threads, missing=missing))
 
     def score(
         self,
         X: ArrayLike | Source,
         sample_weight: ArrayLike | None = None,
         *,
+        missing: str = "error",
         n_threads: int | None = None,
     ) -> float:
         """Return the weighted mean log-density of a row.
@@ -436,6 +452,8 @@ class Mixture:
             Finite numbers.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
         n_threads : int, optional
             Greatest number of threads.
 
@@ -450,10 +468,16 @@ class Mixture:
             If X is not finite numbers with the mixture's number and names of features, or the
             weights are negative, all zero or not one per row.
         """
-        source = self._source(X, sample_weight, n_threads)
+        source = self._source(X, sample_weight, n_threads, missing)
         return float(log_likelihood(source, self._densities) / source.total_weight)
 
-    def bic(self, X: ArrayLike | Source, sample_weight: ArrayLike | None = None) -> float:
+    def bic(
+        self,
+        X: ArrayLike | Source,
+        sample_weight: ArrayLike | None = None,
+        *,
+        missing: str = "error",
+    ) -> float:
         """Return the Bayesian information criterion; lower is better.
 
         ``-2 log L + n_parameters log n``, with n the sum of the weights (Schwarz 1978).
@@ -464,6 +488,8 @@ class Mixture:
             Finite numbers.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
 
         Returns
         -------
@@ -475,11 +501,17 @@ class Mixture:
         ValueError, TypeError
             As `score`.
         """
-        source = self._source(X, sample_weight)
+        source = self._source(X, sample_weight, missing=missing)
         found = log_likelihood(source, self._densities)
         return criteria.bic(found, self.n_parameters, source.total_weight)
 
-    def aic(self, X: ArrayLike | Source, sample_weight: ArrayLike | None = None) -> float:
+    def aic(
+        self,
+        X: ArrayLike | Source,
+        sample_weight: ArrayLike | None = None,
+        *,
+        missing: str = "error",
+    ) -> float:
         """Return the Akaike information criterion; lower is better.
 
         ``-2 log L + 2 n_parameters`` (Akaike 1974).
@@ -490,6 +522,8 @@ class Mixture:
             Finite numbers.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
 
         Returns
         -------
@@ -501,10 +535,16 @@ class Mixture:
         ValueError, TypeError
             As `score`.
         """
-        source = self._source(X, sample_weight)
+        source = self._source(X, sample_weight, missing=missing)
         return criteria.aic(log_likelihood(source, self._densities), self.n_parameters)
 
-    def icl(self, X: ArrayLike | Source, sample_weight: ArrayLike | None = None) -> float:
+    def icl(
+        self,
+        X: ArrayLike | Source,
+        sample_weight: ArrayLike | None = None,
+        *,
+        missing: str = "error",
+    ) -> float:
         """Return the integrated completed likelihood; lower is better.
 
         BIC plus twice the weighted sum of the entropies of the rows' responsibilities, a penalty
@@ -516,6 +556,8 @@ class Mixture:
             Finite numbers.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
 
         Returns
         -------
@@ -527,7 +569,7 @@ class Mixture:
         ValueError, TypeError
             As `score`.
         """
-        source = self._source(X, sample_weight)
+        source = self._source(X, sample_weight, missing=missing)
         sums = totals(source, self._densities)
         bic = criteria.bic(sums.log_likelihood, self.n_parameters, source.total_weight)
         return criteria.icl(bic, sums.entropy)

@@ -6,4 +6,5 @@ This module imports nothing: the command line reads it to answer ``--help`` with
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
 ON_COLLAPSE = ("regularize", "reset", "raise")
+MISSING = ("error", "em")
 CRITERIA = ("bic", "aic", "icl", "held_out")

@@ -68,6 +68,7 @@ def select(
     n_threads: int | None = None,
     progress: bool = False,
     feature_names: Iterable[str] | None = None,
+    missing: str = "error",
 ) -> Selection:
     """Fit every number of components with every covariance type and choose the best.
 
@@ -110,6 +111,8 @@ def select(
     feature_names : iterable of str, optional
         Names of the features, for `Mixture.feature_names`; by default the column names of X if
         it is a data frame of pandas, polars or pyarrow and all its names are strings.
+    missing : {"error", "em"}, default="error"
+        What to do with missing values: see `fit`.
 
     Returns
     -------
@@ -156,7 +159,7 @@ def select(
     settings = check_settings(tol, max_iter, on_collapse)
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     seed = _seed(random_state)
-    source = rows_to_fit(X, sample_weight, n_threads)
+    source = rows_to_fit(X, sample_weight, n_threads, missing)
     names = names_to_keep(X, feature_names, source)
     warn_of_scale(source, reg_covar, names)
     if criterion != "held_out":

@@ -2,21 +2,28 @@
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
+from fastgmm.api.names import names_of
 from fastgmm.api.readers import reader_of
+from fastgmm.readers.base import Reader
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import Source
 from fastgmm.sources.blocks import BlockSource
+from fastgmm.sources.incomplete import IncompleteSource
 
 
 def rows_to_fit(
     X: Any,
     sample_weight: ArrayLike | None = None,
     n_threads: int | None = None,
+    missing: str = "error",
 ) -> Source:
     """Return the checked source of rows to fit a mixture to.
+
+    `missing` is the argument of `fastgmm.fit`.
 
     Raises
     ------
@@ -26,12 +33,17 @@ def rows_to_fit(
     """
     if isinstance(X, Source):
         return _given_source(X, sample_weight, n_threads)
+    gaps = checks.check_missing(missing)
     reader = reader_of(X, sample_weight)
     if reader is not None:
-        return BlockSource(reader, n_threads)
-    X = checks.check_points(X)
+        return _blocks(reader, n_threads, gaps)
+    names = names_of(X)
+    X = checks.check_points(X, gaps=gaps)
     checks.refuse_overflow(X)
     weight = checks.balance(checks.check_sample_weight(sample_weight, len(X)))
+    if gaps and _has_nan(X):
+        checks.refuse_unobserved(X, weight, names)
+        return IncompleteSource(X, weight, n_threads)
     return ArraySource(X, weight, n_threads)
 
 
@@ -40,6 +52,7 @@ def rows_for_inference(
     n_features: int,
     sample_weight: ArrayLike | None = None,
     n_threads: int | None = None,
+    missing: str = "error",
 ) -> Source:
     """Return the checked source of rows for questions to a mixture of `n_features`.
 
@@ -52,12 +65,31 @@ def rows_for_inference(
     if isinstance(X, Source):
         checks.check_n_features(X.n_features, n_features)
         return _given_source(X, sample_weight, n_threads)
+    gaps = checks.check_missing(missing)
     reader = reader_of(X, sample_weight)
     if reader is not None:
         checks.check_n_features(reader.n_features, n_features)
-        return BlockSource(reader, n_threads)
-    X = checks.check_points(X, n_features)
-    return ArraySource(X, checks.check_sample_weight(sample_weight, len(X)), n_threads)
+        return _blocks(reader, n_threads, gaps)
+    X = checks.check_points(X, n_features, gaps)
+    weight = checks.check_sample_weight(sample_weight, len(X))
+    kind = IncompleteSource if gaps and _has_nan(X) else ArraySource
+    return kind(X, weight, n_threads)
+
+
+def _has_nan(X: np.ndarray) -> bool:
+    """Return whether an array without infinite values has NaN."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return not np.isfinite(X.sum()) and bool(np.isnan(X).any())
+
+
+def _blocks(reader: Reader, n_threads: int | None, gaps: bool) -> Source:
+    """Return the source of rows that are read in blocks."""
+    if gaps:
+        raise ValueError(
+            "missing is 'em', which needs rows in memory, but X is read in blocks; pass an array "
+            "or a data frame."
+        )
+    return BlockSource(reader, n_threads)
 
 
 def _given_source(source: Source, sample_weight: ArrayLike | None, n_threads: int | None) -> Source:
