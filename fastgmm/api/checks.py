@@ -244,6 +244,18 @@ def check_non_negative(value: object, name: str) -> float:
     return number
 
 
+def check_value(value: object, feature: object) -> float:
+    """Return the value of a feature as a finite float."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"the value of feature {feature!r} must be a number but is {value!r}.")
+    if not np.isfinite(float(value)):
+        raise ValueError(
+            f"the value of feature {feature!r} must be finite but is {value!r}; leave the feature "
+            "out if it is missing."
+        )
+    return float(value)
+
+
 def check_option(value: str, name: str, options: Collection[str]) -> str:
     """Return `value` if it is one of `options`."""
     if not isinstance(value, str) or value not in options:

@@ -40,14 +40,20 @@ _SLIGHT = 1e-14  # relative to the variances
 
 
 def marginal_parameters(kind: CovarianceType, parameters: Any, features: np.ndarray) -> Parameters:
-    """Return the parameters of some features, given by increasing indices.
-
-    Where rounding makes the marginal of a nearly singular covariance indefinite, its diagonal is
-    raised.
-    """
+    """Return the parameters of some features, given by increasing indices."""
     weights, means, covariances = parameters[:3]
     means = np.ascontiguousarray(means[:, features])
-    covariances = np.array(kind.marginal(covariances, features))
+    return factorized(kind, weights, means, kind.marginal(covariances, features))
+
+
+def factorized(
+    kind: CovarianceType, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray
+) -> Parameters:
+    """Return parameters with the factors of covariances that are positive definite in theory.
+
+    Where rounding makes a nearly singular covariance indefinite, its diagonal is raised.
+    """
+    covariances = np.array(covariances)
     factors, log_det = kind.factorize(covariances, *means.shape)
     share = _SLIGHT
     while np.isnan(log_det).any() and share < 1.0:
