@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastgmm.api.names import Names, column_names, is_frame
+from fastgmm.api.names import column_names, is_frame
 from fastgmm.api.objects import DROP, array_of
 from fastgmm.api.objects import missing as missing_values
 from fastgmm.api.options import MISSING
@@ -171,23 +171,6 @@ def check_sample_weight(sample_weight: ArrayLike | None, n_samples: int) -> np.n
         if not np.isfinite(weight.sum()):
             raise ValueError("sample_weight has an infinite sum; divide it by its largest value.")
     return weight if weight.flags.writeable else weight.copy()
-
-
-def refuse_unobserved(X: np.ndarray, sample_weight: np.ndarray, names: Names) -> None:
-    """Raise ValueError if a feature is missing (NaN) in every row of positive weight."""
-    found = np.zeros(X.shape[1], bool)
-    for begin in range(0, len(X), _BLOCK):
-        known = ~np.isnan(X[begin : begin + _BLOCK])
-        if sample_weight.size:
-            known &= (sample_weight[begin : begin + _BLOCK] > 0)[:, None]
-        found |= known.any(axis=0)
-    if not found.all():
-        j = int(np.argmin(found))
-        weighted = " of positive weight" if sample_weight.size else ""
-        raise ValueError(
-            f"X has no value of feature {repr(names[j]) if names else j} in any row{weighted}; "
-            "leave this feature out."
-        )
 
 
 def refuse_overflow(X: np.ndarray) -> None:

@@ -12,7 +12,7 @@ from fastgmm.api.names import Names, check_names, names_of
 from fastgmm.api.options import INIT_PARAMS, ON_COLLAPSE
 from fastgmm.api.progress import both, fit_progress
 from fastgmm.api.scale import fault_of_scale
-from fastgmm.api.sources import rows_to_fit
+from fastgmm.api.sources import refuse_unobserved, rows_to_fit
 from fastgmm.api.warn import warn_caller
 from fastgmm.em.collapse import CollapsePolicy
 from fastgmm.em.loop import Run, Settings, run_em
@@ -226,6 +226,7 @@ def fit(
     random_state = checks.check_random_state(random_state)
     source = rows_to_fit(X, sample_weight, n_threads, missing)
     names = names_to_keep(X, feature_names, source)
+    refuse_unobserved(source, names)
     refuse_few_rows(source, n_components)
     kind = COVARIANCE_TYPES[covariance_type]
     shape = source.n_samples, source.n_features

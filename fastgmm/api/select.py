@@ -17,7 +17,7 @@ from fastgmm.api.options import COVARIANCE_TYPES as DEFAULT_TYPES
 from fastgmm.api.options import CRITERIA
 from fastgmm.api.schedule import divide_threads, run_grid
 from fastgmm.api.selection import Candidate, Selection
-from fastgmm.api.sources import rows_to_fit
+from fastgmm.api.sources import refuse_unobserved, rows_to_fit
 from fastgmm.jit.threads import PARALLEL_WORK, threads_for
 from fastgmm.model import criteria
 from fastgmm.model.covariance import COVARIANCE_TYPES
@@ -161,6 +161,7 @@ def select(
     seed = _seed(random_state)
     source = rows_to_fit(X, sample_weight, n_threads, missing)
     names = names_to_keep(X, feature_names, source)
+    refuse_unobserved(source, names)
     warn_of_scale(source, reg_covar, names)
     if criterion != "held_out":
         n_folds = 0

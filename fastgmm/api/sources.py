@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
-from fastgmm.api.names import names_of
+from fastgmm.api.names import Names
 from fastgmm.api.readers import reader_of
 from fastgmm.readers.base import Reader
 from fastgmm.sources.array import ArraySource
@@ -37,14 +37,24 @@ def rows_to_fit(
     reader = reader_of(X, sample_weight)
     if reader is not None:
         return _blocks(reader, n_threads, gaps)
-    names = names_of(X)
     X = checks.check_points(X, gaps=gaps)
     checks.refuse_overflow(X)
     weight = checks.balance(checks.check_sample_weight(sample_weight, len(X)))
     if gaps and _has_nan(X):
-        checks.refuse_unobserved(X, weight, names)
         return IncompleteSource(X, weight, n_threads)
     return ArraySource(X, weight, n_threads)
+
+
+def refuse_unobserved(source: Source, names: Names) -> None:
+    """Raise ValueError if a feature is missing in every row of positive weight."""
+    if not isinstance(source, IncompleteSource) or source.has_values.all():
+        return
+    j = int(np.argmin(source.has_values))
+    weighted = " of positive weight" if source.is_weighted else ""
+    raise ValueError(
+        f"X has no value of feature {repr(names[j]) if names else j} in any row{weighted}; leave "
+        "this feature out."
+    )
 
 
 def rows_for_inference(

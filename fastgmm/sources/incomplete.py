@@ -36,6 +36,7 @@ from fastgmm.sources.patterns import Pattern, PatternRows, patterns_of
 
 _EMPTY = np.empty(0)
 _MANY = 1000  # rows of a pattern: with fewer, the compiled call for all patterns is faster
+_BLOCK = 2**16  # rows whose missing values are looked for at a time
 _SLIGHT = 1e-14  # relative to the variances
 
 
@@ -104,6 +105,17 @@ class IncompleteSource(Source):
         X = X if len(observed) == self.n_features else np.ascontiguousarray(X[:, observed])
         weight = self._weight[rows] if self.is_weighted else _EMPTY
         return Part(observed, ArraySource(X, weight, self.n_threads))
+
+    @cached_property
+    def has_values(self) -> np.ndarray:
+        """Mask (n_features,) of the features that a row of positive weight has."""
+        weight, found = self._row_weight, np.zeros(self.n_features, bool)
+        for begin in range(0, self.n_samples, _BLOCK):
+            known = ~np.isnan(self._X[begin : begin + _BLOCK])
+            if weight.size:
+                known &= (weight[begin : begin + _BLOCK] > 0)[:, None]
+            found |= known.any(axis=0)
+        return found
 
     @property
     def total_weight(self) -> float:
