@@ -20,11 +20,22 @@ Arrays called dense have a lower triangle (n_features, n_features) for each comp
 features are independent, they have (n_features, 1): the diagonal.
 """
 
+import math
+
 import numpy as np
 
 from fastgmm.jit.decorators import entry, jit
 from fastgmm.kernels.densities import LOWEST_OF_FIT, exp_nonpositive, log_positive
-from fastgmm.kernels.micro.components import BLOCK, LANES, add_moments, eliminate
+from fastgmm.kernels.micro.components import (
+    BLOCK,
+    LANES,
+    add_moments,
+    add_product,
+    eliminate,
+    store_difference,
+    store_product,
+    store_vector,
+)
 from fastgmm.kernels.micro.lanes import prefer_wide_vectors
 from fastgmm.kernels.types import GroupWorkspace
 
@@ -33,18 +44,29 @@ _HALF_LOG_2PI = 0.5 * np.log(2.0 * np.pi)
 _LEAST_PIVOT = 1e-15  # relative to the variance; rounding can make a pivot zero or negative
 
 
+def aligned(shape):
+    """Return an array of zeros (float64) that begins on a cache line.
+
+    Without alignment every vector of 64 bytes would straddle two lines.
+    """
+    size = 8 * math.prod(shape)
+    memory = np.zeros(size + 64, np.uint8)
+    skip = -memory.ctypes.data % 64
+    return memory[skip : skip + size].view(np.float64).reshape(shape)
+
+
 def make_group_workspace(n_components, n_features, width):
     """Return the buffers of one thread; `width` is n_features, or 1 for independent features."""
     n_groups = -(-n_components // LANES)
     return GroupWorkspace(
-        factors=np.empty((n_groups, n_features, width, LANES)),
-        inverse=np.empty((n_groups, n_features, LANES)),
+        factors=aligned((n_groups, n_features, width, LANES)),
+        inverse=aligned((n_groups, n_features, LANES)),
         offsets=np.empty(n_groups * LANES),
-        solved=np.empty((n_groups, TILE, n_features, LANES)),
-        gaps=np.empty((n_groups, TILE, n_features, LANES)),
-        weighted=np.empty((TILE, n_features, LANES)),
-        resp=np.empty((TILE, n_groups * LANES)),
-        nk=np.empty(n_groups * LANES),
+        solved=aligned((n_groups, TILE, n_features, LANES)),
+        gaps=aligned((n_groups, TILE, n_features, LANES)),
+        weighted=aligned((TILE, n_features, LANES)),
+        resp=aligned((TILE, n_groups * LANES)),
+        nk=aligned((n_groups * LANES,)),
         peak=np.empty(TILE),
         center=np.empty(n_features),
         signs=np.array([[1.0] * LANES, [-1.0] * LANES]),
@@ -54,17 +76,21 @@ def make_group_workspace(n_components, n_features, width):
 @jit
 def gather_pattern(mixture, features, p, work):
     """Write the covariances with the features in the order of pattern p to `factors`, in place."""
-    prefer_wide_vectors()
     covariances, factors = mixture.covariances, work.factors
     n_groups, n, width, _ = factors.shape
     for g in range(n_groups):
+        begin = g * n * width
         for i in range(n):
             f = features[p, i]
-            for j in range(i + 1 if width == n else 1):
-                h = features[p, j] if width == n else 0
-                row, column = (f, h) if f >= h or width != n else (h, f)
-                for l in range(LANES):
-                    factors[g, i, j, l] = covariances[g, row, column, l]
+            if width != n:
+                o = (begin + i) * LANES
+                store_vector(covariances, (begin + f) * LANES, 1.0, factors, o)
+                continue
+            for j in range(i + 1):
+                h = features[p, j]
+                place = f * n + h if f >= h else h * n + f
+                o = (begin + i * n + j) * LANES
+                store_vector(covariances, (begin + place) * LANES, 1.0, factors, o)
 
 
 @jit
@@ -120,57 +146,45 @@ def factorize_pattern(mixture, patterns, p, eliminate_all, work):
 
 @jit
 def load_gaps(X, begin, count, mixture, features, p, observed, g, work):
-    """Write the differences from the means of group g, 0 where missing, to `solved`, in place."""
-    prefer_wide_vectors()
-    means, solved = mixture.means, work.solved
+    """Write the differences from the means of group g to `solved` and `gaps`, in place.
+
+    In `solved` they are in the order of the pattern, and 0 where missing.
+    """
+    means, solved, gaps = mixture.means, work.solved, work.gaps
     n = means.shape[1]
     for r in range(count):
-        for i in range(n):
+        row = (g * TILE + r) * n
+        for i in range(observed):
             f = features[p, i]
-            x = X[begin + r, f] if i < observed else 0.0
-            for l in range(LANES):
-                solved[g, r, i, l] = x - means[g, f, l] if i < observed else 0.0
+            m = (g * n + f) * LANES
+            store_difference(X[begin + r, f], means, m, solved, (row + i) * LANES)
+            store_difference(X[begin + r, f], means, m, gaps, (row + f) * LANES)
+        for i in range(observed, n):
+            store_vector(work.signs, 0, 0.0, solved, (row + i) * LANES)
 
 
 @jit
 def store_gaps(count, features, p, observed, g, work):
-    """Write the conditional differences from the means in the order of the features, in place.
-
-    They replace those of the missing features, which are 0.
-    """
-    prefer_wide_vectors()
+    """Copy the conditional differences of the missing features to `gaps`, in place."""
     solved, gaps = work.solved, work.gaps
+    n = gaps.shape[2]
     for r in range(count):
-        for i in range(observed, gaps.shape[2]):
-            f = features[p, i]
-            for l in range(LANES):
-                gaps[g, r, f, l] = solved[g, r, i, l]
-
-
-@jit
-def keep_gaps(count, features, p, observed, g, work):
-    """Copy the differences of the observed features to `gaps`, before `solved` is overwritten."""
-    prefer_wide_vectors()
-    solved, gaps = work.solved, work.gaps
-    for r in range(count):
-        for i in range(observed):
-            f = features[p, i]
-            for l in range(LANES):
-                gaps[g, r, f, l] = solved[g, r, i, l]
+        row = (g * TILE + r) * n
+        for i in range(observed, n):
+            o = (row + features[p, i]) * LANES
+            store_vector(solved, (row + i) * LANES, 1.0, gaps, o)
 
 
 @jit
 def write_distances(count, observed, g, work):
     """Write the squared distances of the observed features to `resp`, in place."""
-    prefer_wide_vectors()
     solved, resp = work.solved, work.resp
+    n = solved.shape[2]
     for r in range(count):
-        for l in range(LANES):
-            resp[r, g * LANES + l] = 0.0
-        for i in range(observed):
-            for l in range(LANES):
-                z = solved[g, r, i, l]
-                resp[r, g * LANES + l] += z * z
+        o = r * resp.shape[1] + g * LANES
+        z = (g * TILE + r) * n * LANES
+        store_vector(work.signs, 0, 0.0, resp, o)
+        add_moments(1, solved, z, solved, z, LANES, observed, resp, o)
 
 
 @jit
@@ -186,7 +200,6 @@ def solve_tile(X, begin, count, mixture, patterns, p, work):
     ld = n * LANES
     for g in range(n_groups):
         load_gaps(X, begin, count, mixture, patterns.features, p, observed, g, work)
-        keep_gaps(count, patterns.features, p, observed, g, work)
         for i in range(n):
             known = min(i, observed) if width == n else 0
             row = (g * n + i) * width * LANES
@@ -229,32 +242,31 @@ def write_densities(count, n_components, work):
 
 
 @jit
-def weight_gaps(count, g, work):
-    """Write responsibilities times differences of group g to `weighted`; return whether any."""
-    prefer_wide_vectors()
-    resp, gaps, weighted = work.resp, work.gaps, work.weighted
+def is_live(count, g, resp):
+    """Return whether a component of group g has a responsibility above 0 for a row of the tile."""
     largest = 0.0
     for r in range(count):
-        for l in range(LANES):
-            largest = max(largest, resp[r, g * LANES + l])
-    if largest == 0.0:
-        return False
-    for r in range(count):
-        for i in range(gaps.shape[2]):
-            for l in range(LANES):
-                weighted[r, i, l] = resp[r, g * LANES + l] * gaps[g, r, i, l]
-    return True
+        for c in range(g * LANES, (g + 1) * LANES):
+            largest = max(largest, resp[r, c])
+    return largest > 0.0
 
 
 @jit
-def add_first_moments(chunk, count, g, work, s1):
-    """Add the weighted differences of group g to `s1`, in place."""
-    prefer_wide_vectors()
-    weighted = work.weighted
-    for i in range(weighted.shape[1]):
-        for r in range(count):
-            for l in range(LANES):
-                s1[chunk, g, i, l] += weighted[r, i, l]
+def weight_gaps(chunk, count, g, work, s1):
+    """Write responsibilities times differences of group g to `weighted`; add them to `s1`.
+
+    Both are modified in place.
+    """
+    resp, gaps, weighted = work.resp, work.gaps, work.weighted
+    n = gaps.shape[2]
+    total = (chunk * gaps.shape[0] + g) * n
+    for r in range(count):
+        c = r * resp.shape[1] + g * LANES
+        row = (g * TILE + r) * n
+        for i in range(n):
+            at, o = (row + i) * LANES, (r * n + i) * LANES
+            store_product(resp, c, gaps, at, weighted, o)
+            add_product(resp, c, gaps, at, s1, (total + i) * LANES)
 
 
 @jit
@@ -267,9 +279,9 @@ def add_tile(chunk, count, work, s1, s2):
         for c in range(work.nk.size):
             work.nk[c] += work.resp[r, c]
     for g in range(n_groups):
-        if not weight_gaps(count, g, work):
+        if not is_live(count, g, work.resp):
             continue
-        add_first_moments(chunk, count, g, work, s1)
+        weight_gaps(chunk, count, g, work, s1)
         q = g * TILE * n * LANES
         for i in range(n):
             o = ((chunk * n_groups + g) * n + i) * width * LANES
@@ -286,19 +298,21 @@ def add_tile(chunk, count, work, s1, s2):
 @jit
 def add_conditional(chunk, patterns, p, work, s2):
     """Add the conditional covariances of pattern p times `nk` to `s2` of a chunk, in place."""
-    prefer_wide_vectors()
     factors, features = work.factors, patterns.features
     n_groups, n, width, _ = factors.shape
     for g in range(n_groups):
+        begin, total = g * n * width, (chunk * n_groups + g) * n * width
         for i in range(patterns.n_observed[p], n):
             f = features[p, i]
-            for j in range(patterns.n_observed[p] if width == n else i, i + 1):
-                h = features[p, j] if width == n else 0
-                row, column = (f, h) if f >= h or width != n else (h, f)
-                at = j if width == n else 0
-                for l in range(LANES):
-                    term = work.nk[g * LANES + l] * factors[g, i, at, l]
-                    s2[chunk, g, row, column, l] += term
+            if width != n:
+                a, o = (begin + i) * LANES, (total + f) * LANES
+                add_product(work.nk, g * LANES, factors, a, s2, o)
+                continue
+            for j in range(patterns.n_observed[p], i + 1):
+                h = features[p, j]
+                place = f * n + h if f >= h else h * n + f
+                a, o = (begin + i * n + j) * LANES, (total + place) * LANES
+                add_product(work.nk, g * LANES, factors, a, s2, o)
 
 
 @entry

@@ -15,8 +15,9 @@ from fastgmm.sklearn.compat import TheirGaussianMixture
 from fastgmm.sklearn.convert import from_sklearn
 from fastgmm.sklearn.gaussian_mixture import GaussianMixture
 from fastgmm.sklearn.onnx import register_with_skl2onnx
+from fastgmm.sklearn.regressor import GaussianMixtureRegressor
 
-__all__ = ["GaussianMixture", "TheirGaussianMixture", "from_sklearn"]
+__all__ = ["GaussianMixture", "GaussianMixtureRegressor", "TheirGaussianMixture", "from_sklearn"]
 
 register_with_skl2onnx()
 

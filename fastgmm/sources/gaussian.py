@@ -19,7 +19,7 @@ from fastgmm.sources.base import Statistics, merge
 from fastgmm.sources.patterns import PatternRows
 
 _MAX_ITER = 100
-_TOL = 1e-4  # change of means and covariances, in units of the standard deviations
+_TOL = 1e-3  # change of means and covariances, in units of the standard deviations
 _RIDGE = 1e-10  # relative to the variances: with fewer rows than features they become singular
 _BLOCK = 2**16  # rows whose means and variances are summed at a time
 

@@ -23,7 +23,7 @@ from fastgmm.sources.base import Statistics
 _PIECE = 256  # rows of one pattern that one thread works on
 _MOMENT_BYTES = 16 * 2**20  # bytes for the moments of all chunks together
 _MAX_CHUNKS = 64
-_PIECES_PER_CHUNK = 4
+_PIECES_PER_CHUNK = 32
 _ANSWERS = IncompleteAnswers._fields
 
 
@@ -84,7 +84,9 @@ def grouped(kind: CovarianceType, parameters: Any) -> Groups:
         """Return an array with the components last; `rest` fills up the last group."""
         rest = np.broadcast_to(rest, (filler, *array.shape[1:]))
         whole = np.concatenate([array, rest]).reshape(n_groups, LANES, *array.shape[1:])
-        return np.ascontiguousarray(np.moveaxis(whole, 1, -1))
+        result = kernels.aligned((n_groups, *array.shape[1:], LANES))
+        result[:] = np.moveaxis(whole, 1, -1)
+        return result
 
     return Groups(
         n_components,
@@ -149,8 +151,8 @@ class PatternRows:
         n_chunks = self.n_chunks(8 * (means.size + covariances.size))
         moments = GroupMoments(
             np.zeros((n_chunks, mixture.log_weights.size)),
-            np.zeros((n_chunks, *means.shape)),
-            np.zeros((n_chunks, *covariances.shape)),
+            kernels.aligned((n_chunks, *means.shape)),
+            kernels.aligned((n_chunks, *covariances.shape)),
             np.zeros(n_chunks),
         )
         self._launch(kernels.incomplete_pass, n_chunks, mixture, moments)

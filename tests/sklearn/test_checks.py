@@ -6,13 +6,15 @@ pytest.importorskip("sklearn")
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastgmm.sklearn import GaussianMixture
+from fastgmm.sklearn import GaussianMixture, GaussianMixtureRegressor
 
 ESTIMATORS = [
     GaussianMixture(),
     GaussianMixture(covariance_type="tied", init_params="random", n_threads=1),
     GaussianMixture(covariance_type="diag", on_collapse="regularize"),
     GaussianMixture(covariance_type="spherical", init_params="k-means++", warm_start=True),
+    GaussianMixtureRegressor(),
+    GaussianMixtureRegressor(covariance_type="tied", missing="em"),
 ]
 
 

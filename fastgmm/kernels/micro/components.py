@@ -90,3 +90,64 @@ def add_moments(typingctx, columns, P, p, Q, q, ld, n, out, o):
 
     i8 = types.intp
     return types.void(i8, P, i8, Q, i8, i8, i8, out, i8), generate
+
+
+@intrinsic
+def store_difference(typingctx, x, M, m, out, o):
+    """Store the vector ``x - M[m]`` at offset o of `out`; x is a number."""
+
+    def generate(context, builder, signature, args):
+        x, _, m, _, o = args
+        means, out = (elements_of(context, builder, signature, args, i) for i in (1, 3))
+        vectors = Vectors(builder, ir.DoubleType())
+        vectors.store(builder.fsub(vectors.splat(x), vectors.load(means, m)), out, o)
+        return context.get_dummy_value()
+
+    i8 = types.intp
+    return types.void(types.float64, M, i8, out, i8), generate
+
+
+@intrinsic
+def store_vector(typingctx, A, a, scale, out, o):
+    """Store the vector ``A[a] * scale`` at offset o of `out`; `scale` is a number."""
+
+    def generate(context, builder, signature, args):
+        _, a0, scale, _, o = args
+        a, out = (elements_of(context, builder, signature, args, i) for i in (0, 3))
+        vectors = Vectors(builder, ir.DoubleType())
+        vectors.store(builder.fmul(vectors.load(a, a0), vectors.splat(scale)), out, o)
+        return context.get_dummy_value()
+
+    i8 = types.intp
+    return types.void(A, i8, types.float64, out, i8), generate
+
+
+@intrinsic
+def store_product(typingctx, A, a, B, b, out, o):
+    """Store the vector ``A[a] * B[b]`` at offset o of `out`."""
+
+    def generate(context, builder, signature, args):
+        _, a0, _, b0, _, o = args
+        a, b, out = (elements_of(context, builder, signature, args, i) for i in (0, 2, 4))
+        vectors = Vectors(builder, ir.DoubleType())
+        vectors.store(builder.fmul(vectors.load(a, a0), vectors.load(b, b0)), out, o)
+        return context.get_dummy_value()
+
+    i8 = types.intp
+    return types.void(A, i8, B, i8, out, i8), generate
+
+
+@intrinsic
+def add_product(typingctx, A, a, B, b, out, o):
+    """Add the vector ``A[a] * B[b]`` to that at offset o of `out`."""
+
+    def generate(context, builder, signature, args):
+        _, a0, _, b0, _, o = args
+        a, b, out = (elements_of(context, builder, signature, args, i) for i in (0, 2, 4))
+        vectors = Vectors(builder, ir.DoubleType())
+        total = vectors.fma(vectors.load(a, a0), vectors.load(b, b0), vectors.load(out, o))
+        vectors.store(total, out, o)
+        return context.get_dummy_value()
+
+    i8 = types.intp
+    return types.void(A, i8, B, i8, out, i8), generate
