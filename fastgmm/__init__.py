@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fastgmm.api.precompile import precompile
     from fastgmm.api.select import select
     from fastgmm.api.selection import Selection
+    from fastgmm.api.statistics import Statistics, statistics
     from fastgmm.patching.patch import patch_sklearn, sklearn_is_patched, unpatch_sklearn
     from fastgmm.sklearn import GaussianMixture as GaussianMixture
 
@@ -34,6 +35,8 @@ _HOMES = {
     "select": "api.select",
     "Selection": "api.selection",
     "sklearn_is_patched": "patching.patch",
+    "Statistics": "api.statistics",
+    "statistics": "api.statistics",
     "unpatch_sklearn": "patching.patch",
 }
 
@@ -45,6 +48,7 @@ __all__ = [
     "ModelFileError",
     "ReadingError",
     "Selection",
+    "Statistics",
     "__version__",
     "fit",
     "load",
@@ -52,6 +56,7 @@ __all__ = [
     "precompile",
     "select",
     "sklearn_is_patched",
+    "statistics",
     "unpatch_sklearn",
 ]
 
@@ -63,6 +68,7 @@ def _load(home: str, name: str) -> Any:
 # What methods of `Mixture` and `Selection` call in packages above them.
 provide("estimator_of", partial(_load, "sklearn.convert", "estimator_of"))
 provide("parameters_of", partial(_load, "sklearn.convert", "parameters_of"))
+provide("update", partial(_load, "api.statistics", "update"))
 provide("plot_mixture", partial(_load, "plotting", "plot_mixture"))
 provide("plot_selection", partial(_load, "plotting", "plot_selection"))
 

@@ -114,8 +114,8 @@ def fit(
         copied. Rows that need not fit in memory are the names of files (a name, a pattern such as
         ``"data/*.parquet"``, a folder, or a list of these: .parquet, .arrow, .feather, .csv,
         .npy), an array of HDF5 or Zarr, a lazy frame of polars, a dataset of pyarrow, a function
-        that yields blocks of rows or pairs (rows, weights) anew on each call, or a
-        `fastgmm.sources.base.Source`.
+        that yields blocks of rows or pairs (rows, weights) anew on each call, a collection of
+        Dask, or a `fastgmm.sources.base.Source`.
     n_components : int, default=1
         Number of components.
     covariance_type : {"full", "tied", "diag", "spherical"}, default="full"

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from sklearn.mixture import GaussianMixture
 
+    from fastgmm.api.statistics import Statistics
+
 
 _brief = reprlib.Repr()  # of feature names, which may be many and long
 _brief.maxtuple = 3
@@ -299,6 +301,38 @@ class Mixture:
             self.log_likelihoods - np.log(factors).sum(),
             self.regularized,
             self.feature_names,
+        )
+
+    def updated(self, statistics: "Statistics", *, reg_covar: float = 1e-6) -> "Mixture":
+        """Return the mixture after the M-step: see `fastgmm.statistics`.
+
+        Parameters
+        ----------
+        statistics : Statistics
+            The statistics of all rows under this mixture.
+        reg_covar : float, default=1e-6
+            Variance added to the diagonals of the covariances, in squared units of the rows.
+
+        Returns
+        -------
+        Mixture
+            The new mixture; `log_likelihoods` has one more entry, the weighted mean log-likelihood
+            of a row before the step.
+
+        Raises
+        ------
+        ValueError
+            If the statistics are of no rows or of another mixture, or a covariance becomes
+            singular.
+        """
+        reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
+        parameters, objective = provided("update")(self, statistics, reg_covar)
+        trace = np.append(self.log_likelihoods, objective)
+        return self._build(
+            self.covariance_type,
+            parameters,
+            log_likelihoods=trace,
+            feature_names=self.feature_names,
         )
 
     @property

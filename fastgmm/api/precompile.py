@@ -36,6 +36,7 @@ def _compile_kmeans(X: np.ndarray) -> None:
     source = ArraySource(X)
     for n_clusters in _LABEL_LIMITS:
         centers = np.resize(X, (n_clusters, X.shape[1])).astype(np.float64)
+        centers[1] = centers[0]  # ties, for the pass that decides them
         drift = np.append(np.zeros(n_clusters), np.inf)
         source.assignment(n_clusters, centers[0]).update(centers, drift)
     source.nearest(centers[:3])

@@ -52,6 +52,11 @@ def reader_of(X: Any, sample_weight: Any = None) -> Reader | None:
     return None
 
 
+def is_collection(X: Any) -> bool:
+    """Return whether X is an array or a data frame of Dask."""
+    return hasattr(X, "__dask_graph__") and hasattr(X, "to_delayed")
+
+
 def _is_large_file(X: np.ndarray) -> bool:
     return isinstance(X, np.memmap) and X.nbytes > _SHARE * memory_of_machine()
 

@@ -7,8 +7,7 @@ from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
 from fastgmm.api.names import Names
-from fastgmm.api.readers import reader_of
-from fastgmm.readers.base import Reader
+from fastgmm.api.readers import is_collection, reader_of
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import Source
 from fastgmm.sources.blocks import BlockSource
@@ -34,9 +33,9 @@ def rows_to_fit(
     if isinstance(X, Source):
         return _given_source(X, sample_weight, n_threads)
     gaps = checks.check_missing(missing)
-    reader = reader_of(X, sample_weight)
-    if reader is not None:
-        return _blocks(reader, n_threads, gaps)
+    outside = _outside_memory(X, sample_weight, n_threads, gaps)
+    if outside is not None:
+        return outside
     X = checks.check_points(X, gaps=gaps)
     checks.refuse_overflow(X)
     weight = checks.balance(checks.check_sample_weight(sample_weight, len(X)))
@@ -76,10 +75,10 @@ def rows_for_inference(
         checks.check_n_features(X.n_features, n_features)
         return _given_source(X, sample_weight, n_threads)
     gaps = checks.check_missing(missing)
-    reader = reader_of(X, sample_weight)
-    if reader is not None:
-        checks.check_n_features(reader.n_features, n_features)
-        return _blocks(reader, n_threads, gaps)
+    outside = _outside_memory(X, sample_weight, n_threads, gaps)
+    if outside is not None:
+        checks.check_n_features(outside.n_features, n_features)
+        return outside
     X = checks.check_points(X, n_features, gaps)
     weight = checks.check_sample_weight(sample_weight, len(X))
     kind = IncompleteSource if gaps and _has_nan(X) else ArraySource
@@ -92,14 +91,22 @@ def _has_nan(X: np.ndarray) -> bool:
         return not np.isfinite(X.sum()) and bool(np.isnan(X).any())
 
 
-def _blocks(reader: Reader, n_threads: int | None, gaps: bool) -> Source:
-    """Return the source of rows that are read in blocks."""
+def _outside_memory(X: Any, sample_weight: Any, n_threads: int | None, gaps: bool) -> Source | None:
+    """Return the source of rows in files or on a cluster, None if X is in memory."""
+    collection = is_collection(X)
+    reader = None if collection else reader_of(X, sample_weight)
+    if not collection and reader is None:
+        return None
     if gaps:
         raise ValueError(
-            "missing is 'em', which needs rows in memory, but X is read in blocks; pass an array "
-            "or a data frame."
+            "missing is 'em', which needs rows in memory, but X is read in parts; pass an array or"
+            " a data frame."
         )
-    return BlockSource(reader, n_threads)
+    if reader is not None:
+        return BlockSource(reader, n_threads)
+    from fastgmm.api.collections import source_of
+
+    return source_of(X, sample_weight, n_threads)
 
 
 def _given_source(source: Source, sample_weight: ArrayLike | None, n_threads: int | None) -> Source:

@@ -225,6 +225,38 @@ def lloyd_pass(begin, end, n_chunks, work, data, clusters, known, sums):
         lloyd_chunk(chunk, n_chunks, work, data, clusters, known, sums)
 
 
+@jit
+def distance(X, i, centers, k):
+    """Return the distance of row i to center k."""
+    total = 0.0
+    for j in range(X.shape[1]):
+        total += (np.float64(X[i, j]) - centers[k, j]) ** 2
+    return np.sqrt(total)
+
+
+@entry
+def move_ties(rows, labels, limit, data, clusters, known, sums):
+    """Move `rows` (n_rows,) to the clusters `labels` (n_rows,); `known` and `sums` change in place.
+
+    A row stays if its new center is farther than its own by more than ``limit[own]``
+    (n_clusters,). The sums of chunk 0 change.
+    """
+    centers, _, _, origin = clusters
+    high, low, size = sums.high[0], sums.low[0], sums.size[0]
+    for p in range(rows.size):
+        i, new = rows[p], labels[p]
+        old = np.intp(known.labels[i])
+        gap = distance(data.X, i, centers, new) - distance(data.X, i, centers, old)
+        if new == old or not gap <= limit[old]:
+            continue
+        weight = weight_of(data, i)
+        known.labels[i] = new
+        add_row(data.X, i, origin, weight, new, high, low)
+        add_row(data.X, i, origin, -weight, old, high, low)
+        size[new] += weight > 0.0
+        size[old] -= weight > 0.0
+
+
 @entry
 def nearest_pass(begin, end, n_chunks, work, X, centers, labels, closest):
     """Find the nearest centers of all rows of some chunks.

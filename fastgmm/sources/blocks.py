@@ -16,15 +16,12 @@ from fastgmm.kernels.types import Data
 from fastgmm.readers.ahead import blocks_ahead
 from fastgmm.readers.base import Block, Reader
 from fastgmm.sources.array import ArraySource
-from fastgmm.sources.base import Answers, Source, Statistics, merge
-from fastgmm.sources.double import DoubleRows
-from fastgmm.sources.passes import chunk_count
-from fastgmm.sources.precision import needs_double
+from fastgmm.sources.base import Answers, Statistics, merge
+from fastgmm.sources.parts import PartedSource, Sum
 from fastgmm.sources.survey import Survey, survey
-from fastgmm.sources.wide import make_pass
 
 
-class BlockSource(Source):
+class BlockSource(PartedSource):
     """Rows that a reader yields.
 
     Parameters
@@ -53,28 +50,7 @@ class BlockSource(Source):
         self.n_features, self.dtype, self.names = reader.n_features, reader.dtype, reader.names
         self.n_threads = n_threads
         self.n_passes = 0
-        self._found = survey(reader, self._read()) if found is None else found
-        self.n_samples, self.is_weighted = self._found.n_rows, self._found.is_weighted
-
-    @property
-    def total_weight(self) -> float:
-        """Sum of the row weights."""
-        return self._found.total_weight
-
-    @property
-    def n_weighted(self) -> int:
-        """Number of rows with positive weight."""
-        return self._found.n_weighted
-
-    @property
-    def effective_rows(self) -> float:
-        """Total weight divided by the greatest weight of a row."""
-        return self._found.total_weight / self._found.greatest_weight
-
-    @property
-    def n_chunks(self) -> int:
-        """Number of chunks of a block's pass."""
-        return chunk_count(self._found.sample)
+        self._keep(survey(self._read(), self.n_features, self.dtype) if found is None else found)
 
     def _read(self) -> Iterator[Block]:
         """Yield all blocks that have rows; refuse rows that changed since the first pass."""
@@ -112,50 +88,8 @@ class BlockSource(Source):
         values = np.require(block.values, requirements=["C", "A"])
         return Data(values, np.require(weight, np.float64, ["C", "A"]))
 
-    def statistics(self, model: Any, parameters: Any, complete: bool = False) -> Statistics:
-        """Return the statistics of all rows: see `Source.statistics`."""
-        kind = model.covariance_type
-        if needs_double(kind, parameters, self.dtype):
-            return self._sums(model, parameters, complete, double=True)
-        statistics = self._sums(model, parameters, complete, double=False)
-        if complete and self.dtype != np.float64:
-            new = model.update(parameters, statistics, self.n_threads)
-            if needs_double(kind, new, self.dtype):
-                return self._sums(model, parameters, complete, double=True)
-        return statistics
-
-    def _sums(self, model: Any, parameters: Any, complete: bool, double: bool) -> Statistics:
-        kind, n_components = model.covariance_type, len(parameters.weights)
-
-        def of_block(data: Data) -> Statistics:
-            if double and self.dtype != np.float64:
-                return DoubleRows(data, self.n_threads).statistics(model, parameters, complete)
-            once = make_pass(data, kind, n_components, self.n_threads)
-            return once.statistics(model, parameters, complete)
-
-        return merge(map(of_block, self._data()))
-
-    def moments(self, covariance_type: Any, point: np.ndarray) -> Statistics:
-        """Return N, S1 and S2 about a point: see `Source.moments`."""
-        means = np.atleast_2d(point)
-        return merge(
-            make_pass(data, covariance_type, len(means), self.n_threads).given(means)
-            for data in self._data()
-        )
-
-    def first_row(self) -> np.ndarray:
-        """Return the first row of the sample as float64."""
-        return self._found.sample[0].astype(np.float64)
-
-    def draw(
-        self, random_state: np.random.RandomState, n_rows: int, replace: bool = True
-    ) -> np.ndarray:
-        """Return rows of the sample, drawn at random."""
-        return self.in_memory(random_state).draw(random_state, n_rows, replace)
-
-    def in_memory(self, random_state: np.random.RandomState) -> ArraySource:
-        """Return the sample of the first pass: all rows if they are few."""
-        return ArraySource(self._found.sample, self._found.sample_weight, self.n_threads)
+    def _total(self, sum_of_part: Sum) -> Statistics:
+        return merge(sum_of_part(data, self.n_threads) for data in self._data())
 
     def answers(self, densities: Any, wanted: Any, n_rows: int) -> Iterator[Answers]:
         """Yield the results of inference for blocks of rows: see `Source.answers`."""
@@ -166,10 +100,6 @@ class BlockSource(Source):
                 part = slice(begin + answers.rows.start, begin + answers.rows.stop)
                 yield answers._replace(rows=part)
             begin += len(data.X)
-
-    def first_of_equals(self) -> np.ndarray:
-        """Return a mask that is true for all rows: equal rows are not searched for."""
-        return np.broadcast_to(True, self.n_samples)
 
     def view(self, n_threads: int | None) -> BlockSource:
         """Return another source of the same rows, without another first pass."""

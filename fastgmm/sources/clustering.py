@@ -21,9 +21,11 @@ from fastgmm.kernels.kmeans import BLOCK
 from fastgmm.kernels.micro.rows import GROUP_ROWS, TILE
 from fastgmm.kernels.types import Centers, Data, Known, RowWorkspace, Sums
 from fastgmm.sources.passes import chunk_count
+from fastgmm.sources.ties import Ties
 
 _BYTES = 40 * 2**20  # bytes at most for numbers stored for each row
 _PART = 2**19  # rows per part, a multiple of the tile so that sums do not depend on the parts
+_LONGEST = 3e38  # greatest difference of two distances that is stored
 _RUN = 512  # numbers in a run of rows; they fit the first-level cache
 
 
@@ -126,24 +128,47 @@ class _Part:
         self._n_threads = n_threads
         self._workspaces = Workspaces(lambda: make_workspace(n_features, n_clusters))
 
-    def update(self, centers, drift):
-        """Assign every row to its nearest center and return the totals."""
+    def update(self, centers, drift, ties=None):
+        """Assign every row to its nearest center and return the totals.
+
+        `ties` decides ties; only a first assignment may have it.
+        """
         high, low, size, changed, scatter = self._sums
         changed.fill(0)
         scatter.fill(0.0)
+        clusters = Centers(centers, drift, self._slack, self._origin)
         launch(
             kernels.lloyd_pass,
             len(changed),
             self._workspaces,
             self._data,
-            Centers(centers, drift, self._slack, self._origin),
+            clusters,
             self.known,
             self._sums,
             work=self._work,
             n_threads=self._n_threads,
         )
+        if ties is not None:
+            self._decide(ties, clusters)
         moments = high.sum(axis=0) + low.sum(axis=0)
         return Totals(moments, size.sum(axis=0), changed.sum(), scatter.sum())
+
+    def _decide(self, ties, clusters):
+        """Move the rows that are equally far from two centers to the one that `ties` chooses.
+
+        `known.reach` is by how much the nearest center is nearer. Two distances tie if they differ
+        by no more than the rounding of the centers.
+        """
+        reach, X = self.known.reach, self._data.X
+        rounding = self._slack * np.abs(clusters.centers)
+        least = min(rounding.max(), _LONGEST)
+        if not reach.min() < least:  # NaN if squared distances overflow
+            return
+        limit = rounding.max(axis=1)
+        for begin in range(0, len(reach), _PART):  # few indices at a time
+            rows = begin + np.flatnonzero(reach[begin : begin + _PART] < least)
+            labels = ties.nearest(X, rows, clusters.centers)
+            kernels.move_ties(rows, labels, limit, self._data, clusters, self.known, self._sums)
 
 
 class Assignment:
@@ -164,6 +189,7 @@ class Assignment:
     def __init__(self, data, n_clusters, origin, n_threads):
         self._data = data
         self._n_threads = n_threads
+        self._ties = None if data.sample_weight.size else Ties(data.X)
         self._part_of = lambda part: _Part(part, n_clusters, origin, n_threads)
         n_bytes = 4 + np.min_scalar_type(n_clusters).itemsize
         stored, *self._others = parts(data, stored_rows(len(data.X), n_bytes))
@@ -180,10 +206,13 @@ class Assignment:
         Since the first assignment, the distance from a cluster's rows to another center, minus
         that to their own, has fallen by at most the cluster's entry of `drift` (n_clusters + 1,).
         The last entry is infinite, for rows that have no label yet.
+
+        The first assignment decides ties between centers as scikit-learn does: see `Ties`.
         """
-        totals = self._stored.update(centers, drift)
+        ties, self._ties = self._ties, None
+        totals = self._stored.update(centers, drift, ties)
         for part in self._others:
-            more = self._part_of(part).update(centers, drift)
+            more = self._part_of(part).update(centers, drift, ties)
             totals = Totals(*(a + b for a, b in zip(totals, more, strict=True)))
         totals.moments[totals.size == 0] = 0.0
         return totals

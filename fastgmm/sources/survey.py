@@ -1,24 +1,26 @@
-"""What a first pass over blocks of rows finds out: how many there are, and a sample of them."""
+"""What a first pass over rows finds out: how many there are, and a sample of them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
 from fastgmm._errors import ReadingError
-from fastgmm.readers.base import Block, Reader
+from fastgmm.readers.base import Block
 
-_SAMPLE_BYTES = 2**25  # of the rows that are kept in memory
+_SAMPLE_BYTES = 2**24  # of the rows that are kept in memory
+_FEWEST = 1000
 _SEED = 0
 
 
 class Survey(NamedTuple):
     """The result of a first pass.
 
-    `sample` holds rows drawn in proportion to their weights, in the order of the source, and
-    `sample_weight` their weights, empty if all are 1. `counts` are the numbers of rows of the
-    blocks.
+    `sample` holds rows of positive weight, in the order of the source. If these are all, then
+    `sample_weight` has their weights, if there are any. Otherwise they were drawn in proportion to
+    their weights, and `sample_weight` is empty.
     """
 
     n_rows: int
@@ -30,70 +32,99 @@ class Survey(NamedTuple):
     sample_weight: np.ndarray
 
 
-class _Reservoir:
-    """Rows drawn without replacement, in proportion to their weights, in one pass.
+class Tally:
+    """Counts of rows, and rows drawn without replacement in proportion to their weights.
 
     Each row gets the key -log(u) / weight with u uniform, and the rows with the least keys are
-    kept (Efraimidis and Spirakis 2006). The draw does not depend on where blocks end.
+    kept (Efraimidis and Spirakis 2006). The draw does not depend on where blocks end. Tallies of
+    parts can be added; each part has its own sequence of random numbers.
+
+    Parameters
+    ----------
+    n_features : int
+        Number of features.
+    dtype : numpy.dtype
+        Type of the rows.
+    part : int, default=0
+        The number of the part.
     """
 
-    def __init__(self, reader: Reader):
-        row_bytes = reader.n_features * reader.dtype.itemsize
-        self._size = max(1000, _SAMPLE_BYTES // row_bytes)
-        self._random = np.random.Generator(np.random.PCG64(_SEED))
+    def __init__(self, n_features: int, dtype: np.dtype, part: int = 0):
+        self._size = max(_FEWEST, _SAMPLE_BYTES // (n_features * dtype.itemsize))
+        self._random = np.random.Generator(np.random.PCG64([_SEED, part]))
         self._keys = np.empty(0)
-        self.rows = np.empty((0, reader.n_features), reader.dtype)
-        self.weights = np.empty(0)
-        self.has_all = True
+        self._rows = np.empty((0, n_features), dtype)
+        self._weights = np.empty(0)
+        self._n_rows = self._n_weighted = 0
+        self._total = self._greatest = 0.0
+        self._is_weighted = False
 
     def add(self, values: np.ndarray, weight: np.ndarray) -> None:
-        """Offer the rows of a block."""
-        keys = self._random.standard_exponential(len(values))
+        """Count the rows of a block and offer them to the sample."""
+        ones = np.ones(len(values))
+        self._is_weighted |= weight.size > 0
+        weight = weight if weight.size else ones
+        self._n_rows += len(values)
+        self._n_weighted += int(np.count_nonzero(weight))
+        self._total += float(weight.sum())
+        self._greatest = max(self._greatest, float(weight.max(initial=0.0)))
         with np.errstate(divide="ignore"):
-            keys /= weight if weight.size else 1.0
+            keys = self._random.standard_exponential(len(values)) / weight
         limit = self._keys.max() if len(self._keys) == self._size else np.inf
         chosen = np.flatnonzero(keys < limit)
-        every = np.concatenate([self._keys, keys[chosen]])
-        kept = np.arange(len(every))
-        if len(every) > self._size:
-            self.has_all = False
-            kept = np.sort(np.argpartition(every, self._size - 1)[: self._size])
-        ones = np.ones(len(values))
-        self._keys = every[kept]
-        self.rows = np.concatenate([self.rows, values[chosen]])[kept]
-        self.weights = np.concatenate([self.weights, (weight if weight.size else ones)[chosen]])[
-            kept
-        ]
+        self._keep(keys[chosen], values[chosen], weight[chosen])
+
+    def absorb(self, other: Tally) -> Tally:
+        """Add the tally of a later part."""
+        self._is_weighted |= other._is_weighted
+        self._n_rows += other._n_rows
+        self._n_weighted += other._n_weighted
+        self._total += other._total
+        self._greatest = max(self._greatest, other._greatest)
+        self._keep(other._keys, other._rows, other._weights)
+        return self
+
+    def _keep(self, keys: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> None:
+        """Keep those of the old and the new rows that have the least keys, in their order."""
+        keys = np.concatenate([self._keys, keys])
+        rows = np.concatenate([self._rows, rows])
+        weights = np.concatenate([self._weights, weights])
+        if len(keys) > self._size:
+            kept = np.sort(np.argpartition(keys, self._size - 1)[: self._size])
+            keys, rows, weights = keys[kept], rows[kept], weights[kept]
+        self._keys, self._rows, self._weights = keys, rows, weights
+
+    def result(self) -> Survey:
+        """Return what was found.
+
+        Raises
+        ------
+        ReadingError
+            If there are no rows, or none has a positive weight.
+        """
+        if self._n_rows == 0:
+            raise ReadingError("X has no rows.")
+        if self._total == 0:
+            raise ReadingError("all rows have weight zero; at least one must be positive.")
+        has_all = len(self._rows) == self._n_weighted
+        weights = self._weights if self._is_weighted and has_all else np.empty(0)
+        counts = self._n_rows, self._n_weighted, self._total, self._greatest, self._is_weighted
+        return Survey(*counts, self._rows, weights)
 
 
-def survey(reader: Reader, blocks) -> Survey:
-    """Return what a pass over `blocks` finds out, and check every value.
+def survey(blocks: Iterable[Block], n_features: int, dtype: np.dtype) -> Survey:
+    """Return what a pass over blocks finds out, and check every value.
 
     Raises
     ------
     ReadingError
         If there are no rows, or a value or a weight is not finite; the message says where.
     """
-    reservoir = _Reservoir(reader)
-    n_rows = n_weighted = 0
-    total = greatest = 0.0
-    is_weighted = False
+    tally = Tally(n_features, dtype)
     for block in blocks:
         check_block(block)
-        n = len(block.values)
-        n_rows += n
-        is_weighted |= block.weight.size > 0
-        n_weighted += int(np.count_nonzero(block.weight)) if block.weight.size else n
-        total += float(block.weight.sum()) if block.weight.size else n
-        greatest = max(greatest, float(block.weight.max(initial=0.0)) if block.weight.size else 1.0)
-        reservoir.add(block.values, block.weight)
-    if n_rows == 0:
-        raise ReadingError("X has no rows.")
-    if total == 0:
-        raise ReadingError("all rows have weight zero; at least one must be positive.")
-    keeps_weights = is_weighted and reservoir.has_all
-    weights = reservoir.weights if keeps_weights else np.empty(0)
-    return Survey(n_rows, n_weighted, total, greatest, is_weighted, reservoir.rows, weights)
+        tally.add(block.values, block.weight)
+    return tally.result()
 
 
 def check_block(block: Block) -> None:

@@ -149,6 +149,23 @@ def test_a_far_row_that_leaves_a_cluster_leaves_no_error_behind():
 
 
 @each_dtype
+@pytest.mark.parametrize("weighted", [False, True])
+def test_ties_move_and_farther_rows_stay(dtype, weighted):
+    """Of the rows that are to move, only those move whose new center is as near as their own."""
+    X = np.array([[0.0, 0.0], [4.0, 0.0], [2.0, 0.0], [2.0, 7.0], [1.5, 0.0], [3.0, 1.0]], dtype)
+    weight = np.array([1.0, 2.0, 0.5, 0.0, 1.0, 3.0]) if weighted else NO_WEIGHTS
+    assignment = Assignment(X, weight, 2)
+    centers = X[:2].astype(np.float64)
+    assignment.run(centers)
+    assignment.check(np.array([0, 1, 0, 0, 0, 1]))
+    clusters = Centers(centers, assignment.drift, 1e-14, assignment.origin)
+    moved, labels = np.array([1, 2, 3, 4, 5]), np.array([1, 1, 1, 1, 0])
+    args = moved, labels, np.full(2, 1e-12), assignment.data, clusters
+    kmeans.move_ties(*args, assignment.known, assignment.sums)
+    assignment.check(np.array([0, 1, 1, 1, 0, 1]))
+
+
+@each_dtype
 @each_width
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_round_of_seeding(dtype, n_features, weighted):

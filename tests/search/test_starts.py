@@ -182,6 +182,43 @@ def test_k_means_with_clusters_that_tie():
     np.testing.assert_allclose(own, distances.min(axis=1), atol=1e-12)
 
 
+def genotypes(n_samples, n_features, n_clusters, copies):
+    """Rows of 0 ... `copies`, drawn from clusters with a probability for each feature."""
+    draw = np.random.RandomState(0)
+    p = draw.uniform(0.1, 0.9, (n_clusters, n_features))[draw.randint(n_clusters, size=n_samples)]
+    return draw.binomial(copies, p).astype(np.float64)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("n_samples", "n_features", "n_clusters", "copies"),
+    [(2000, 5, 4, 1), (500, 5, 5, 2), (800, 1, 4, 11)],
+)
+def test_ties_are_decided_as_scikit_learn_decides_them(
+    n_samples, n_features, n_clusters, copies, dtype
+):
+    """At most one of 5 seeds gives other labels; without `Ties` 3 to 5 do."""
+    cluster = pytest.importorskip("sklearn.cluster")
+    X = genotypes(n_samples, n_features, n_clusters, copies).astype(dtype)
+    others = 0
+    for seed in range(5):
+        theirs = cluster.KMeans(n_clusters, n_init=1, random_state=seed).fit(X)
+        others += (labels_of(X, n_clusters, seed)[0] != theirs.labels_).any()
+    assert others <= 1
+
+
+def test_ties_are_the_same_for_every_number_of_threads_and_part(monkeypatch, assert_close):
+    X = genotypes(60_000, 10, 4, 1)
+    labels, centers = labels_of(X, 4, 0, n_threads=1)
+    for n_threads in (2, 3):
+        again = labels_of(X, 4, 0, n_threads=n_threads)
+        np.testing.assert_array_equal(again[0], labels)
+        np.testing.assert_array_equal(again[1], centers)
+    monkeypatch.setattr(clustering, "_BYTES", 8 * 1024)
+    monkeypatch.setattr(clustering, "_PART", 512)
+    assert_close(labels_of(X, 4, 0)[1], centers, 1e-13)
+
+
 @pytest.mark.parametrize("n_features", [2, 11])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_rows_without_stored_numbers(n_features, weighted, monkeypatch, assert_close):

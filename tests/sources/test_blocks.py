@@ -116,7 +116,7 @@ def test_the_sample_is_drawn_in_proportion_to_the_weights(monkeypatch):
     order = np.random.default_rng(0).permutation(len(X))
     monkeypatch.setattr(module, "_SAMPLE_BYTES", 3000 * 8)
     reader = CallableReader(lambda: [(X[order], weight[order])])
-    found = survey(reader, reader.blocks())
+    found = survey(reader.blocks(), 1, np.dtype(float))
     counts = np.bincount(found.sample[:, 0].astype(int), minlength=4)
     assert counts.sum() == 3000
     assert found.sample_weight.size == 0

@@ -53,6 +53,9 @@ for dtype, name in itertools.product((np.float64, np.float32), types):
 for dtype in (np.float64, np.float32):
     fastgmm.fit(many[:3000].astype(dtype), 300, covariance_type="diag", max_iter=2, random_state=0)
 fastgmm.select(many[:500], range(1, 5), criterion="held_out", random_state=0)
+ties = draw.integers(0, 2, (400, 3))
+for dtype in (np.float64, np.float32):
+    fastgmm.fit(ties.astype(dtype), 4, max_iter=2, random_state=0)
 wide = draw.normal(size=(60, 130))  # factors are long enough for several threads
 fastgmm.fit(wide, 2, max_iter=2, random_state=0)
 

@@ -1,0 +1,188 @@
+"""Rows on the workers of a Dask cluster.
+
+Each partition becomes an array on the worker that loads it, and stays there. A pass sends the
+parameters to the workers and adds the statistics of the partitions in a tree whose shape depends
+on their number alone. So the results have the same bits for any number of workers, in whatever
+order they answer, and if some of them die: Dask then loads their partitions again elsewhere. For
+the same reason passes keep no bounds between iterations, which would be lost with a worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+
+from fastgmm._errors import ReadingError
+from fastgmm.kernels.types import Data
+from fastgmm.readers.base import Block
+from fastgmm.readers.delayed import Partition
+from fastgmm.sources.array import ArraySource
+from fastgmm.sources.base import Answers, Statistics, merge
+from fastgmm.sources.parts import PartedSource, Sum
+from fastgmm.sources.survey import Survey, Tally, check_block
+
+_ONE_THREAD = 1  # a worker runs as many tasks at a time as it has threads
+
+
+class Parts(NamedTuple):
+    """Partitions on the workers of a client: futures of a `Block`, and what they share."""
+
+    client: Any
+    futures: list[Any]
+    partition: Partition
+
+
+class ClusterSource(PartedSource):
+    """Rows in partitions on the workers of a Dask cluster.
+
+    Parameters
+    ----------
+    parts : Parts
+        The partitions.
+    found : Survey, optional
+        The result of a first pass, if it was made already.
+
+    Raises
+    ------
+    ReadingError
+        If a partition cannot be loaded, or a value is not finite; the message says where.
+    """
+
+    def __init__(self, parts: Parts, found: Survey | None = None):
+        self._parts = parts
+        self.n_features, self.dtype, self.names = parts.partition[:3]
+        self.n_threads = None
+        self._keep(self._survey() if found is None else found)
+
+    def _survey(self) -> Survey:
+        tallies = [
+            self._submit(_tally, future, number)
+            for number, future in enumerate(self._parts.futures)
+        ]
+        tally: Tally = self._result(self._tree(Tally.absorb, tallies))
+        return tally.result()
+
+    def _total(self, sum_of_part: Sum) -> Statistics:
+        leaves = [self._submit(_sum, future, sum_of_part) for future in self._parts.futures]
+        total: Statistics = self._result(self._tree(_add, leaves))
+        return total
+
+    def _submit(self, function: Any, *arguments: Any) -> Any:
+        return self._parts.client.submit(function, *arguments, pure=False)
+
+    def _tree(self, function: Any, futures: list[Any]) -> Any:
+        """Return the future of the sum: neighbours are added, then their sums, and so on."""
+        while len(futures) > 1:
+            pairs = zip(futures[::2], futures[1::2], strict=False)
+            rest = futures[-1:] if len(futures) % 2 else []
+            futures = [self._submit(function, a, b) for a, b in pairs] + rest
+        return futures[0]
+
+    def _result(self, future: Any) -> Any:
+        try:
+            return future.result()
+        except (ReadingError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # CancelledError is no Exception
+            _explain(error, self._parts.futures)
+
+    def answers(self, densities: Any, wanted: Sequence[str], n_rows: int) -> Iterator[Answers]:
+        """Yield the results of inference for each partition: see `Source.answers`."""
+        begin = 0
+        for future in self._parts.futures:
+            blocks = self._result(self._submit(_answers, future, densities, wanted, n_rows))
+            for answers in blocks:
+                rows = slice(begin + answers.rows.start, begin + answers.rows.stop)
+                yield answers._replace(rows=rows)
+            begin += blocks[-1].rows.stop if blocks else 0
+
+    def view(self, n_threads: int | None) -> ClusterSource:
+        """Return another source of the same rows, without another first pass."""
+        return ClusterSource(self._parts, self._found)
+
+    def folds(
+        self, n_folds: int, random_state: np.random.RandomState
+    ) -> list[tuple[ClusterSource, ClusterSource]]:
+        """Split the rows at random: see `Source.folds`."""
+        seed = int(random_state.randint(2**31))
+        return [
+            (self._fold(seed, n_folds, fold, False), self._fold(seed, n_folds, fold, True))
+            for fold in range(n_folds)
+        ]
+
+    def _fold(self, seed: int, n_folds: int, fold: int, inside: bool) -> ClusterSource:
+        futures = [
+            self._submit(_rows_of_fold, future, [seed, number], n_folds, fold, inside)
+            for number, future in enumerate(self._parts.futures)
+        ]
+        return ClusterSource(self._parts._replace(futures=futures))
+
+
+# --- what workers run
+
+
+def _tally(block: Block, number: int) -> Tally:
+    check_block(block)
+    tally = Tally(block.values.shape[1], block.values.dtype, number)
+    tally.add(block.values, block.weight)
+    return tally
+
+
+def _sum(block: Block, sum_of_part: Sum) -> Statistics | None:
+    data = Data(block.values, block.weight)
+    return sum_of_part(data, _ONE_THREAD) if len(block.values) else None
+
+
+def _add(a: Statistics | None, b: Statistics | None) -> Statistics | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return merge([a, b])
+
+
+def _answers(block: Block, densities: Any, wanted: Sequence[str], n_rows: int) -> list[Answers]:
+    if not len(block.values):
+        return []
+    rows = ArraySource(block.values, block.weight, _ONE_THREAD)
+    answers = rows.answers(densities, wanted, n_rows)
+    return [Answers(part.rows, *(array.copy() for array in part[1:])) for part in answers]
+
+
+def _rows_of_fold(block: Block, seed: Any, n_folds: int, fold: int, inside: bool) -> Block:
+    random = np.random.Generator(np.random.PCG64(seed))
+    chosen = (random.integers(n_folds, size=len(block.values)) == fold) == inside
+    weight = block.weight[chosen] if block.weight.size else block.weight
+    return block._replace(values=block.values[chosen], weight=weight)
+
+
+# --- errors
+
+
+def _explain(error: BaseException, futures: list[Any]) -> NoReturn:
+    """Raise the error that says which partition failed, if it was one, and what to do."""
+    for number, future in enumerate(futures):
+        if future.status == "error":
+            cause = future.exception()
+            if isinstance(cause, ReadingError):
+                raise cause from error
+            kind = type(cause).__name__
+            if kind == "KilledWorker":
+                raise ReadingError(
+                    f"workers died again and again while they loaded partition {number} of X; it"
+                    " may be too large for their memory, so use more and smaller partitions."
+                ) from error
+            raise ReadingError(
+                f"partition {number} of X cannot be loaded: {kind}: {cause}"
+            ) from error
+    if type(error).__name__ == "KilledWorker":
+        raise ReadingError(
+            "workers died again and again during a pass; give them more memory, or use smaller"
+            " partitions."
+        ) from error
+    if type(error).__name__ in ("CancelledError", "CommClosedError", "FutureCancelledError"):
+        raise ReadingError(
+            "the client lost its connection to the cluster during the fit; connect again and fit"
+            " again."
+        ) from error
+    raise error

@@ -1,0 +1,138 @@
+"""Collections of Dask, with workers that are real processes, and one of them is killed."""
+
+import os
+import signal
+import warnings
+
+import numpy as np
+import problems
+import pytest
+
+import fastgmm
+
+da = pytest.importorskip("dask.array")
+distributed = pytest.importorskip("distributed")
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::fastgmm.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:.*:pytest.PytestUnraisableExceptionWarning"),
+]
+OPTIONS = {"random_state": 0, "max_iter": 12, "tol": 0.0, "init_params": "kmeans"}
+
+
+@pytest.fixture(scope="module")
+def client():
+    """Two workers, each a process with one thread."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with (
+            distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            yield client
+
+
+@pytest.fixture
+def X():
+    return problems.overlapping(4000, 3, 3).X
+
+
+def collection(X, rows=700):
+    return da.from_array(X, chunks=(rows, 2))
+
+
+def test_a_fit_is_that_in_memory(client, X):
+    start = {"weights_init": np.full(3, 1 / 3), "means_init": X[:3]}
+    start["precisions_init"] = np.broadcast_to(np.eye(3), (3, 3, 3))
+    expected = fastgmm.fit(X, 3, **OPTIONS, **start)
+    mixture = fastgmm.fit(collection(X), 3, **OPTIONS, **start)
+    np.testing.assert_allclose(mixture.means, expected.means, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(mixture.log_likelihoods, expected.log_likelihoods, rtol=1e-12)
+    np.testing.assert_allclose(mixture.score(collection(X)), expected.score(X), rtol=1e-12)
+    np.testing.assert_array_equal(mixture.predict(collection(X)), expected.predict(X))
+
+
+def test_a_killed_worker_changes_no_bit(client, X):
+    expected = fastgmm.fit(collection(X), 3, **OPTIONS)
+    assert expected.n_iter == 12
+    killed = []
+
+    def kill(iteration, _):
+        if iteration == 4:
+            worker = next(iter(client.run(os.getpid).values()))
+            os.kill(worker, signal.SIGKILL)
+            killed.append(worker)
+
+    assert fastgmm.fit(collection(X), 3, callback=kill, **OPTIONS) == expected
+    assert killed
+    client.wait_for_workers(2, timeout=60)
+
+
+def test_the_number_of_workers_changes_no_bit(client, X):
+    both = fastgmm.fit(collection(X), 3, **OPTIONS)
+    with (
+        distributed.LocalCluster(1, threads_per_worker=2, dashboard_address=":0") as cluster,
+        distributed.Client(cluster, set_as_default=False) as other,
+        other.as_current(),
+    ):
+        assert fastgmm.fit(collection(X), 3, **OPTIONS) == both
+
+
+def test_frames_weights_and_names(client, X):
+    pd = pytest.importorskip("pandas")
+    dd = pytest.importorskip("dask.dataframe")
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    weight = np.arange(4000) % 4
+    expected = fastgmm.fit(frame, 2, sample_weight=weight, **OPTIONS)
+    weighted = dd.from_pandas(frame.assign(w=weight), npartitions=3)
+    mixture = fastgmm.fit(weighted, 2, sample_weight="w", **OPTIONS)
+    assert mixture.feature_names == ("a", "b", "c")
+    np.testing.assert_allclose(mixture.means, expected.means, rtol=1e-9)
+    weights = da.from_array(weight, chunks=700)
+    same = fastgmm.fit(collection(X), 2, sample_weight=weights, **OPTIONS)
+    np.testing.assert_allclose(same.means, expected.means, rtol=1e-9)
+    with pytest.raises(fastgmm.ReadingError, match="column 'k' of X holds"):
+        fastgmm.fit(dd.from_pandas(frame.assign(k="x"), npartitions=2), 2)
+    with pytest.raises(fastgmm.ReadingError, match="must be a collection of Dask with the 6 part"):
+        fastgmm.fit(collection(X), 2, sample_weight=weight)
+
+
+def failing(block, block_info=None):
+    if block_info[0]["chunk-location"][0] == 2:
+        raise OSError("no such tape")
+    return block
+
+
+def test_partitions_that_fail_are_named(client, X):
+    broken = collection(X).map_blocks(failing, dtype=float, meta=np.empty((0, 0)))
+    with pytest.raises(
+        fastgmm.ReadingError, match=r"partition 2 of X cannot be loaded: OSError: no"
+    ):
+        fastgmm.fit(broken, 2)
+    X = X.copy()
+    X[1500, 1] = np.nan
+    with pytest.raises(fastgmm.ReadingError, match="partition 2 of X, row 100, has a NaN or inf"):
+        fastgmm.fit(collection(X), 2)
+
+
+def test_a_selection_on_a_cluster(client, X):
+    options = {"covariance_type": ["diag"], "random_state": 0, "criterion": "held_out", "tol": 1e-3}
+    ours = fastgmm.select(collection(X), [1, 3], n_folds=2, **options)
+    theirs = fastgmm.select(X, [1, 3], n_folds=2, **options)
+    assert ours.winner.name == theirs.winner.name
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a.held_out, b.held_out, atol=0.02)
+
+
+def test_without_a_client_partitions_are_computed_in_turn(X, monkeypatch):
+    from fastgmm.api import collections
+
+    monkeypatch.setattr(collections, "_current_client", lambda: None)
+    mixture = fastgmm.fit(collection(X), 3, **OPTIONS)
+    np.testing.assert_allclose(mixture.means, fastgmm.fit(X, 3, **OPTIONS).means, rtol=1e-9)
+    broken = collection(X).map_blocks(failing, dtype=float, meta=np.empty((0, 0)))
+    with pytest.raises(
+        fastgmm.ReadingError, match=r"partition 2 of X cannot be loaded: OSError: no"
+    ):
+        fastgmm.fit(broken, 2)
