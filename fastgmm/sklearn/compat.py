@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture._gaussian_mixture import GaussianMixture as TheirGaussianMixture
+from sklearn.utils import check_array
 from sklearn.utils._array_api import get_namespace
 
 from fastgmm.api.warn import warn_caller
@@ -21,9 +22,27 @@ except ImportError:  # scikit-learn 1.5
         return estimator._validate_data(X, **options)
 
 
-__all__ = ["TheirGaussianMixture", "namespace_of", "validate_data", "warn_of_convergence"]
+__all__ = [
+    "TheirGaussianMixture",
+    "finite_values",
+    "namespace_of",
+    "validate_data",
+    "warn_of_convergence",
+]
 
 _TAKES_NAMESPACE = "xp" in inspect.signature(TheirGaussianMixture._check_parameters).parameters
+
+
+_FINITE = (  # scikit-learn 1.5 has another name
+    "ensure_all_finite"
+    if "ensure_all_finite" in inspect.signature(check_array).parameters
+    else "force_all_finite"
+)
+
+
+def finite_values(missing: str) -> dict[str, Any]:
+    """Return the argument of scikit-learn's checks for `missing`, which is "error" or "em"."""
+    return {_FINITE: "allow-nan" if missing == "em" else True}
 
 
 def namespace_of(X: np.ndarray) -> dict[str, Any]:

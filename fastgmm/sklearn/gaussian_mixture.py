@@ -25,7 +25,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._logging import heed_environment
-from fastgmm.api.options import ON_COLLAPSE
+from fastgmm.api.options import MISSING, ON_COLLAPSE
 from fastgmm.model.parameters import Parameters
 from fastgmm.sklearn import fitting, inference
 from fastgmm.sklearn.attributes import copy_as, fitted_parameters
@@ -89,6 +89,9 @@ class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
     on_collapse : {"raise", "regularize", "reset"}, default="raise"
         What to do with a component that collapses. "raise" does as scikit-learn: only a
         covariance that cannot be factorised is an error. For the other two see `fastgmm.fit`.
+    missing : {"error", "em"}, default="error"
+        What to do with missing values (NaN). "error" refuses them as scikit-learn does; "em" fits
+        and predicts from the observed values of each row, without filling in: see `fastgmm.fit`.
 
     Attributes
     ----------
@@ -142,6 +145,7 @@ class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
         **TheirGaussianMixture._parameter_constraints,
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "on_collapse": [StrOptions(set(ON_COLLAPSE))],
+        "missing": [StrOptions(set(MISSING))],
     }
 
     def __init__(
@@ -163,6 +167,7 @@ class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
         verbose_interval: int = 10,
         n_threads: int | None = None,
         on_collapse: str = "raise",
+        missing: str = "error",
     ) -> None:
         super().__init__(
             n_components=n_components,
@@ -182,6 +187,7 @@ class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
         )
         self.n_threads = n_threads
         self.on_collapse = on_collapse
+        self.missing = missing
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
@@ -368,13 +374,23 @@ class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
         """
         return copy_as(self, TheirGaussianMixture)
 
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: whether NaN is allowed."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "em"
+        return tags
+
+    def _more_tags(self) -> dict[str, Any]:
+        """Return the tags for scikit-learn 1.5."""
+        return {"allow_nan": self.missing == "em"}
+
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for a pickle, with scikit-learn's version as in its own pickles."""
         return {**super().__getstate__(), "_sklearn_version": sklearn.__version__}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state from a pickle of this class or of scikit-learn's."""
-        state = {"n_threads": None, "on_collapse": "raise", **state}
+        state = {"n_threads": None, "on_collapse": "raise", "missing": "error", **state}
         if "_sklearn_version" in state:  # fastgmm 0.1 wrote none
             state = _compared_by_sklearn(state)
         super().__setstate__(state)

@@ -11,14 +11,17 @@ from fastgmm.api import checks
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.parameters import Parameters
 from fastgmm.sklearn.attributes import covariance_type_of
-from fastgmm.sklearn.compat import validate_data
+from fastgmm.sklearn.compat import finite_values, validate_data
+from fastgmm.sources.incomplete import answers_for
 from fastgmm.sources.inference import infer
 from fastgmm.sources.operands import Densities
 
 
 def checked_rows(model: Any, X: ArrayLike) -> np.ndarray:
     """Return X (n_samples, n_features) as the kernels read it, checked by scikit-learn."""
-    return rows_for_kernels(model, validate_data(model, X, reset=False))
+    return rows_for_kernels(
+        model, validate_data(model, X, reset=False, **finite_values(model.missing))
+    )
 
 
 def rows_for_kernels(model: Any, X: np.ndarray) -> np.ndarray:
@@ -74,5 +77,16 @@ def component_log_densities(model: Any, X: np.ndarray, parameters: Parameters) -
 
 def _infer(model: Any, X: np.ndarray, parameters: Parameters, **outputs: np.ndarray) -> None:
     """Fill the outputs in place: see `fastgmm.sources.inference.infer`."""
-    densities = Densities(MaximumLikelihood(covariance_type_of(model)), parameters)
+    kind = covariance_type_of(model)
+    if model.missing == "em" and np.isnan(X).any():
+        # The attribute `covariances_` may have been set by hand, and then answers do not read it.
+        shape = parameters.means.shape
+        precisions = kind.precisions(kind.public_factors(parameters.factors))
+        covariances = kind.from_precisions(precisions, *shape)[0]
+        densities = Densities(MaximumLikelihood(kind), parameters._replace(covariances=covariances))
+        found = answers_for(X, densities, outputs, model.n_threads)
+        for name, array in outputs.items():
+            array[:] = found[name]
+        return
+    densities = Densities(MaximumLikelihood(kind), parameters)
     infer(X, densities, model.n_threads, **outputs)

@@ -6,26 +6,20 @@ targets given the features (Ghahramani and Jordan 1994, section 4.1).
 
 from __future__ import annotations
 
-import inspect
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin, _fit_context
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from fastgmm.api.fit import fit
 from fastgmm.api.options import COVARIANCE_TYPES, INIT_PARAMS, MISSING, ON_COLLAPSE
-from fastgmm.sklearn.compat import validate_data
+from fastgmm.sklearn.compat import finite_values, validate_data
 
-_FINITE = (  # scikit-learn 1.5 has another name
-    "ensure_all_finite"
-    if "ensure_all_finite" in inspect.signature(check_array).parameters
-    else "force_all_finite"
-)
 _OPTIONS = (
     "n_components",
     "covariance_type",
@@ -167,7 +161,7 @@ class GaussianMixtureRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
         ConvergenceWarning
             If `max_iter` iterations did not suffice.
         """
-        finite = {_FINITE: "allow-nan" if self.missing == "em" else True}
+        finite = finite_values(self.missing)
         rows, targets = validate_data(
             self,
             X,
@@ -259,7 +253,7 @@ class GaussianMixtureRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
     def _with_gaps(self, X: ArrayLike) -> np.ndarray:
         """Return the checked features, followed by targets that are missing."""
         check_is_fitted(self)
-        finite = {_FINITE: "allow-nan" if self.missing == "em" else True}
+        finite = finite_values(self.missing)
         rows = validate_data(self, X, reset=False, dtype=[np.float64, np.float32], **finite)
         n_targets = self.mixture_.n_features - self.n_features_in_
         return np.hstack([rows, np.full((len(rows), n_targets), np.nan, rows.dtype)])

@@ -13,6 +13,7 @@ ESTIMATORS = [
     GaussianMixture(covariance_type="tied", init_params="random", n_threads=1),
     GaussianMixture(covariance_type="diag", on_collapse="regularize"),
     GaussianMixture(covariance_type="spherical", init_params="k-means++", warm_start=True),
+    GaussianMixture(missing="em"),
     GaussianMixtureRegressor(),
     GaussianMixtureRegressor(covariance_type="tied", missing="em"),
 ]
