@@ -123,7 +123,9 @@ def test_pickles_of_another_scikit_learn_give_its_warning(wrote, through, monkey
 
 
 def test_dir_lists_public_names_only():
-    assert dir(fastgmm.sklearn) == ["GaussianMixture", "TheirGaussianMixture", "from_sklearn"]
+    assert dir(fastgmm.sklearn) == [
+        "GaussianMixture", "GaussianMixtureRegressor", "TheirGaussianMixture", "from_sklearn",
+    ]  # fmt: skip
 
 
 @each_type
