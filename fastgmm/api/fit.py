@@ -169,7 +169,7 @@ def fit(
         "em" fits incomplete rows exactly, without filling them in: it maximises the likelihood of
         the values that are there. This is right if values are missing at random, that is, if
         whether a value is missing depends on observed values only. A row without any value has
-        no influence. Rows must be in memory.
+        no influence.
 
     Returns
     -------

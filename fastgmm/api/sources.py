@@ -12,6 +12,7 @@ from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import Source
 from fastgmm.sources.blocks import BlockSource
 from fastgmm.sources.incomplete import IncompleteSource
+from fastgmm.sources.incomplete_blocks import IncompleteBlocks
 
 
 def rows_to_fit(
@@ -46,7 +47,7 @@ def rows_to_fit(
 
 def refuse_unobserved(source: Source, names: Names) -> None:
     """Raise ValueError if a feature is missing in every row of positive weight."""
-    if not isinstance(source, IncompleteSource) or source.has_values.all():
+    if not isinstance(source, IncompleteSource | IncompleteBlocks) or source.has_values.all():
         return
     j = int(np.argmin(source.has_values))
     weighted = " of positive weight" if source.is_weighted else ""
@@ -97,13 +98,13 @@ def _outside_memory(X: Any, sample_weight: Any, n_threads: int | None, gaps: boo
     reader = None if collection else reader_of(X, sample_weight)
     if not collection and reader is None:
         return None
+    if reader is not None:
+        return (IncompleteBlocks if gaps else BlockSource)(reader, n_threads)
     if gaps:
         raise ValueError(
-            "missing is 'em', which needs rows in memory, but X is read in parts; pass an array or"
-            " a data frame."
+            "missing is 'em' but X is a collection of Dask, which must be complete; write it to"
+            " files and pass their names."
         )
-    if reader is not None:
-        return BlockSource(reader, n_threads)
     from fastgmm.api.collections import source_of
 
     return source_of(X, sample_weight, n_threads)

@@ -1,5 +1,7 @@
 """Rows with missing values: fits and inference against plain formulas, row by row."""
 
+from itertools import pairwise
+
 import numpy as np
 import problems
 import pytest
@@ -285,5 +287,60 @@ def test_errors():
         fastgmm.fit(known, missing="em")
     with pytest.raises(ValueError, match="too large to square"):
         fastgmm.fit([[1e200, np.nan], [2.0, 1.0]], missing="em")
-    with pytest.raises(ValueError, match="needs rows in memory"):
+    with pytest.raises(ValueError, match="no value of feature 1 in any row"):
         fastgmm.fit(lambda: iter([X]), missing="em")
+    with pytest.raises(fastgmm.ReadingError, match="or use them as they are with missing='em'"):
+        fastgmm.fit(lambda: iter([X]))
+    with pytest.raises(fastgmm.ReadingError, match="row 2, has a NaN or infinite value"):
+        fastgmm.fit(lambda: iter([known]), missing="em")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("covariance_type", TYPES)
+def test_rows_in_blocks(covariance_type, dtype, weighted, assert_close):
+    """Blocks, one of which is complete, give the fit of all rows in memory."""
+    problem = problems.overlapping(900, 4, 3, covariance_type)
+    X = with_gaps(problem.X).astype(dtype)
+    X[300:500] = problem.X[300:500]
+    X[700] = np.nan
+    weight = np.random.default_rng(0).uniform(0.5, 2.0, 900) if weighted else np.ones(900)
+    ends = [0, 300, 500, 501, 900]
+
+    def blocks():
+        for begin, end in pairwise(ends):
+            rows = slice(begin, end)
+            yield (X[rows], weight[rows]) if weighted else X[rows]
+
+    options = {**problem.start, "missing": "em", "tol": 0.0, "max_iter": 20}
+    whole = fastgmm.fit(X, sample_weight=weight if weighted else None, **options)
+    parts = fastgmm.fit(blocks, **options)
+    rtol = 1e-11 if dtype == np.float64 else 1e-5
+    for name in ("weights", "means", "covariances", "log_likelihoods"):
+        assert_close(getattr(parts, name), getattr(whole, name), rtol)
+    found = whole.predict_proba(blocks, missing="em")
+    np.testing.assert_allclose(found, whole.predict_proba(X, missing="em"), atol=rtol)
+    options = {"covariance_type": covariance_type, "missing": "em", "random_state": 0}
+    started = fastgmm.fit(blocks, 3, **options)
+    assert np.isfinite(started.log_likelihood)
+
+
+def test_files_with_nulls(tmp_path):
+    """Nulls of Parquet and CSV files are missing values; selection reads the files, too."""
+    polars = pytest.importorskip("polars")
+    X, _ = problems.blobs(n_per_blob=150, n_components=3)
+    X = with_gaps(X, 0.1)
+    table = polars.DataFrame(X, schema=["a", "b"]).fill_nan(None)
+    table.write_parquet(tmp_path / "d.parquet")
+    table.write_csv(tmp_path / "d.csv")
+    whole = fastgmm.fit(X, 3, missing="em", random_state=0)
+    for name in ("d.parquet", "d.csv"):
+        mixture = fastgmm.fit(tmp_path / name, 3, missing="em", random_state=0)
+        assert mixture.feature_names == ("a", "b")
+        np.testing.assert_allclose(mixture.means, whole.means, rtol=1e-6)
+    for criterion in ("bic", "held_out"):
+        path = tmp_path / "d.parquet"
+        selection = fastgmm.select(
+            path, [2, 3], "full", criterion, missing="em", random_state=0, n_threads=1
+        )
+        assert selection.best.n_components == 3
