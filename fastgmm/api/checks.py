@@ -85,9 +85,9 @@ def _refuse_non_finite(X: np.ndarray, given: object, advice: str) -> None:
 def _refuse_infinite(X: np.ndarray) -> None:
     """Raise ValueError with the number of the first row of X that has an infinite value."""
     for begin in range(0, len(X), _BLOCK):
-        infinite = np.isinf(X[begin : begin + _BLOCK]).any(axis=1)
+        infinite = np.isinf(X[begin : begin + _BLOCK])
         if infinite.any():
-            row = begin + int(np.argmax(infinite))
+            row = begin + int(np.argmax(infinite.any(axis=1)))
             raise ValueError(
                 f"X has an infinite value in row {row}; only NaN stands for a missing value, so "
                 "drop such rows or replace the value by NaN."

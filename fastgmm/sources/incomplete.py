@@ -3,8 +3,10 @@
 Rows are grouped by the features that they lack. For the rows of one pattern the pass over an array
 runs on the observed features under their marginal parameters, and small sums complete the
 statistics: see `CovarianceType.complete`. Patterns of fewer than `_MANY` rows run together in one
-compiled call: see `fastgmm.kernels.incomplete`. Calls for each of 900 patterns would take 0.3 s,
-the compiled call takes 0.04 s (200,000 rows, 10 features, 10 components).
+compiled call: see `fastgmm.kernels.incomplete`. Passes for each of 580 patterns would take 0.2 s,
+the compiled call takes 0.02 s (200,000 rows, 10 features, 10 components). With 100 features the
+compiled call is faster, too, for patterns of 200 rows: 88 ms against 116 (3 components), 190
+against 423 (10 components).
 
 Complete rows and those of large patterns are copied once, without their missing features.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,14 +46,14 @@ def patterns_of(X: np.ndarray) -> list[Pattern]:
     words = np.zeros((len(X), -(-bits.shape[1] // 8) * 8), np.uint8)
     words[:, : bits.shape[1]] = bits
     keys = words.view(np.uint64)
-    order = np.lexsort((*keys.T, gaps.sum(axis=1)))
+    order = np.lexsort(keys.T)
     changes = (np.diff(keys[order], axis=0) != 0).any(axis=1)
     ends = [0, *(np.flatnonzero(changes) + 1).tolist(), len(X)]
-    firsts = order[ends[:-1]]
-    return [
-        Pattern(order[begin:end], np.flatnonzero(~gaps[first]))
-        for begin, end, first in zip(ends, ends[1:], firsts, strict=False)
+    found = [
+        Pattern(order[begin:end], np.flatnonzero(~gaps[order[begin]]))
+        for begin, end in pairwise(ends)
     ]
+    return sorted(found, key=lambda pattern: -len(pattern.observed))
 
 
 def tabulated(patterns: list[Pattern], n_features: int) -> Patterns:
@@ -141,7 +142,7 @@ class PatternRows:
         `n_bytes` is the size of the sums of one chunk.
         """
         pieces = len(self._patterns.pieces) // _PIECES_PER_CHUNK
-        most = min(_MAX_CHUNKS, pieces, max(4, _MOMENT_BYTES // n_bytes))
+        most = min(_MAX_CHUNKS, pieces, max(2, _MOMENT_BYTES // n_bytes))
         return 1 << max(most, 1).bit_length() - 1
 
     def statistics(self, kind: CovarianceType, parameters: Any) -> Statistics:
@@ -180,14 +181,16 @@ class PatternRows:
         )
         answers = IncompleteAnswers(
             *(
-                np.zeros(shape if name in wanted else (0,) * len(shape))
+                self._answer(name, shape if name in wanted else (0,) * len(shape))
                 for name, shape in zip(_ANSWERS, shapes, strict=True)
             )
         )
-        if answers.filled.size:
-            answers.filled[:] = self._X
         self._launch(kernels.answer_pass, self.n_chunks(), mixture, answers)
         return answers
+
+    def _answer(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Return an array for results, with those that a pass does not write."""
+        return self._X.copy() if name == "filled" and shape[0] else np.zeros(shape)
 
     def draws(
         self, kind: CovarianceType, parameters: Any, labels: np.ndarray, normals: np.ndarray

@@ -105,7 +105,10 @@ def regression(covariances, observed):
     whole = symmetric(covariances)
     cross = whole[:, missing[:, None], observed]
     known = whole[:, observed[:, None], observed]
-    slopes = np.swapaxes(np.linalg.solve(known, np.swapaxes(cross, 1, 2)), 1, 2)
+    try:
+        slopes = np.swapaxes(np.linalg.solve(known, np.swapaxes(cross, 1, 2)), 1, 2)
+    except np.linalg.LinAlgError:  # rounding made a nearly singular matrix singular
+        slopes = cross @ np.linalg.pinv(known, hermitian=True)
     conditional = whole[:, missing[:, None], missing] - slopes @ np.swapaxes(cross, 1, 2)
     return slopes, conditional
 
