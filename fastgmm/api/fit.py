@@ -18,6 +18,7 @@ from fastgmm.em.collapse import CollapsePolicy
 from fastgmm.em.loop import Run, Settings, run_em
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
+from fastgmm.search.final import FINAL_RUNS
 from fastgmm.search.restarts import best_of
 from fastgmm.search.start import Given, make_start
 from fastgmm.search.starts import starting_parameters
@@ -91,7 +92,7 @@ def fit(
     reg_covar: float = 1e-6,
     max_iter: int = 100,
     n_init: int = 1,
-    init_params: str = "kmeans",
+    init_params: str = "auto",
     weights_init: ArrayLike | None = None,
     means_init: ArrayLike | None = None,
     precisions_init: ArrayLike | None = None,
@@ -125,7 +126,9 @@ def fit(
         Weights of the rows: a weight of 2 counts as the row twice, 0 as no row. A weight below
         1e-308 of the greatest may count as 0. For tables in files, the name of their column.
     tol : float, default=1e-3
-        EM stops when the mean log-likelihood of a row, in nats, changes by less than this.
+        EM stops when the mean log-likelihood of a row, in nats, changes by less than this. With
+        "auto", the gain that is left must also be less than this and than 2e-5, by Aitken's
+        estimate.
     reg_covar : float, default=1e-6
         Variance added to the diagonals of the covariances, in squared units of X.
     max_iter : int, default=100
@@ -133,10 +136,12 @@ def fit(
     n_init : int, default=1
         Number of starts; the result is the one with the greatest log-likelihood. If several
         differ by rounding alone, it is the earliest of them.
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
-        Method of a start: the clusters of k-means, components on rows chosen by k-means++,
-        random responsibilities, or components on rows chosen at random. The same seed gives the
-        same start as in scikit-learn.
+    init_params : {"auto", "kmeans", "k-means++", "random", "random_from_data"}, default="auto"
+        Method of a start. "auto" searches for the best optimum on a sample of the rows: from
+        clusters in coordinates that do not depend on units, by short runs of EM, and by moves of
+        components. The others are scikit-learn's, and the same seed gives the same start: the
+        clusters of k-means, components on rows chosen by k-means++, random responsibilities, or
+        components on rows chosen at random.
     weights_init : array-like of shape (n_components,), optional
         Weights to start from.
     means_init : array-like of shape (n_components, n_features), optional
@@ -216,11 +221,11 @@ def fit(
     """
     n_components = checks.check_integer(n_components, "n_components", 1)
     checks.check_option(covariance_type, "covariance_type", COVARIANCE_TYPES)
-    checks.check_option(init_params, "init_params", INIT_PARAMS)
     n_init = checks.check_integer(n_init, "n_init", 1)
     n_threads = checks.check_threads(n_threads)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable but is {callback!r}; pass a function.")
+    checks.check_option(init_params, "init_params", INIT_PARAMS)
     settings = check_settings(tol, max_iter, on_collapse)
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     random_state = checks.check_random_state(random_state)
@@ -237,6 +242,8 @@ def fit(
     )
     warn_of_scale(source, reg_covar, names)
     given = _given(kind, n_components, source.n_features, weights_init, means_init, precisions_init)
+    # A start that the caller gives is followed by EM as in scikit-learn.
+    em = run_em if given.means is not None else FINAL_RUNS.get(init_params, run_em)
     model = MaximumLikelihood(kind, reg_covar)
     start = make_start(source, model, n_components, random_state)
     with fit_progress(progress, n_init, settings.max_iter) as report:
@@ -245,13 +252,13 @@ def fit(
         def run_start(init: int) -> Run:
             parameters = starting_parameters(start, init_params, given, random_state)
             policy = CollapsePolicy(settings.on_collapse, model, source, random_state)
-            return run_em(source, model, parameters, settings, policy)
+            return em(source, model, parameters, settings, policy)
 
-        run = best_of(n_init, run_start)
-    if not run.converged and settings.max_iter > 0 and not run.stopped:
+        best = best_of(n_init, run_start)
+    if not best.converged and settings.max_iter > 0 and not best.stopped:
         warn_caller(
             f"EM did not converge in {max_iter} iterations; raise max_iter or tol, or try "
             "another start.",
             convergence_warning(),
         )
-    return Mixture._of_run(covariance_type, run, names)
+    return Mixture._of_run(covariance_type, best, names)

@@ -1,8 +1,9 @@
 """The fits of `select`: candidates that are fitted to rows prepared once.
 
-The distinct rows and their scatter are found once for all candidates. Every number of components
-is clustered once by k-means for all covariance types. The seed of a start does not depend on
-other starts, and no fit depends on another, so the results are the same in any order.
+The distinct rows and their scatter are found once for all candidates. The starts of a number of
+components are computed once for all covariance types, and those of "auto" once for the whole grid.
+The seed of a start does not depend on other starts, and no fit depends on another, so the results
+are the same in any order.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from copy import deepcopy
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -27,10 +27,11 @@ from fastgmm.em.loop import Run, Settings, run_em
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model import criteria
 from fastgmm.model.covariance import COVARIANCE_TYPES
-from fastgmm.search.kmeans import kmeans
+from fastgmm.search.final import FINAL_RUNS
+from fastgmm.search.grid_starts import GridPlan, Prepared, grid_starts
 from fastgmm.search.restarts import best_of
 from fastgmm.search.spurious import Yardstick, make_yardstick, spurious_components
-from fastgmm.search.start import from_labels, make_start
+from fastgmm.search.start import make_start
 from fastgmm.sources.base import Source
 from fastgmm.sources.operands import Densities
 from fastgmm.sources.totals import log_likelihood, totals
@@ -38,17 +39,6 @@ from fastgmm.sources.totals import log_likelihood, totals
 _EXPECTED_FAILURES = (ValueError, ArithmeticError, MemoryError)
 
 Report = Callable[[int, float], object]
-
-
-class Clusters(NamedTuple):
-    """Starts for one number of components.
-
-    `runs` holds the labels (n_samples,) and centers (n_components, n_features) of each run of
-    k-means; `random_state` is the state of the generator after the last run.
-    """
-
-    runs: list[tuple[np.ndarray, np.ndarray]]
-    random_state: np.random.RandomState
 
 
 class Grid:
@@ -62,10 +52,8 @@ class Grid:
         Settings of the EM loop.
     reg_covar : float
         Variance added to the diagonals of the covariances, in squared units of the rows.
-    n_init : int
-        Number of k-means starts for each number of components.
-    seed : int
-        Seed of every start.
+    plan : GridPlan
+        How the candidates start.
     n_folds : int
         Number of parts for cross-validation; 0 for none.
     feature_names : tuple of str or None
@@ -82,8 +70,7 @@ class Grid:
         source: Source,
         settings: Settings,
         reg_covar: float,
-        n_init: int,
-        seed: int,
+        plan: GridPlan,
         n_folds: int,
         feature_names: Names = None,
     ) -> None:
@@ -91,52 +78,47 @@ class Grid:
         self._source = source
         self._settings = settings
         self._reg_covar = reg_covar
-        self._n_init = n_init
-        self._seed = seed
         self._feature_names = feature_names
         self._yardstick: Yardstick = make_yardstick(source)
-        random_state = np.random.RandomState(seed)
+        random_state = np.random.RandomState(plan.seed)
         self._folds = source.folds(n_folds, random_state) if n_folds else []
+        rows = [source, *(rest for rest, _ in self._folds)]
+        self._run_em = FINAL_RUNS.get(plan.init_params, run_em)
+        self._starts = [grid_starts(part, plan, self._tick) for part in rows]
 
-    def cluster(self, n_components: int) -> list[Clusters]:
+    def _tick(self) -> None:
+        """Raise CancelledError if all fits are to end early."""
+        if self.stop.is_set():
+            raise CancelledError
+
+    def prepare(self, n_components: int) -> list[Prepared]:
         """Return the starts for all rows, and for the rows outside each fold."""
-        sources = [self._source, *(rest for rest, _ in self._folds)]
-        return [self._cluster(source, n_components) for source in sources]
-
-    def _cluster(self, source: Source, n_components: int) -> Clusters:
-        """Run k-means on the rows of one source."""
-        refuse_few_rows(source, n_components)
-        random_state = np.random.RandomState(self._seed)
-        rows = source.in_memory(random_state)
-        runs = []
-        for _ in range(self._n_init):
-            if self.stop.is_set():
-                raise CancelledError
-            runs.append(kmeans(rows, n_components, random_state))
-        return Clusters(runs, random_state)
+        for starts in self._starts:
+            refuse_few_rows(starts.source, n_components)
+        return [starts.prepare(n_components) for starts in self._starts]
 
     def candidate(
-        self, todo: Candidate, starts: Future[list[Clusters]], display: GridProgress | None
+        self, todo: Candidate, starts: Future[list[Prepared]], display: GridProgress | None
     ) -> Candidate:
         """Return `todo` with its fit and criteria, or with the reason why the fit failed."""
         report = display.watch(todo.name) if display else None
         try:
-            clusters = starts.result()
+            prepared = starts.result()
             begin = time.perf_counter()
-            run = self._fit(self._source, todo, clusters[0], report)
-            held_out = self._held_out(todo, clusters[1:], report) if self._folds else np.nan
+            run = self._fit(self._source, todo, prepared[0], report)
+            held_out = self._held_out(todo, prepared[1:], report) if self._folds else np.nan
             fitted = replace(self._with_criteria(todo, run), held_out=held_out)
             return replace(fitted, seconds=time.perf_counter() - begin)
         except _EXPECTED_FAILURES as error:
             return replace(todo, failure=str(error) or type(error).__name__)
 
     def _fit(
-        self, source: Source, todo: Candidate, clusters: Clusters, report: Report | None
+        self, source: Source, todo: Candidate, prepared: Prepared, report: Report | None
     ) -> Run:
         """Return the best run of EM from the starts."""
         source = source.view(source.n_threads)  # buffers of a view belong to this fit alone
         model = self._model(todo)
-        random_state = deepcopy(clusters.random_state)
+        random_state = deepcopy(prepared.random_state)
         start = make_start(source, model, todo.n_components, random_state)
 
         def callback(iteration: int, log_likelihood: float) -> bool:
@@ -145,23 +127,22 @@ class Grid:
             return self.stop.is_set()
 
         def run_start(init: int) -> Run:
-            parameters = from_labels(start, *clusters.runs[init])
+            parameters = prepared.runs[init](start, random_state)
             policy = CollapsePolicy(self._settings.on_collapse, model, source, random_state)
             settings = self._settings._replace(callback=callback)
-            return run_em(source, model, parameters, settings, policy)
+            return self._run_em(source, model, parameters, settings, policy)
 
-        run = best_of(self._n_init, run_start)
-        if self.stop.is_set():
-            raise CancelledError
+        run = best_of(len(prepared.runs), run_start)
+        self._tick()
         return run
 
     def _model(self, todo: Candidate) -> MaximumLikelihood:
         return MaximumLikelihood(COVARIANCE_TYPES[todo.covariance_type], self._reg_covar)
 
-    def _held_out(self, todo: Candidate, clusters: list[Clusters], report: Report | None) -> float:
+    def _held_out(self, todo: Candidate, prepared: list[Prepared], report: Report | None) -> float:
         """Return the mean log-likelihood of a row under the fit to the other folds."""
         total = weights = 0.0
-        for (rest, fold), starts in zip(self._folds, clusters, strict=True):
+        for (rest, fold), starts in zip(self._folds, prepared, strict=True):
             run = self._fit(rest, todo, starts, report)
             total += log_likelihood(fold, Densities(self._model(todo), run.parameters))
             weights += fold.total_weight

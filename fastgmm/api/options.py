@@ -4,7 +4,8 @@ This module imports nothing: the command line reads it to answer ``--help`` with
 """
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
-INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")
+THEIR_INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")  # scikit-learn's
+INIT_PARAMS = ("auto", *THEIR_INIT_PARAMS)
 ON_COLLAPSE = ("regularize", "reset", "raise")
 MISSING = ("error", "em")
 CRITERIA = ("bic", "aic", "icl", "held_out")

@@ -20,7 +20,7 @@ def precompile() -> None:
         X = draw.normal(size=(100, 3)).astype(dtype)
         _compile_kmeans(X)
         for name in COVARIANCE_TYPES:
-            mixture = fit(X, 3, covariance_type=name, tol=1e3, random_state=0)
+            mixture = fit(X, 3, covariance_type=name, init_params="kmeans", tol=1e3, random_state=0)
             mixture.predict_proba(X)
     gaps = np.where(draw.random((100, 3)) < 0.2, np.nan, draw.normal(size=(100, 3)))
     mixture = fit(gaps, 3, tol=1e3, random_state=0, missing="em")

@@ -91,13 +91,13 @@ def _submit(
     done: no fit waits forever.
     """
     counts = list(dict.fromkeys(candidate.n_components for candidate in todo))
-    starts = [pool.submit(grid.cluster, count) for count in counts[:n_workers]]
+    starts = [pool.submit(grid.prepare, count) for count in counts[:n_workers]]
     for place, count in enumerate(counts):
         for candidate in todo:
             if candidate.n_components == count:
                 yield pool.submit(grid.candidate, candidate, starts[place], display)
         if len(starts) < len(counts):
-            starts.append(pool.submit(grid.cluster, counts[len(starts)]))
+            starts.append(pool.submit(grid.prepare, counts[len(starts)]))
 
 
 def _as_completed(futures: list[Future[Candidate]]) -> Iterator[Candidate]:

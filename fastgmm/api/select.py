@@ -14,13 +14,15 @@ from fastgmm.api import checks
 from fastgmm.api.fit import check_settings, names_to_keep, refuse_few_rows, warn_of_scale
 from fastgmm.api.grid import Grid
 from fastgmm.api.options import COVARIANCE_TYPES as DEFAULT_TYPES
-from fastgmm.api.options import CRITERIA
+from fastgmm.api.options import CRITERIA, INIT_PARAMS
 from fastgmm.api.schedule import divide_threads, run_grid
 from fastgmm.api.selection import Candidate, Selection
 from fastgmm.api.sources import refuse_unobserved, rows_to_fit
+from fastgmm.em.models import MaximumLikelihood
 from fastgmm.jit.threads import PARALLEL_WORK, threads_for
 from fastgmm.model import criteria
 from fastgmm.model.covariance import COVARIANCE_TYPES
+from fastgmm.search.grid_starts import GridPlan
 from fastgmm.sources.base import Source
 
 
@@ -63,6 +65,7 @@ def select(
     reg_covar: float = 1e-6,
     max_iter: int = 500,
     n_init: int = 1,
+    init_params: str = "auto",
     on_collapse: str = "regularize",
     random_state: checks.Seed = None,
     n_threads: int | None = None,
@@ -97,12 +100,17 @@ def select(
     max_iter : int, default=500
         Greatest number of iterations of a start.
     n_init : int, default=1
-        Number of k-means starts for each number of components.
+        Number of starts for each number of components.
+    init_params : {"auto", "kmeans", "k-means++", "random", "random_from_data"}, default="auto"
+        Method of the starts: see `fit`. With "auto" the candidates also learn from each other:
+        from splits and merges of those with one component less or more, and from other
+        covariance types.
     on_collapse : {"regularize", "reset", "raise"}, default="regularize"
         What to do with a component that collapses onto a single point: see `fit`.
     random_state : int, RandomState, Generator or None, default=None
         The seed, or the generator that draws it. Every number of components starts from that
-        seed, so a candidate is the mixture that `fit` returns for the same seed and settings.
+        seed. Unless `init_params` is "auto", a candidate is therefore the mixture that `fit`
+        returns for the same seed and settings.
     n_threads : int, optional
         Greatest number of threads. The result is the same for every number.
     progress : bool, default=False
@@ -156,6 +164,7 @@ def select(
     n_folds = checks.check_integer(n_folds, "n_folds", 2)
     n_init = checks.check_integer(n_init, "n_init", 1)
     n_threads = checks.check_threads(n_threads)
+    checks.check_option(init_params, "init_params", INIT_PARAMS)
     settings = check_settings(tol, max_iter, on_collapse)
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     seed = _seed(random_state)
@@ -169,7 +178,6 @@ def select(
         refuse_few_rows(source, n_folds)
     n_threads = threads_for(PARALLEL_WORK, source.n_threads)
     n_workers, threads_each = divide_threads(source, sum(counts) // len(counts), n_threads)
-    grid = Grid(source.view(threads_each), settings, reg_covar, n_init, seed, n_folds, names)
     todo = [
         Candidate(
             count, name, criteria.n_parameters(COVARIANCE_TYPES[name], count, source.n_features)
@@ -177,4 +185,7 @@ def select(
         for name in types
         for count in counts
     ]
+    models = [MaximumLikelihood(COVARIANCE_TYPES[name], reg_covar) for name in types]
+    plan = GridPlan(init_params, n_init, seed, models, counts)
+    grid = Grid(source.view(threads_each), settings, reg_covar, plan, n_folds, names)
     return run_grid(grid, todo, n_workers, criterion, progress)

@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     "--init",
     "init_params",
     type=click.Choice(INIT_PARAMS),
-    default="kmeans",
+    default="auto",
     show_default=True,
     help="How to find the starts.",
 )

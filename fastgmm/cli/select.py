@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import fastgmm
-from fastgmm.api.options import COVARIANCE_TYPES, CRITERIA
+from fastgmm.api.options import COVARIANCE_TYPES, CRITERIA, INIT_PARAMS
 from fastgmm.cli.errors import Failure, library_errors, library_warnings
 from fastgmm.cli.options import (
     FILE,
@@ -67,6 +67,14 @@ if TYPE_CHECKING:
     help="Number of parts for held_out: each is left out of one fit.",
 )
 @n_init_option("Fit every model from this many starts and keep the best fit.")
+@click.option(
+    "--init",
+    "init_params",
+    type=click.Choice(INIT_PARAMS),
+    default="auto",
+    show_default=True,
+    help="How to find the starts.",
+)
 @standardize_option
 @reg_covar_option
 @seed_option

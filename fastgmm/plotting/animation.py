@@ -61,7 +61,8 @@ def animate_fit(
     interval : int, default=300
         Time between two frames, in milliseconds.
     **options
-        Arguments of `fastgmm.fit`, except `n_init`, `callback` and `progress`.
+        Arguments of `fastgmm.fit`, except `n_init`, `callback` and `progress`. The default of
+        `init_params` is "kmeans": a search leaves few iterations to show.
 
     Returns
     -------
@@ -154,6 +155,7 @@ def _steps(points: np.ndarray, n_components: int, options: dict[str, Any]) -> It
             "this out."
         )
     tol = options.pop("tol", 1e-3)
+    options.setdefault("init_params", "kmeans")
     max_iter = checks.check_integer(options.pop("max_iter", 100), "max_iter", 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)

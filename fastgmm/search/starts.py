@@ -6,6 +6,7 @@ A further way is a function in a file of its own, named here and in `fastgmm.api
 import numpy as np
 
 from fastgmm.model.parameters import Parameters
+from fastgmm.search.auto import auto
 from fastgmm.search.kmeans import kmeans, seed_rows
 from fastgmm.search.start import Given, Start, from_labels
 from fastgmm.sources.base import merge
@@ -70,10 +71,16 @@ def _random_from_data(start, random_state):
     return start.source.draw(random_state, start.n_components, replace=False)
 
 
+def _auto(start, random_state):
+    """Return the result of a search, or estimates from k-means if all its optima are spurious."""
+    found = auto(start, random_state)
+    return _kmeans(start, random_state) if found is None else found
+
+
 # Functions of a `Start` and a random generator. Those in ROW_STARTS return rows
 # (n_components, n_features) on which components are placed, those in RESP_STARTS `Parameters`.
 ROW_STARTS = {"k-means++": _kmeans_plusplus, "random_from_data": _random_from_data}
-RESP_STARTS = {"kmeans": _kmeans, "random": _random}
+RESP_STARTS = {"auto": _auto, "kmeans": _kmeans, "random": _random}
 
 
 def starting_parameters(

@@ -7,6 +7,7 @@ and that compute the inverse covariances, as scikit-learn's own `fit_predict` do
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -24,6 +25,7 @@ from fastgmm.em.collapse import CollapsePolicy
 from fastgmm.em.loop import Policy, Run, Settings, run_em
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.parameters import Parameters
+from fastgmm.search.final import FINAL_RUNS
 from fastgmm.search.restarts import best_of
 from fastgmm.search.start import Given, Start
 from fastgmm.sklearn.attributes import (
@@ -155,15 +157,20 @@ def _best_run(
     start = make_start(model, source.in_memory(random_state))
     objective = model.lower_bound_ if previous else -np.inf
 
+    is_new = previous is None and model.means_init is None
+    plain = partial(run_em, previous=objective)
+    em = FINAL_RUNS.get(model.init_params, plain) if is_new else plain
+    report = _reporter(model, objective)
+    settings = Settings(model.tol, model.max_iter, model.on_collapse, report)
+
     def run_start(init: int) -> Run:
         model._print_verbose_msg_init_beg(init)
-        run = run_em(
+        run = em(
             source,
             start.model,
             previous or new_parameters(model, start, random_state),
-            Settings(model.tol, model.max_iter, model.on_collapse, _reporter(model, objective)),
+            settings,
             _policy(model, start, random_state),
-            objective,
         )
         if model.max_iter > 0:
             model._print_verbose_msg_init_end(run.objective, run.converged)

@@ -25,7 +25,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm._logging import heed_environment
-from fastgmm.api.options import MISSING, ON_COLLAPSE
+from fastgmm.api.options import INIT_PARAMS, MISSING, ON_COLLAPSE
 from fastgmm.model.parameters import Parameters
 from fastgmm.sklearn import fitting, inference
 from fastgmm.sklearn.attributes import copy_as, fitted_parameters
@@ -66,9 +66,11 @@ class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
         Greatest number of iterations of a start; with 0 the result is the start itself.
     n_init : int, default=1
         Number of starts; the result is the one with the greatest log-likelihood.
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
-        Method of a start: the clusters of k-means, components on rows chosen by k-means++,
-        random responsibilities, or components on rows chosen at random.
+    init_params : {"kmeans", "auto", "k-means++", "random", "random_from_data"}, default="kmeans"
+        Method of a start: "auto" searches for the best optimum and stops EM by its own rule, as
+        `fastgmm.fit` does. The others are scikit-learn's: the clusters of k-means,
+        components on rows chosen by k-means++, random responsibilities, or components on rows
+        chosen at random.
     weights_init : array-like of shape (n_components,), default=None
         Weights to start from.
     means_init : array-like of shape (n_components, n_features), default=None
@@ -144,6 +146,7 @@ class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
     _parameter_constraints = {  # noqa: RUF012 - as in scikit-learn
         **TheirGaussianMixture._parameter_constraints,
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "init_params": [StrOptions(set(INIT_PARAMS))],
         "on_collapse": [StrOptions(set(ON_COLLAPSE))],
         "missing": [StrOptions(set(MISSING))],
     }

@@ -11,8 +11,10 @@ had not been given.
 import numpy as np
 from sklearn.mixture import _gaussian_mixture as theirs
 
+from fastgmm.api.options import THEIR_INIT_PARAMS
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
+from fastgmm.search import starts
 from fastgmm.search.start import Given, Start
 from fastgmm.search.starts import RESP_STARTS, ROW_STARTS
 from fastgmm.sklearn.compat import warn_of_convergence
@@ -100,6 +102,8 @@ def starting_parameters(
     known = given.known()
     if len(known) == len(given):
         return Parameters(**known)
+    if init_params not in THEIR_INIT_PARAMS:
+        return starts.starting_parameters(start, init_params, given, random_state)
     if init_params in ROW_STARTS:
         parameters = _on_rows(start, ROW_STARTS[init_params](start, random_state))
     else:

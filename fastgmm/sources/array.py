@@ -115,6 +115,25 @@ class ArraySource(Source):
         p = weight / weight.sum() if self.is_weighted else None
         return self.rows(random_state.choice(self.n_samples, n_rows, replace=replace, p=p))
 
+    def sample(self, random_state, n_rows):
+        """Return a source of at most `n_rows` rows, drawn in proportion to their weights.
+
+        It has all rows of positive weight if there are no more. Otherwise a row that is drawn
+        several times has that number as its weight.
+        """
+        X, weight = self._data
+        if self.n_weighted <= n_rows:
+            if self.n_weighted == self.n_samples:
+                return self
+            rows = np.flatnonzero(weight)
+            return ArraySource(X[rows], weight[rows], self.n_threads)
+        if not self.is_weighted:
+            rows = random_state.choice(self.n_samples, n_rows, replace=False)
+            return ArraySource(X[np.sort(rows)], _EMPTY, self.n_threads)
+        rows = random_state.choice(self.n_samples, n_rows, p=weight / weight.sum())
+        rows, counts = np.unique(rows, return_counts=True)
+        return ArraySource(X[rows], counts.astype(np.float64), self.n_threads)
+
     def in_memory(self, random_state):
         """Return this source: all rows are in memory."""
         return self

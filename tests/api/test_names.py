@@ -12,8 +12,8 @@ from fastgmm.search.starts import RESP_STARTS, ROW_STARTS
 
 PUBLIC = [
     "CollapseError", "ConvergenceWarning", "GaussianMixture", "Mixture", "ModelFileError",
-    "Selection", "__version__", "fit", "load", "patch_sklearn", "precompile", "select", "sklearn",
-    "sklearn_is_patched", "unpatch_sklearn",
+    "ReadingError", "Selection", "Statistics", "__version__", "fit", "load", "patch_sklearn",
+    "precompile", "select", "sklearn", "sklearn_is_patched", "statistics", "unpatch_sklearn",
 ]  # fmt: skip
 
 

@@ -67,14 +67,15 @@ def test_a_terminal_gets_one_line_drawn_anew(monkeypatch, always):
     terminal = io.StringIO()
     terminal.isatty = lambda: True
     monkeypatch.setattr(sys, "stderr", terminal)
-    fastgmm.fit(X, 3, progress=True, **OPTIONS)
+    fastgmm.fit(X, 3, init_params="kmeans", progress=True, **OPTIONS)
     text = terminal.getvalue()
     assert text.count("\r") > 40
     assert text.count("\n") == 1
 
 
 def test_select_shows_the_best_so_far_and_what_it_is_at(capsys, always):
-    selection = fastgmm.select(X, range(1, 4), progress=True, random_state=0)
+    options = {"init_params": "kmeans", "random_state": 0}
+    selection = fastgmm.select(X, range(1, 4), progress=True, **options)
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("0 of 12 fits |   0%")
     assert re.fullmatch(r"12 of 12 fits \| 100% \[.*\], best tied 3 \(bic 2314\.31\d\)", lines[-1])
@@ -89,7 +90,8 @@ def test_a_callback_is_still_heard(capsys):
         seen.append((iteration, log_likelihood))
         return iteration == 3
 
-    mixture = fastgmm.fit(X, 3, progress=True, callback=stop, **OPTIONS)
+    options = {"init_params": "kmeans", "callback": stop} | OPTIONS
+    mixture = fastgmm.fit(X, 3, progress=True, **options)
     assert [iteration for iteration, _ in seen] == [1, 2, 3]
     assert [value for _, value in seen] == mixture.log_likelihoods.tolist()
 

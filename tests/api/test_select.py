@@ -17,6 +17,7 @@ from fastgmm.api.schedule import divide_threads
 from fastgmm.api.sources import rows_to_fit
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.covariance import COVARIANCE_TYPES
+from fastgmm.search import grid_starts
 from fastgmm.search.spurious import make_yardstick, points_needed, spurious_components
 from fastgmm.sources.array import ArraySource
 
@@ -32,7 +33,7 @@ def faithful():
 @pytest.fixture(scope="module")
 def thorough(faithful):
     """A selection from many starts, which also find a spurious optimum."""
-    return fastgmm.select(faithful, random_state=0, n_init=10)
+    return fastgmm.select(faithful, random_state=0, n_init=10, init_params="kmeans")
 
 
 def of(selection, covariance_type, n_components):
@@ -94,8 +95,10 @@ def test_the_winner_has_the_least_criterion(thorough, criterion):
 
 @pytest.mark.parametrize("name", TYPES)
 @pytest.mark.parametrize("n_init", [1, 2])
-def test_a_candidate_is_what_fit_returns(faithful, assert_same_mixture, name, n_init):
+@pytest.mark.parametrize("init_params", ["kmeans", "random", "k-means++"])
+def test_a_candidate_is_what_fit_returns(faithful, assert_same_mixture, name, n_init, init_params):
     options = {"tol": 1e-4, "max_iter": 300, "n_init": n_init, "random_state": 3}
+    options["init_params"] = init_params
     selection = fastgmm.select(faithful, [4], name, **options)
     mixture = fastgmm.fit(faithful, 4, covariance_type=name, **options)
     assert_same_mixture(selection.best, mixture)
@@ -128,11 +131,11 @@ def test_small_fits_share_the_threads(shape, n_threads, expected):
 
 def test_k_means_runs_once_for_all_types(faithful, monkeypatch):
     calls = []
-    kmeans = _grid.kmeans
+    kmeans = grid_starts.kmeans
     monkeypatch.setattr(
-        _grid, "kmeans", lambda data, k, *rest: calls.append(k) or kmeans(data, k, *rest)
+        grid_starts, "kmeans", lambda data, k, *rest: calls.append(k) or kmeans(data, k, *rest)
     )
-    fastgmm.select(faithful, range(1, 4), random_state=0)
+    fastgmm.select(faithful, range(1, 4), init_params="kmeans", random_state=0)
     assert sorted(calls) == [1, 2, 3]
 
 
@@ -212,7 +215,8 @@ def test_failures_are_recorded(faithful):
 
 
 def test_a_long_fit_is_noted(faithful):
-    selection = fastgmm.select(faithful, [3], ["tied"], max_iter=2, random_state=0)
+    options = {"max_iter": 2, "init_params": "kmeans", "random_state": 0}
+    selection = fastgmm.select(faithful, [3], ["tied"], **options)
     assert selection.winner.note == "not converged"
 
 
@@ -222,7 +226,7 @@ def interrupt_at(monkeypatch):
 
     The clustering then waits until `select` has received the interrupt.
     """
-    cluster = _grid.Grid.cluster
+    prepare = _grid.Grid.prepare
     # Shells start background jobs with interrupts ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -231,9 +235,9 @@ def interrupt_at(monkeypatch):
             if count == n_components:
                 os.kill(os.getpid(), signal.SIGINT)
                 assert grid.stop.wait(10)
-            return cluster(grid, count)
+            return prepare(grid, count)
 
-        monkeypatch.setattr(_grid.Grid, "cluster", interrupting)
+        monkeypatch.setattr(_grid.Grid, "prepare", interrupting)
 
     yield arrange
     signal.signal(signal.SIGINT, before)

@@ -18,7 +18,8 @@ def models(out):
 
 
 def test_select_marks_the_winner(fgmm):
-    code, out, err = fgmm("select", OLD_FAITHFUL, "--components", "1:9", "--n-init", 5)
+    options = ("--components", "1:9", "--n-init", 5, "--init", "kmeans")
+    code, out, err = fgmm("select", OLD_FAITHFUL, *options)
     assert (code, err) == (0, "")
     assert max(map(len, out.splitlines())) <= 80
     (winner,) = (row for row in models(out) if row[-2:] == ["<-", "best"])

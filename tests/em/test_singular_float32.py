@@ -63,7 +63,7 @@ def test_float32_ends_where_float64_does(rows, n_components, covariance_type):
     fits, traces = [], []
     for values in (X, X.astype(np.float64)):
         trace = []
-        options = {"covariance_type": covariance_type, "random_state": 0}
+        options = {"covariance_type": covariance_type, "init_params": "kmeans", "random_state": 0}
         fits.append(
             fastgmm.fit(
                 values, n_components, callback=lambda _, ll, t=trace: t.append(ll), **options

@@ -112,12 +112,6 @@ class SharedDiag(CovarianceType):
     def sum_of_components(self, s2):
         return s2.sum(axis=0)
 
-    def to_local(self, gaps, factors, origin):
-        return gaps * origin, np.sqrt(2.0) * np.log(factors / origin)[..., None, :]
-
-    def from_local(self, moves, shapes, origin):
-        return moves / origin, (origin * np.exp(shapes[..., 0, :] / np.sqrt(2.0))) ** -2.0
-
     def asymmetry(self, matrices):
         return 0.0
 

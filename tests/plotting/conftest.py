@@ -35,7 +35,8 @@ def mixture(faithful):
 
 @pytest.fixture(scope="module")
 def selection(faithful):
-    return fastgmm.select(faithful, range(1, 7), n_init=10, random_state=0)
+    options = {"init_params": "kmeans", "n_init": 10, "random_state": 0}
+    return fastgmm.select(faithful, range(1, 7), **options)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from fastgmm.plotting import animate_fit
 
 @pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 def test_frames_are_the_iterations_of_fit(faithful, covariance_type):
-    options = {"covariance_type": covariance_type, "random_state": 0}
+    options = {"covariance_type": covariance_type, "init_params": "kmeans", "random_state": 0}
     mixture = fastgmm.fit(faithful, 3, **options)
     ax = animate_fit(faithful, 3, strip=True, n_frames=4, **options)
     titles = [panel.get_title(loc="left") for panel in ax.child_axes]
@@ -33,7 +33,7 @@ def test_an_animation_is_written(faithful, tmp_path):
 
 
 def test_a_type_of_ones_own_is_animated(faithful, fifth_type):
-    options = {"covariance_type": fifth_type, "random_state": 0}
+    options = {"covariance_type": fifth_type, "random_state": 0, "init_params": "kmeans"}
     ax = animate_fit(faithful, 3, strip=True, n_frames=4, **options)
     last = ax.child_axes[-1]
     n_iter = fastgmm.fit(faithful, 3, **options).n_iter

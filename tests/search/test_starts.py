@@ -20,6 +20,7 @@ each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 
 def start_of(X, n_components, **options):
     """The starting parameters alone: a fit of no iterations."""
+    options = {"init_params": "kmeans"} | options
     return fastgmm.fit(X, n_components, max_iter=0, **options)
 
 

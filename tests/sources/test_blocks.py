@@ -49,7 +49,8 @@ def of_array(X, weight=None, n_threads=None):
 def test_statistics_are_those_of_all_rows(problem, dtype, kind, weighted):
     X = problem.X.astype(dtype)
     weight = np.random.default_rng(0).integers(0, 4, len(X)) * 0.5 if weighted else None
-    mixture = fastgmm.fit(X, 3, covariance_type=kind, max_iter=2, random_state=0, tol=0.0)
+    start = {"init_params": "kmeans", "max_iter": 2, "tol": 0.0, "random_state": 0}
+    mixture = fastgmm.fit(X, 3, covariance_type=kind, **start)
     model = MaximumLikelihood(COVARIANCE_TYPES[kind], 1e-6)
     blocks, array = of_array(X, weight), ArraySource(X, np.empty(0) if weight is None else weight)
     rtol = 1e-12 if dtype == np.float64 else 1e-5

@@ -30,6 +30,9 @@ class CovarianceType(ABC):
     scatter_is_constant : bool
         Whether S2, taken about one point for all components, is the same for all
         responsibilities. Passes then do not sum it.
+    has_coordinates : bool
+        Whether `to_local` and `from_local` are implemented. EM takes no quasi-Newton steps
+        otherwise.
     most_wide : float
         Greatest number of components for which `fastgmm.sources.wide` runs the passes over rows
         of many features; 0 if it never does. Factors and S2 must then be lower triangles, one
@@ -40,6 +43,7 @@ class CovarianceType(ABC):
     kernels: ClassVar[Kernels]
     worth_skipping: ClassVar[float]
     scatter_is_constant: ClassVar[bool] = False
+    has_coordinates: ClassVar[bool] = False
     most_wide: ClassVar[float] = 0
 
     def __eq__(self, other: object) -> bool:
@@ -121,6 +125,12 @@ class CovarianceType(ABC):
 
         There is one matrix if all components have the same.
         """
+
+    def reordered(self, array: np.ndarray, order: np.ndarray, n_features: int) -> np.ndarray:
+        """Return covariances or factors of the components in another order."""
+        n_components = len(order)
+        fewer, more = self.shape(n_components, n_features), self.shape(n_components + 1, n_features)
+        return array if fewer == more else array[order]
 
     def scaled(
         self, covariances: Any, scale: np.ndarray, n_components: int, n_features: int
@@ -260,9 +270,8 @@ class CovarianceType(ABC):
     def sum_of_components(self, s2: np.ndarray) -> np.ndarray:
         """Return S2 from that of each component, in the form of `of_components`."""
 
-    # Coordinates.
+    # Coordinates, for quasi-Newton steps: a type need not have them.
 
-    @abstractmethod
     def to_local(self, gaps: Any, factors: Any, origin: Any) -> tuple[Any, Any]:
         """Return coordinates of means and factors relative to the factors `origin`.
 
@@ -274,13 +283,14 @@ class CovarianceType(ABC):
         the type allows fewer matrices. All are zero at the origin, and the Fisher information of
         a Gaussian in them is the identity there.
         """
+        raise NotImplementedError
 
-    @abstractmethod
     def from_local(self, moves: Any, shapes: Any, origin: Any) -> tuple[Any, Any]:
         """Return gaps and covariances from the coordinates that `to_local` returns.
 
         The covariances are positive definite for all finite coordinates, up to rounding.
         """
+        raise NotImplementedError
 
     # Checks and public forms.
 

@@ -14,6 +14,7 @@ class Full(CovarianceType):
     name = "full"
     kernels = passes.FULL
     worth_skipping = 0.65
+    has_coordinates = True
     most_wide = np.inf
 
     def shape(self, n_components, n_features):

@@ -1,0 +1,138 @@
+"""The start "auto": a search for the right optimum on a sample of the rows.
+
+Partitions of several kinds start EM on the sample. Successive halving leaves a few, which run to
+convergence. Then swaps of components try to improve the best, until none does. Larger and larger
+samples carry the result to all rows, so that the last run needs few passes over them.
+"""
+
+import numpy as np
+
+from fastgmm.model.base import Model
+from fastgmm.model.parameters import Parameters
+from fastgmm.search.cell import Cell, Trial
+from fastgmm.search.climb import LEFT_ON_SAMPLE, climb
+from fastgmm.search.merging import means_of
+from fastgmm.search.moves import MERGES, swaps
+from fastgmm.search.partitions import Partitions
+from fastgmm.search.sample import Sample, make_sample
+from fastgmm.search.spurious import points_needed
+from fastgmm.search.start import Start
+
+_START_PLAN = ((3, 8), (7, 4), (10, 3))  # iterations and trials kept, for each stage of halving
+_SHORT_PLAN = ((2, 2), (5, 1))  # for large data
+_PASSES_OF_PLAN = 200  # that the plan takes with all partitions, roughly
+_PASSES_OF_TRIAL = 12
+_MOVE_PLAN = ((2, 6), (5, 3), (10, 2))
+_PASSES_OF_MOVES = 60  # that the later stages take
+_MOST_ROUNDS = 10
+_MOST_SPLITS = 27  # proposals after each merge
+_FULL_PASSES = 1.0  # over all rows, which a search may take as much time as
+_LEAST_WORK = 3e9  # that a search on all rows may take: rows x components x parameters of each
+_LEAST_ON_SAMPLE = 5e8  # and one on a sample
+_LADDER = 8  # ratio of the sizes of samples
+_ITERATIONS_ON_A_RUNG = 100
+
+
+def never() -> None:
+    """Do nothing: the search goes on."""
+
+
+def from_partitions(cell: Cell, partitions: Partitions, most: int | None = None) -> list[Trial]:
+    """Return a trial for each partition into the cell's number of components, at most `most`."""
+    sample, count = cell.sample, cell.n_components
+    return [
+        cell.from_labels(origin, labels, means_of(sample.rows, sample.weight, labels, count))
+        for origin, labels in partitions.of(count, most)
+    ]
+
+
+def is_worth_searching(sample: Sample, cell: Cell) -> bool:
+    """Return whether there are components to place, and enough distinct rows for them."""
+    needed = points_needed(cell.model.covariance_type, sample.source.n_features)
+    n_distinct = np.count_nonzero(sample.yardstick.distinct)
+    return cell.n_components > 1 and bool(n_distinct >= cell.n_components * max(needed, 1))
+
+
+def auto(start: Start, random_state: np.random.RandomState) -> Parameters | None:
+    """Return the parameters of the best optimum found, or None if all are spurious."""
+    if start.n_components == 1:
+        return None
+    sample = make_sample(start.source, start.n_components, random_state)
+    cell = Cell(sample, start.model, start.n_components, never)
+    if not is_worth_searching(sample, cell):
+        return None
+    allowed = _passes_allowed(start, sample)
+    is_short = allowed < _PASSES_OF_PLAN
+    most = max(2, int(allowed // _PASSES_OF_TRIAL)) if is_short else None
+    seed = random_state.randint(2**31 - 1)
+    partitions = Partitions(sample, [start.n_components], seed, merging=not is_short)
+    trials = from_partitions(cell, partitions, most)
+    cell.offer(cell.halve(trials, _SHORT_PLAN if is_short else _START_PLAN))
+    if cell.best is None:
+        return None
+    _swap(cell, allowed)
+    parameters = by_weight(start.model, cell.optimum.parameters)
+    return climb_ladder(start, parameters, sample.source.n_samples, random_state)
+
+
+def by_weight(model: Model, parameters: Parameters) -> Parameters:
+    """Return the components in the order of their weights, the greatest first.
+
+    Which of several trials that end in the same optimum came first, rounding decides; without an
+    order of its own it would decide on the numbers of the components, too.
+    """
+    order = np.argsort(-parameters.weights, kind="stable")
+    kind, n_features = model.covariance_type, parameters.means.shape[1]
+    return Parameters(
+        parameters.weights[order],
+        parameters.means[order],
+        kind.reordered(parameters.covariances, order, n_features),
+        kind.reordered(parameters.factors, order, n_features),
+        parameters.log_det[order],
+    )
+
+
+def _passes_allowed(start, sample):
+    """Return how many passes over the sample a search may take."""
+    kind, n_features = start.model.covariance_type, sample.source.n_features
+    n_rows = sample.source.n_samples
+    work = n_rows * start.n_components * (kind.n_parameters(1, n_features) + 2 * n_features)
+    least = _LEAST_WORK if sample.is_whole else _LEAST_ON_SAMPLE
+    return max(_FULL_PASSES * start.source.n_samples / n_rows, least / work)
+
+
+def _swap(cell, allowed):
+    """Swap components as long as that improves the optimum and passes are left."""
+    sample = cell.sample
+    if sample.coordinates is None:
+        return
+    for _ in range(_MOST_ROUNDS):
+        affordable = int((allowed - cell.passes - _PASSES_OF_MOVES) // (3 * MERGES))
+        if affordable < 1:
+            break
+        proposals = swaps(
+            sample.coordinates.whitened,
+            sample.weight,
+            cell.responsibilities(),
+            cell.best.parameters.means,
+            min(_MOST_SPLITS, affordable),
+        )
+        trials = [cell.from_proposal(proposal) for proposal in proposals]
+        if not cell.offer(cell.halve(trials, _MOVE_PLAN)):
+            break
+
+
+def climb_ladder(
+    start: Start, parameters: Parameters, n_rows: int, random_state: np.random.RandomState
+) -> Parameters:
+    """Return parameters found on `n_rows` rows, improved on samples of growing size."""
+    n_rows *= _LADDER
+    while n_rows <= start.source.n_weighted // 2:
+        rung = start.source.sample(random_state, n_rows)
+        improved, _ = climb(
+            rung, start.model, parameters, most=_ITERATIONS_ON_A_RUNG, left=LEFT_ON_SAMPLE
+        )
+        if np.isnan(improved.log_det).any():
+            break
+        parameters, n_rows = improved, n_rows * _LADDER
+    return parameters
