@@ -23,6 +23,8 @@ from fastgmm.plotting import (
     plot_responsibilities,
     plot_selection,
 )
+from fastgmm.plotting.style import LINE_STYLES, add_legend, component_colors, new_axes, set_frame
+from fastgmm.sklearn import BayesianGaussianMixture
 
 ROOT = Path(__file__).parents[1]
 
@@ -159,10 +161,51 @@ def singularities_spurious():
     return plot_mixture(selection[0].mixture, X, names=NAMES)
 
 
+def bayesian(prior, concentration):
+    """Eight components fitted to Old Faithful, and the numbers of those that keep rows."""
+    model = BayesianGaussianMixture(
+        n_components=8,
+        weight_concentration_prior_type=prior,
+        weight_concentration_prior=concentration,
+        max_iter=1000,
+        random_state=0,
+    ).fit(old_faithful())
+    return model, np.flatnonzero(model.mean_precision_ > 1.0 + model.mean_precision_prior_)
+
+
+def bayes_concentration():
+    """The same data and start with three concentrations: the components that keep rows."""
+    _, axes = plt.subplots(
+        1, 3, figsize=(10.5, 3.4), layout="constrained", sharex=True, sharey=True
+    )
+    for ax, concentration in zip(axes, (0.1, 2.0, 100.0), strict=True):
+        model, kept = bayesian("dirichlet_distribution", concentration)
+        weights = model.weights_[kept] / model.weights_[kept].sum()
+        parts = weights, model.means_[kept], model.covariances_[kept]
+        plot_mixture(fastgmm.Mixture.from_parameters(*parts), old_faithful(), ax, names=NAMES)
+        title = f"concentration {concentration:g}: {len(kept)} of 8 keep rows"
+        ax.set_title(title, fontsize=9, loc="left")
+    return axes[0]
+
+
+def bayes_kept():
+    """How many of eight components keep rows, for both priors of the weights."""
+    concentrations = np.logspace(-3, 3, 19)
+    ax = new_axes(5.6, 3.0)
+    names = "dirichlet_process", "dirichlet_distribution"
+    for name, color, style in zip(names, component_colors(2), LINE_STYLES, strict=False):
+        kept = [len(bayesian(name, concentration)[1]) for concentration in concentrations]
+        ax.plot(concentrations, kept, style, color=color, marker=".", label=name)
+    ax.set_xscale("log")
+    ax.set_ylim(0, 8.5)
+    add_legend(ax)
+    return set_frame(ax, "weight_concentration_prior", "components that keep rows")
+
+
 FIGURES = {
     name: draw
     for name, draw in list(globals().items())
-    if name.startswith(("start_old", "tutorial_", "choosing_", "singularities_"))
+    if name.startswith(("start_old", "tutorial_", "choosing_", "singularities_", "bayes_"))
 }
 
 

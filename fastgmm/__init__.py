@@ -1,9 +1,10 @@
 """Gaussian mixture models on compiled kernels.
 
 `fit` fits a mixture to data and returns a `Mixture`; `select` chooses the number of components
-and the covariance type; `load` reads a saved mixture. `GaussianMixture` is scikit-learn's
-estimator on the same kernels, and `patch_sklearn` replaces scikit-learn's own class by it. The
-package is imported quickly: Numba is imported on first use.
+and the covariance type; `load` reads a saved mixture. `GaussianMixture` and
+`BayesianGaussianMixture` are scikit-learn's estimators on the same kernels, and `patch_sklearn`
+replaces scikit-learn's own classes by them. The package is imported quickly: Numba is imported on
+first use.
 """
 
 from functools import partial
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from fastgmm.api.selection import Selection
     from fastgmm.api.statistics import Statistics, statistics
     from fastgmm.patching.patch import patch_sklearn, sklearn_is_patched, unpatch_sklearn
+    from fastgmm.sklearn import BayesianGaussianMixture as BayesianGaussianMixture
     from fastgmm.sklearn import GaussianMixture as GaussianMixture
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "BayesianGaussianMixture": "sklearn",
     "GaussianMixture": "sklearn",
     "fit": "api.fit",
     "load": "api.mixture",
@@ -40,7 +43,7 @@ _HOMES = {
     "unpatch_sklearn": "patching.patch",
 }
 
-# GaussianMixture is not listed, so that a star import works without scikit-learn.
+# The estimators are not listed, so that a star import works without scikit-learn.
 __all__ = [
     "CollapseError",
     "ConvergenceWarning",

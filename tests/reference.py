@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import mpmath
 import numpy as np
+from scipy.special import digamma, gammaln
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 
@@ -282,6 +283,116 @@ def icl(X, weights, means, covariances, covariance_type, sample_weight=None):
     safe = np.where(resp > 0.0, resp, 1.0)
     entropy = -np.sum(w[:, None] * safe * np.log(safe))
     return bic(X, weights, means, covariances, covariance_type, sample_weight) + 2.0 * entropy
+
+
+class Beliefs(NamedTuple):
+    """A variational posterior of a mixture of K components in d dimensions.
+
+    Attribute ``concentration`` holds Dirichlet parameters (K,) or beta parameters (2, K); beta
+    (K,), means (K, d), nu (K,) and w_inverse (K, d, d) are Bishop's.
+    """
+
+    concentration: np.ndarray
+    beta: np.ndarray
+    means: np.ndarray
+    nu: np.ndarray
+    w_inverse: np.ndarray
+
+
+def expected_log_weights(concentration):
+    """E[log pi] (K,) under a Dirichlet distribution, or under broken sticks."""
+    if concentration.ndim == 1:
+        return digamma(concentration) - digamma(concentration.sum())
+    a, b = concentration
+    result = np.empty(len(a))
+    for k in range(len(a)):
+        result[k] = digamma(a[k]) - digamma(a[k] + b[k])
+        for before in range(k):
+            result[k] += digamma(b[before]) - digamma(a[before] + b[before])
+    return result
+
+
+def variational_log_joint(X, beliefs):
+    """Bishop's log rho (10.46): E[log pi] + E[log N(x | mu, Lambda^-1)] for rows, (n, K)."""
+    n_features = np.shape(X)[1]
+    log_weights = expected_log_weights(beliefs.concentration)
+    result = np.empty((len(X), len(beliefs.beta)))
+    for k in range(len(beliefs.beta)):
+        nu, w = beliefs.nu[k], np.linalg.inv(beliefs.w_inverse[k])
+        log_lambda = sum(digamma((nu - j) / 2) for j in range(n_features))
+        log_lambda += n_features * np.log(2) + np.linalg.slogdet(w)[1]
+        diff = X - beliefs.means[k]
+        maha2 = n_features / beliefs.beta[k] + nu * np.sum(diff * (diff @ w), axis=1)
+        result[:, k] = log_weights[k] + 0.5 * (log_lambda - n_features * np.log(2 * np.pi) - maha2)
+    return result
+
+
+def variational_m_step(X, resp, prior, sample_weight=None):
+    """The posterior of full covariances given responsibilities: Bishop's 10.58 to 10.63.
+
+    ``prior`` is a ``Beliefs`` of one component whose concentration is a number, or an array
+    (2, 1) whose second entry is the concentration of a Dirichlet process.
+    """
+    weighted = resp * row_weights(X, sample_weight)[:, None]
+    nk = weighted.sum(axis=0)
+    beta = prior.beta[0] + nk
+    means = np.empty((len(nk), np.shape(X)[1]))
+    w_inverse = np.empty((len(nk), *prior.w_inverse.shape[1:]))
+    for k in range(len(nk)):
+        means[k] = (prior.beta[0] * prior.means[0] + weighted[:, k] @ X) / beta[k]
+        mean = weighted[:, k] @ X / nk[k]
+        diff, gap = X - mean, mean - prior.means[0]
+        w_inverse[k] = prior.w_inverse[0] + (weighted[:, k, None] * diff).T @ diff
+        w_inverse[k] += prior.beta[0] * nk[k] / beta[k] * np.outer(gap, gap)
+    if np.ndim(prior.concentration) == 0:
+        concentration = prior.concentration + nk
+    else:
+        later = np.array([nk[k + 1 :].sum() for k in range(len(nk))])
+        concentration = np.array([1.0 + nk, prior.concentration[1, 0] + later])
+    return Beliefs(concentration, beta, means, prior.nu[0] + nk, w_inverse)
+
+
+def kl_to_normal_wishart(beliefs, k, prior):
+    """KL divergence of component k's Normal-Wishart distribution from the prior's."""
+    d = beliefs.means.shape[1]
+    w, nu = np.linalg.inv(beliefs.w_inverse[k]), beliefs.nu[k]
+    log_lambda = sum(digamma((nu - j) / 2) for j in range(d)) + d * np.log(2)
+    log_lambda += np.linalg.slogdet(w)[1]
+
+    def log_norm(nu, w_inverse):  # log B(W, nu), Bishop's B.79
+        return (
+            nu / 2 * np.linalg.slogdet(w_inverse)[1]
+            - nu * d / 2 * np.log(2)
+            - d * (d - 1) / 4 * np.log(np.pi)
+            - sum(gammaln((nu - j) / 2) for j in range(d))
+        )
+
+    gap = beliefs.means[k] - prior.means[0]
+    normal = 0.5 * (
+        d * np.log(beliefs.beta[k] / prior.beta[0])
+        - d
+        + d * prior.beta[0] / beliefs.beta[k]
+        + prior.beta[0] * nu * gap @ w @ gap
+    )
+    own = log_norm(nu, beliefs.w_inverse[k]) + (nu - d - 1) / 2 * log_lambda - nu * d / 2
+    priors = log_norm(prior.nu[0], prior.w_inverse[0]) + (prior.nu[0] - d - 1) / 2 * log_lambda
+    return normal + own - priors + nu / 2 * np.trace(prior.w_inverse[0] @ w)
+
+
+def evidence_bound(X, resp, beliefs, prior, sample_weight=None):
+    """The evidence lower bound, term by term: Bishop's 10.70 with Dirichlet weights.
+
+    Expected log joint of rows, plus the entropy of their responsibilities, minus the divergences
+    of all posteriors from their priors.
+    """
+    w = row_weights(X, sample_weight)[:, None]
+    safe = np.where(resp > 0.0, resp, 1.0)
+    bound = np.sum(w * resp * (variational_log_joint(X, beliefs) - np.log(safe)))
+    alpha, first = beliefs.concentration, np.full(len(beliefs.beta), prior.concentration)
+    bound -= gammaln(alpha.sum()) - gammaln(alpha).sum()
+    bound += gammaln(first.sum()) - gammaln(first).sum()
+    bound -= np.sum((alpha - first) * (digamma(alpha) - digamma(alpha.sum())))
+    return bound - sum(kl_to_normal_wishart(beliefs, k, prior) for k in range(len(beliefs.beta)))
 
 
 def row_weights(X, sample_weight=None):

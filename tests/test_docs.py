@@ -23,7 +23,7 @@ import fastgmm.__main__
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-DROP_IN = {"drop-in.md"}  # pages on the estimator, which has scikit-learn below it
+DROP_IN = {"bayes.md", "drop-in.md"}  # pages on the estimator, which has scikit-learn below it
 
 # What these do, .ci/run does too, or it is not for an automaton: a browser, a profiler.
 NOT_HERE = re.compile(

@@ -261,4 +261,4 @@ def fit(
             "another start.",
             convergence_warning(),
         )
-    return Mixture._of_run(covariance_type, best, names)
+    return Mixture._of_run(covariance_type, best, names, start.record)

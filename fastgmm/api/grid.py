@@ -29,6 +29,7 @@ from fastgmm.model import criteria
 from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.search.final import FINAL_RUNS
 from fastgmm.search.grid_starts import GridPlan, Prepared, grid_starts
+from fastgmm.search.record import SearchRecord
 from fastgmm.search.restarts import best_of
 from fastgmm.search.spurious import Yardstick, make_yardstick, spurious_components
 from fastgmm.search.start import make_start
@@ -105,21 +106,28 @@ class Grid:
         try:
             prepared = starts.result()
             begin = time.perf_counter()
-            run = self._fit(self._source, todo, prepared[0], report)
+            record = SearchRecord()
+            run = self._fit(self._source, todo, prepared[0], report, record)
             held_out = self._held_out(todo, prepared[1:], report) if self._folds else np.nan
-            fitted = replace(self._with_criteria(todo, run), held_out=held_out)
+            fitted = replace(self._with_criteria(todo, run, record), held_out=held_out)
             return replace(fitted, seconds=time.perf_counter() - begin)
         except _EXPECTED_FAILURES as error:
             return replace(todo, failure=str(error) or type(error).__name__)
 
     def _fit(
-        self, source: Source, todo: Candidate, prepared: Prepared, report: Report | None
+        self,
+        source: Source,
+        todo: Candidate,
+        prepared: Prepared,
+        report: Report | None,
+        record: SearchRecord | None = None,
     ) -> Run:
-        """Return the best run of EM from the starts."""
+        """Return the best run of EM from the starts; add what a search did to `record`."""
         source = source.view(source.n_threads)  # buffers of a view belong to this fit alone
         model = self._model(todo)
         random_state = deepcopy(prepared.random_state)
         start = make_start(source, model, todo.n_components, random_state)
+        start = start if record is None else start._replace(record=record)
 
         def callback(iteration: int, log_likelihood: float) -> bool:
             if report is not None:
@@ -148,14 +156,14 @@ class Grid:
             weights += fold.total_weight
         return float(total / weights)
 
-    def _with_criteria(self, todo: Candidate, run: Run) -> Candidate:
+    def _with_criteria(self, todo: Candidate, run: Run, record: SearchRecord) -> Candidate:
         """Return a candidate with its mixture, its criteria and its spurious components."""
         model = self._model(todo)
         sums = totals(self._source, Densities(model, run.parameters), self._yardstick.distinct)
         bic = criteria.bic(sums.log_likelihood, todo.n_parameters, self._source.total_weight)
         return replace(
             todo,
-            mixture=Mixture._of_run(todo.covariance_type, run, self._feature_names),
+            mixture=Mixture._of_run(todo.covariance_type, run, self._feature_names, record),
             log_likelihood=sums.log_likelihood,
             bic=bic,
             aic=criteria.aic(sums.log_likelihood, todo.n_parameters),

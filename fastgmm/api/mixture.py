@@ -21,6 +21,7 @@ from fastgmm.model import criteria
 from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.model.model_file import names_in, read_model, write_model
 from fastgmm.model.parameters import Parameters
+from fastgmm.search.record import SearchRecord
 from fastgmm.sources.base import Source
 from fastgmm.sources.incomplete import impute
 from fastgmm.sources.operands import Densities
@@ -79,6 +80,9 @@ class Mixture:
     feature_names : tuple of str or None
         Names of the features: the column names of the data frame that the mixture was fitted to,
         if all are strings, or the names given to `fastgmm.fit`. None if there were none.
+    search : SearchRecord or None
+        What the search of ``init_params="auto"`` did: the numbers of candidates, moves, rows and
+        passes. None without a search, and in a model that was read from a file.
 
     Notes
     -----
@@ -99,6 +103,7 @@ class Mixture:
     feature_names: tuple[str, ...] | None
     _parameters: Parameters = field(repr=False)
     _densities: Densities = field(repr=False)
+    search: SearchRecord | None = None
 
     @classmethod
     def _build(
@@ -109,6 +114,7 @@ class Mixture:
         log_likelihoods: ArrayLike = (),
         regularized: Sequence[int] = (),
         feature_names: Names = None,
+        search: SearchRecord | None = None,
     ) -> Self:
         """Make a mixture from internal parameters. Pickles call this method."""
         kind = COVARIANCE_TYPES[name]
@@ -124,13 +130,22 @@ class Mixture:
             feature_names,
             parameters,
             Densities(MaximumLikelihood(kind), parameters),
+            search,
         )
 
     @classmethod
-    def _of_run(cls, name: str, run: Run, feature_names: Names) -> Self:
-        """Make a mixture from the outcome of EM."""
+    def _of_run(
+        cls, name: str, run: Run, feature_names: Names, search: SearchRecord | None = None
+    ) -> Self:
+        """Make a mixture from the outcome of EM, after a search if `search` tells of one."""
         return cls._build(
-            name, run.parameters, run.converged, run.objectives, run.regularized, feature_names
+            name,
+            run.parameters,
+            run.converged,
+            run.objectives,
+            run.regularized,
+            feature_names,
+            search if search and search.n_candidates else None,
         )
 
     @classmethod
@@ -189,14 +204,15 @@ class Mixture:
 
         Parameters
         ----------
-        model : sklearn.mixture.GaussianMixture
-            A fitted estimator of this class or of `fastgmm.sklearn.GaussianMixture`.
+        model : sklearn.mixture.GaussianMixture or sklearn.mixture.BayesianGaussianMixture
+            A fitted estimator of one of these classes or of `fastgmm.sklearn`.
 
         Returns
         -------
         Mixture
             The mixture with the estimator's parameters and its `feature_names_in_`, and with its
-            `lower_bounds_` if it has them (since scikit-learn 1.7).
+            `lower_bounds_` if it has them (since scikit-learn 1.7) and they are log-likelihoods.
+            The parameters of a Bayesian mixture are its posterior means.
 
         Raises
         ------
@@ -207,13 +223,13 @@ class Mixture:
         ValueError
             If its attributes were changed by hand to values that describe no mixture.
         """
-        parameters = provided("parameters_of")(model)
+        parameters, log_likelihoods = provided("parameters_of")(model)
         names = getattr(model, "feature_names_in_", None)
         return cls._build(
             model.covariance_type,
             parameters,
             model.converged_,
-            getattr(model, "lower_bounds_", ()),
+            log_likelihoods,
             feature_names=check_names(names, parameters.means.shape[1], "feature_names_in_"),
         )
 
@@ -301,6 +317,7 @@ class Mixture:
             self.log_likelihoods - np.log(factors).sum(),
             self.regularized,
             self.feature_names,
+            self.search,
         )
 
     def updated(self, statistics: "Statistics", *, reg_covar: float = 1e-6) -> "Mixture":
@@ -903,6 +920,7 @@ class Mixture:
             self.log_likelihoods,
             self.regularized,
             self.feature_names,
+            self.search,
         )
 
     def __eq__(self, other: object) -> bool:

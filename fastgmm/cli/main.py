@@ -45,8 +45,8 @@ def cli(context: click.Context) -> None:
     A table may be text such as CSV, Parquet, Arrow, Excel, JSON lines, .npy or .npz, compressed or
     not; "-" reads it from the standard input. Separators and headers are found out.
 
-    "fastgmm run" runs a Python program with fastgmm's GaussianMixture instead of scikit-learn's:
-    see "fastgmm run --help".
+    "fastgmm run" runs a Python program with fastgmm's mixtures instead of scikit-learn's: see
+    "fastgmm run --help".
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

@@ -72,6 +72,8 @@ def print_fit(mixture: Mixture, table: Table, bic: float) -> None:
     console.print(f"BIC             {bic:.3f}")
     end = "converged" if mixture.converged else "not converged; raise --max-iter"
     console.print(f"iterations      {mixture.n_iter}, {end}")
+    if mixture.search:
+        console.print(f"search          {mixture.search}")
     if mixture.regularized:
         which = ", ".join(map(str, mixture.regularized))
         console.print(

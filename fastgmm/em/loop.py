@@ -1,22 +1,24 @@
 """The EM loop: iterations and convergence."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from fastgmm.model.base import Model
-from fastgmm.model.parameters import Parameters
 from fastgmm.sources.base import Source, Statistics
 from fastgmm.sources.precision import needs_double
 
 
 class Settings(NamedTuple):
-    """When EM stops, and how it repairs collapsed components: see `fastgmm.fit`."""
+    """When EM stops, and how it repairs collapsed components: see `fastgmm.fit`.
+
+    `run_em` is given a policy and does not read `on_collapse`, from which callers make it.
+    """
 
     tol: float
     max_iter: int
-    on_collapse: str
+    on_collapse: str = "raise"
     callback: Callable[[int, float], object] | None = None
 
 
@@ -27,21 +29,22 @@ class Policy(Protocol):
     def floor_raised(self) -> np.ndarray | bool:
         """Mask (n_components,) of components that needed more than `reg_covar`, or False."""
 
-    def on_few_points(self, parameters: Parameters) -> np.ndarray:
+    def on_few_points(self, parameters: Any) -> np.ndarray:
         """Return a mask (n_components,) of the components on a single point or on few rows."""
 
-    def repair(self, parameters: Parameters, iterated: bool = True) -> tuple[Parameters, bool]:
+    def repair(self, parameters: Any, iterated: bool = True) -> tuple[Any, bool]:
         """Return valid parameters, and whether a component was moved."""
 
 
 class Run(NamedTuple):
     """The result of one start.
 
-    `stopped` is true if the callback ended the run. `objectives` has one entry per iteration, and
-    `regularized` the indices of collapsed components.
+    `parameters` are what the model's `update` returns. `stopped` is true if the callback ended
+    the run. `objectives` has one entry per iteration, and `regularized` the indices of collapsed
+    components.
     """
 
-    parameters: Parameters
+    parameters: Any
     converged: bool
     stopped: bool
     objectives: tuple[float, ...]
@@ -53,7 +56,7 @@ class Run(NamedTuple):
         return self.objectives[-1] if self.objectives else -np.inf
 
 
-def em_step(source: Source, model: Model, parameters: Parameters) -> tuple[Statistics, Parameters]:
+def em_step(source: Source, model: Model, parameters: Any) -> tuple[Statistics, Any]:
     """Return the statistics under `parameters` and the new parameters from the M-step.
 
     A pass drops responsibilities that are negligible relative to their component's weight. If a
@@ -69,7 +72,7 @@ def em_step(source: Source, model: Model, parameters: Parameters) -> tuple[Stati
     return statistics, new
 
 
-def pass_is_imprecise(source: Source, model: Model, old: Parameters, new: Parameters) -> bool:
+def pass_is_imprecise(source: Source, model: Model, old: Any, new: Any) -> bool:
     """Return whether the pass from `old` to `new` must be repeated: see `em_step`."""
     kind, dtype = model.covariance_type, source.dtype
     imprecise = needs_double(kind, new, dtype) and not needs_double(kind, old, dtype)
@@ -79,7 +82,7 @@ def pass_is_imprecise(source: Source, model: Model, old: Parameters, new: Parame
 def run_em(
     source: Source,
     model: Model,
-    parameters: Parameters,
+    parameters: Any,
     settings: Settings,
     policy: Policy,
     previous: float = -np.inf,
@@ -96,7 +99,7 @@ def run_em(
         before = parameters
         statistics, parameters = em_step(source, model, before)
         parameters, moved = policy.repair(parameters)
-        trace.append(model.objective(before, statistics, total_weight))
+        trace.append(model.objective_of_step(before, statistics, parameters, total_weight))
         stop = settings.callback is not None and settings.callback(iteration, trace[-1]) is True
         converged = not moved and abs(trace[-1] - previous) < settings.tol
         if converged or stop:

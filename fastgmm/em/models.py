@@ -1,4 +1,6 @@
-"""Models that the EM loop fits. There is one, maximum likelihood."""
+"""Maximum likelihood, and what every model's M-step begins with."""
+
+from typing import Any
 
 import numpy as np
 
@@ -42,21 +44,10 @@ class MaximumLikelihood(Model):
     ) -> Parameters:
         """Return the parameters that maximise the expected log-likelihood.
 
-        S1 and S2 are taken about the old means. The mean moves by d = S1 / N and the covariance
-        is S2 / N - d d^T. Near convergence d is small, so nothing cancels. A component without
-        rows keeps its mean and covariance and gets weight zero.
+        A component without rows keeps its mean and covariance and gets weight zero.
         """
-        _, nk, s1, s2 = statistics
-        empty = ~(nk > 0)
-        divisor = np.where(empty, 1.0, nk)
-        delta = s1 / divisor[:, None]
-        kind = self.covariance_type
-        covariances = kind.from_moments(s2, nk, delta, divisor)
-        kind.add_to_diagonal(covariances, self.reg_covar)
-        if empty.any():
-            covariances = kind.select(empty, parameters.covariances, covariances)
-        means = parameters.means + delta
-        n_components, n_features = means.shape
+        nk, means, covariances = row_estimates(self, parameters, statistics)
+        kind, (n_components, n_features) = self.covariance_type, means.shape
         factors, log_det = kind.factorize(covariances, n_components, n_features, n_threads)
         return Parameters(nk / nk.sum(), means, covariances, factors, log_det)
 
@@ -68,11 +59,43 @@ class MaximumLikelihood(Model):
 
     def has_dwindled(self, old: Parameters, new: Parameters) -> bool:
         """Return whether a weight, or weight times variance, fell below 1/1000 of the old value."""
-        kind, shape = self.covariance_type, old.means.shape
-        least = _DWINDLED * old.weights
-        spread = new.weights[:, None] * kind.variances(new.covariances, *shape)
-        least_spread = least[:, None] * kind.variances(old.covariances, *shape)
-        return bool((new.weights < least).any() or (spread < least_spread).any())
+        return has_dwindled(self.covariance_type, old, new, old.weights, new.weights)
+
+
+def row_estimates(
+    model: Model, parameters: Any, statistics: Statistics
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the number, the mean and the covariance of the rows of each component.
+
+    `reg_covar` is added to the covariances. S1 and S2 are taken about the old means. The mean
+    moves by d = S1 / N and the covariance is S2 / N - d d^T. Near convergence d is small, so
+    nothing cancels. A component without rows keeps its mean and covariance.
+    """
+    _, nk, s1, s2 = statistics
+    empty = ~(nk > 0)
+    divisor = np.where(empty, 1.0, nk)
+    delta = s1 / divisor[:, None]
+    kind = model.covariance_type
+    covariances = kind.from_moments(s2, nk, delta, divisor)
+    kind.add_to_diagonal(covariances, model.reg_covar)
+    if empty.any():
+        covariances = kind.select(empty, parameters.covariances, covariances)
+    return nk, parameters.means + delta, covariances
+
+
+def has_dwindled(
+    kind: CovarianceType, old: Any, new: Any, old_rows: np.ndarray, new_rows: np.ndarray
+) -> bool:
+    """Return whether rows, or rows times variance, fell below 1/1000 of the old value.
+
+    `old_rows` and `new_rows` (n_components,) are numbers of rows in any common unit.
+    """
+    least = _DWINDLED * old_rows
+    if (new_rows < least).any():
+        return True
+    spread = new_rows[:, None] * kind.variances(new.covariances, *new.means.shape)
+    least_spread = least[:, None] * kind.variances(old.covariances, *old.means.shape)
+    return bool((spread < least_spread).any())
 
 
 def marginal_variance(model: Model, parameters: Parameters) -> np.ndarray:

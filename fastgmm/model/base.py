@@ -60,6 +60,14 @@ class Model(ABC):
         EM never lowers it.
         """
 
+    def objective_of_step(self, old: Any, statistics: Any, new: Any, total_weight: float) -> float:
+        """Return the objective of an EM step from `old` to `new`: that of `old` by default.
+
+        A bound of the evidence is that of the responsibilities under the old parameters and of the
+        new ones.
+        """
+        return self.objective(old, statistics, total_weight)
+
     @abstractmethod
     def has_dwindled(self, old: Any, new: Any) -> bool:
         """Return whether a component lost nearly all its weight, or its variance in a feature.

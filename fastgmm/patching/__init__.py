@@ -1,1 +1,1 @@
-"""Replacement of scikit-learn's GaussianMixture, in a process or for a whole program."""
+"""Replacement of scikit-learn's mixtures, in a process or for a whole program."""

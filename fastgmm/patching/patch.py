@@ -1,9 +1,10 @@
-"""Replace scikit-learn's GaussianMixture by `fastgmm.sklearn.GaussianMixture`, and undo it.
+"""Replace scikit-learn's mixtures by those of `fastgmm.sklearn`, and undo it.
 
-The patch rebinds every global name of every loaded module that refers to scikit-learn's class.
-This includes the name in the module that defines the class, so that pickles of scikit-learn's
-models are loaded as our estimators. The patch does not reach a class that a program holds
-elsewhere, in a list, a default argument or as a base class, nor estimators that already exist.
+The patch rebinds every global name of every loaded module that refers to a class of scikit-learn
+in `fastgmm.sklearn.convert.ESTIMATORS`. This includes the name in the module that defines the
+class, so that pickles of scikit-learn's models are loaded as our estimators. The patch does not
+reach a class that a program holds elsewhere, in a list, a default argument or as a base class, nor
+estimators that already exist.
 These still pass `isinstance` with the patched name (`fastgmm.sklearn.standin`), and pickle
 accepts them (`fastgmm.patching.pickles`).
 """
@@ -38,22 +39,23 @@ class Patch:
                 _restore()
 
 
-_KNOW_BOTH = {"fastgmm", "skl2onnx"}  # packages that tell the two classes apart
+_KNOW_BOTH = {"fastgmm", "skl2onnx"}  # packages that tell our classes from theirs
 
 _lock = threading.RLock()
 _wanted: set[Patch] = set()  # patches that have not ended
-_replaced: list[tuple[dict[str, Any], str]] = []  # globals of a module, and the name in them
+_replaced: list[tuple[dict[str, Any], str, type]] = []  # globals of a module, name, their class
 
 
 def patch_sklearn() -> Patch:
-    """Replace `sklearn.mixture.GaussianMixture` by the accelerated estimator in all modules.
+    """Replace scikit-learn's mixtures by the accelerated estimators in all modules.
 
-    Modules that imported the class before are patched, too. Further calls replace nothing more.
+    These are `sklearn.mixture.GaussianMixture` and `sklearn.mixture.BayesianGaussianMixture`.
+    Modules that imported a class before are patched, too. Further calls replace nothing more.
 
     Returns
     -------
     Patch
-        A context manager. Leaving its block undoes this call; scikit-learn's class is restored
+        A context manager. Leaving its block undoes this call; scikit-learn's classes are restored
         when no other call is in force.
 
     Raises
@@ -69,19 +71,23 @@ def patch_sklearn() -> Patch:
     >>> GaussianMixture.__module__
     'fastgmm.sklearn'
     """
-    from fastgmm.sklearn import GaussianMixture, TheirGaussianMixture
+    from fastgmm.sklearn.convert import ESTIMATORS
 
     with _lock:
         heed_environment()
         patch = Patch()
         _wanted.add(patch)
-        allow_pickles(TheirGaussianMixture)
+        for kind in ESTIMATORS:
+            allow_pickles(kind)
         for names in _names_of_modules():
             for name, value in list(names.items()):
-                if value is TheirGaussianMixture:
-                    names[name] = GaussianMixture
-                    _replaced.append((names, name))
-        logger.info("sklearn.mixture.GaussianMixture is replaced in %d places", len(_replaced))
+                for theirs, ours in ESTIMATORS.items():
+                    if value is theirs:
+                        names[name] = ours
+                        _replaced.append((names, name, theirs))
+        for theirs in ESTIMATORS:
+            places = sum(kind is theirs for _, _, kind in _replaced)
+            logger.info("sklearn.mixture.%s is replaced in %d places", theirs.__name__, places)
     return patch
 
 
@@ -126,10 +132,11 @@ def _restore() -> None:
     """Point every replaced name at scikit-learn's class again."""
     if not _replaced:
         return
-    from fastgmm.sklearn import GaussianMixture, TheirGaussianMixture
+    from fastgmm.sklearn.convert import ESTIMATORS
 
-    for names, name in _replaced:
-        if names.get(name) is GaussianMixture:  # the program may have rebound it
-            names[name] = TheirGaussianMixture
+    for names, name, theirs in _replaced:
+        if names.get(name) is ESTIMATORS[theirs]:  # the program may have rebound it
+            names[name] = theirs
     _replaced.clear()
-    restore_pickles(TheirGaussianMixture)
+    for kind in ESTIMATORS:
+        restore_pickles(kind)

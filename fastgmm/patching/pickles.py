@@ -1,4 +1,4 @@
-"""Pickles of scikit-learn's own class and its estimators, written while the patch is in force.
+"""Pickles of scikit-learn's own classes and estimators, written while the patch is in force.
 
 pickle refuses an object if the name of its class refers to another class, as under the patch.
 These pickles therefore look the class up when they are read. They need no fastgmm: its class
@@ -11,10 +11,7 @@ import copyreg
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from sklearn.mixture import GaussianMixture as TheirGaussianMixture
+from typing import Any
 
 
 def allow_pickles(kind: type) -> None:
@@ -45,30 +42,36 @@ class _Call:
 class _New(_Call):
     """A call that returns a function that makes an object; it can be made here, too."""
 
+    def __init__(self, kind: type, named: _Call) -> None:
+        super().__init__(partial, object.__new__, named)
+        self.kind = kind
+
     def __call__(self) -> Any:
-        return theirs()
+        return object.__new__(self.kind)
 
 
-_module = _Call(import_module, "sklearn.mixture._gaussian_mixture")
-_named = _Call(getattr, _module, "GaussianMixture")
-_class = _Call(getattr, _named, "_stands_in_for", _named)
-_new = _New(partial, object.__new__, _class)
+def _named(kind: type) -> _Call:
+    """Return the look-up of scikit-learn's class `kind`, whichever class has its name."""
+    module = _Call(import_module, kind.__module__)
+    found = _Call(getattr, module, kind.__name__)
+    return _Call(getattr, found, "_stands_in_for", found)
 
 
-def _reduce(model: TheirGaussianMixture) -> tuple:
+def _reduce(model: Any) -> tuple:
     """Reduce an estimator of scikit-learn's class to a way to make an empty one and its state."""
-    return _new, (), model.__getstate__()
+    kind = type(model)
+    return _New(kind, _named(kind)), (), model.__getstate__()
 
 
 def _reduce_class(kind: type) -> str | tuple:
     """Reduce scikit-learn's class to a look-up, and another class of its metaclass to its name."""
     if copyreg.dispatch_table.get(kind) is _reduce:
-        return _class.__reduce__()
+        return _named(kind).__reduce__()
     return kind.__qualname__
 
 
-def theirs() -> TheirGaussianMixture:
-    """Return an empty estimator of scikit-learn's class, to be filled from a pickle."""
+def theirs() -> Any:
+    """Return an empty `GaussianMixture` of scikit-learn, for pickles of version 0.1."""
     from fastgmm.sklearn import TheirGaussianMixture
 
     return TheirGaussianMixture.__new__(TheirGaussianMixture)

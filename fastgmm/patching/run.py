@@ -1,4 +1,4 @@
-"""``fastgmm run``: run an unmodified program with scikit-learn's GaussianMixture replaced.
+"""``fastgmm run``: run an unmodified program with scikit-learn's mixtures replaced.
 
 The program runs as under ``python program``: it gets its arguments, a ``__main__`` module of its
 own, and its folder as the first entry of the path, and its tracebacks begin with its own code.
@@ -26,7 +26,7 @@ Usage: fastgmm run SCRIPT [ARGUMENTS]...
        fastgmm run -m MODULE [ARGUMENTS]...
 
   Run a Python program as "python SCRIPT" does, but with scikit-learn's
-  GaussianMixture replaced by fastgmm.GaussianMixture.
+  GaussianMixture and BayesianGaussianMixture replaced by those of fastgmm.
 
   Set the environment variable FASTGMM_VERBOSE=1 to print which calls are
   accelerated and which fall back to scikit-learn.

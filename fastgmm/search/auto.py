@@ -68,9 +68,12 @@ def auto(start: Start, random_state: np.random.RandomState) -> Parameters | None
     partitions = Partitions(sample, [start.n_components], seed, merging=not is_short)
     trials = from_partitions(cell, partitions, most)
     cell.offer(cell.halve(trials, _SHORT_PLAN if is_short else _START_PLAN))
+    if cell.best is not None:
+        _swap(cell, allowed)
+    if start.record is not None:
+        start.record.add(cell.record)
     if cell.best is None:
         return None
-    _swap(cell, allowed)
     parameters = by_weight(start.model, cell.optimum.parameters)
     return climb_ladder(start, parameters, sample.source.n_samples, random_state)
 
@@ -107,7 +110,7 @@ def _swap(cell, allowed):
     if sample.coordinates is None:
         return
     for _ in range(_MOST_ROUNDS):
-        affordable = int((allowed - cell.passes - _PASSES_OF_MOVES) // (3 * MERGES))
+        affordable = int((allowed - cell.record.n_passes - _PASSES_OF_MOVES) // (3 * MERGES))
         if affordable < 1:
             break
         proposals = swaps(

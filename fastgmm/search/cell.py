@@ -9,6 +9,7 @@ from fastgmm.em.loop import em_step
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.climb import LEFT, LEFT_ON_SAMPLE, climb
+from fastgmm.search.record import SearchRecord
 from fastgmm.search.sample import Sample
 from fastgmm.search.spurious import at_floor, points_needed, spurious_components
 from fastgmm.search.start import Start
@@ -32,19 +33,23 @@ class Proposal(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """Parameters on their way to an optimum, and their mean log-likelihood of a row."""
+    """Parameters on their way to an optimum, and their mean log-likelihood of a row.
+
+    `is_move` tells whether they come from another optimum.
+    """
 
     origin: str
     parameters: Parameters
     objective: float = -np.inf
+    is_move: bool = False
 
 
 class Cell:
     """The problem of one cell on the rows of a sample.
 
     Attribute `best` is the best valid trial so far, or None: one is valid if no covariance is
-    singular and no component spurious. `version` counts improvements that neighbours should see,
-    `passes` the passes over the sample.
+    singular and no component spurious. `version` counts improvements that neighbours should see.
+    `record` has what the cell did.
 
     Parameters
     ----------
@@ -66,7 +71,7 @@ class Cell:
         self.n_components = n_components
         self.best: Trial | None = None
         self.version = 0
-        self.passes = 0
+        self.record = SearchRecord(n_rows=sample.source.n_samples)
         self._end_if_asked = tick
         self._start = Start(sample.source, model, n_components)
 
@@ -79,7 +84,7 @@ class Cell:
     def _tick(self):
         """Count a pass."""
         self._end_if_asked()
-        self.passes += 1
+        self.record.n_passes += 1
 
     def from_labels(self, origin: str, labels: np.ndarray, points: np.ndarray) -> Trial:
         """Return a trial from labels (n_rows,) and points near the means of the clusters."""
@@ -87,11 +92,13 @@ class Cell:
 
     def from_proposal(self, proposal: Proposal) -> Trial:
         """Return a trial from responsibilities."""
-        return Trial(proposal.origin, self._estimate(proposal.points, resp=proposal.resp))
+        parameters = self._estimate(proposal.points, resp=proposal.resp)
+        return Trial(proposal.origin, parameters, is_move=True)
 
     def _estimate(self, points, **given):
         """Return the M-step's parameters from given labels or responsibilities."""
         self._tick()
+        self.record.n_candidates += 1
         kind, source = self.model.covariance_type, self.sample.source
         return self._start.estimate_from(
             points, lambda double: source.given(kind, points, double=double, **given)
@@ -109,7 +116,7 @@ class Cell:
         if np.isnan(parameters.log_det).any():
             return None
         objective = self.model.objective(before, statistics, source.total_weight)
-        return Trial(trial.origin, parameters, objective)
+        return trial._replace(parameters=parameters, objective=objective)
 
     def halve(self, trials: Iterable[Trial], plan: Iterable[tuple[int, int]]) -> list[Trial]:
         """Return the best trials after successive halving, the best first.
@@ -148,7 +155,8 @@ class Cell:
             return
         if self.is_spurious(parameters):
             return
-        self.best = Trial(trial.origin, parameters, objectives[-1])
+        self.record.n_moves += trial.is_move
+        self.best = trial._replace(parameters=parameters, objective=objectives[-1])
         self.version += bool(objectives[-1] > best + _BETTER_FOR_NEIGHBOURS)
 
     def _looks_spurious(self, parameters):

@@ -137,10 +137,11 @@ class SearchedStarts(GridStarts):
         """Return the optimum found for a candidate, or the clusters of k-means if there is none."""
         assert self._found is not None
         neighbourhood, n_rows = self._found
-        parameters = neighbourhood.parameters(start.model, start.n_components)
-        if parameters is None:
+        cell = neighbourhood.cell(start.model, start.n_components)
+        start.record.add(cell.record)
+        if cell.best is None:
             return starting_parameters(start, "kmeans", Given(), random_state)
-        return climb_ladder(start, parameters, n_rows, random_state)
+        return climb_ladder(start, cell.best.parameters, n_rows, random_state)
 
 
 def grid_starts(source: Source, plan: GridPlan, tick: Callable[[], None]) -> GridStarts:

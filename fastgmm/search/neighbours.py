@@ -17,7 +17,6 @@ kind of start: 98.1% and 88.1%.
 from collections.abc import Callable, Iterable
 
 from fastgmm.model.base import Model
-from fastgmm.model.parameters import Parameters
 from fastgmm.search.auto import from_partitions, is_worth_searching
 from fastgmm.search.cell import Cell, Proposal
 from fastgmm.search.moves import merges, splits
@@ -78,10 +77,9 @@ class Neighbourhood:
             if not self._down():
                 break
 
-    def parameters(self, model: Model, n_components: int) -> Parameters | None:
-        """Return the parameters of the best optimum of a cell; None if there is no valid one."""
-        best = self._cells[model.covariance_type, n_components].best
-        return None if best is None else best.parameters
+    def cell(self, model: Model, n_components: int) -> Cell:
+        """Return the cell of a covariance type and a number of components."""
+        return self._cells[model.covariance_type, n_components]
 
     def _up(self, first):
         """Visit all cells, the smallest first; return whether a cell improved."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
+from fastgmm.search.record import SearchRecord
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import Source, Statistics, merge
 from fastgmm.sources.precision import needs_double
@@ -32,11 +33,15 @@ class Given(NamedTuple):
 
 
 class Start(NamedTuple):
-    """The problem for which a start is computed: rows, a model and a number of components."""
+    """The problem for which a start is computed: rows, a model and a number of components.
+
+    A search adds what it did to `record`, if there is one.
+    """
 
     source: ArraySource
     model: Model
     n_components: int
+    record: SearchRecord | None = None
 
     def estimate(self, means: np.ndarray, statistics: Statistics) -> Parameters:
         """Return the M-step's parameters from `statistics` about `means`.
@@ -67,7 +72,7 @@ def make_start(
     source: Source, model: Model, n_components: int, random_state: np.random.RandomState
 ) -> Start:
     """Return the problem for which starts are computed, with rows in memory."""
-    return Start(source.in_memory(random_state), model, n_components)
+    return Start(source.in_memory(random_state), model, n_components, SearchRecord())
 
 
 def from_labels(start: Start, labels: np.ndarray, means: np.ndarray) -> Parameters:

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.mixture._gaussian_mixture import _compute_log_det_cholesky
 
+from fastgmm.em.variational import Posterior, make_posterior
+from fastgmm.em.weight_priors import WEIGHT_PRIORS
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
 from fastgmm.model.parameters import Parameters
 from fastgmm.sklearn.fallback import is_foreign
@@ -54,6 +56,41 @@ def fitted_parameters(model: Any) -> Parameters | None:
         factors,
         np.broadcast_to(log_det, len(means)).copy(),
     )
+
+
+def set_posterior(model: Any, posterior: Posterior) -> None:
+    """Set the attributes that hold a posterior, in float64.
+
+    scikit-learn's `_set_parameters` computes `weights_` and `precisions_` from them.
+    """
+    kind = covariance_type_of(model)
+    concentration = posterior.concentration
+    model.weight_concentration_ = concentration if concentration.ndim == 1 else (*concentration,)
+    model.mean_precision_ = posterior.mean_precision
+    model.means_ = posterior.means
+    model.degrees_of_freedom_ = posterior.degrees_of_freedom
+    model.covariances_ = kind.public_covariances(posterior.covariances)
+    model.precisions_cholesky_ = kind.public_factors(posterior.factors)
+
+
+def fitted_posterior(model: Any) -> Posterior | None:
+    """Return the posterior that the attributes hold, or None if they describe none."""
+    names = ("weight_concentration_", "mean_precision_", "degrees_of_freedom_")
+    values: list[Any] = [getattr(model, name, None) for name in names]
+    mixture = fitted_parameters(model)
+    if mixture is None or any(value is None or is_foreign(value) for value in values):
+        return None
+    concentration, beta, nu = map(doubles, values)
+    weight_prior = WEIGHT_PRIORS[model.weight_concentration_prior_type](np.nan)
+    nk = mixture.weights
+    rows = covariance_type_of(model).rows_per_matrix(nk)
+    shapes = weight_prior.posterior(nk).shape, nk.shape, np.shape(rows)
+    if (concentration.shape, beta.shape, nu.shape) != shapes:
+        return None
+    positive = (concentration > 0).all() and (beta > 0).all()
+    if not positive or not (nu > mixture.means.shape[1] - 1).all():
+        return None
+    return make_posterior(weight_prior, mixture, concentration, beta, nu)
 
 
 def doubles(values: ArrayLike) -> np.ndarray:

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture._bayesian_mixture import (
+    BayesianGaussianMixture as TheirBayesianGaussianMixture,
+)
 from sklearn.mixture._gaussian_mixture import GaussianMixture as TheirGaussianMixture
 from sklearn.utils import check_array
 from sklearn.utils._array_api import get_namespace
@@ -23,9 +26,11 @@ except ImportError:  # scikit-learn 1.5
 
 
 __all__ = [
+    "TheirBayesianGaussianMixture",
     "TheirGaussianMixture",
     "finite_values",
     "namespace_of",
+    "takes_gaps",
     "validate_data",
     "warn_of_convergence",
 ]
@@ -40,9 +45,14 @@ _FINITE = (  # scikit-learn 1.5 has another name
 )
 
 
-def finite_values(missing: str) -> dict[str, Any]:
-    """Return the argument of scikit-learn's checks for `missing`, which is "error" or "em"."""
-    return {_FINITE: "allow-nan" if missing == "em" else True}
+def takes_gaps(model: Any) -> bool:
+    """Return whether an estimator takes missing values: its parameter `missing` is "em"."""
+    return getattr(model, "missing", "error") == "em"
+
+
+def finite_values(model: Any) -> dict[str, Any]:
+    """Return the argument of scikit-learn's checks that says whether an estimator takes NaN."""
+    return {_FINITE: "allow-nan" if takes_gaps(model) else True}
 
 
 def namespace_of(X: np.ndarray) -> dict[str, Any]:

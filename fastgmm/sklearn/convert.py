@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from fastgmm.model.parameters import Parameters
 from fastgmm.sklearn.attributes import copy_as, fitted_parameters
-from fastgmm.sklearn.compat import TheirGaussianMixture
+from fastgmm.sklearn.base import KernelMixture
+from fastgmm.sklearn.bayesian_mixture import BayesianGaussianMixture
+from fastgmm.sklearn.compat import TheirBayesianGaussianMixture, TheirGaussianMixture
 from fastgmm.sklearn.gaussian_mixture import GaussianMixture
 
 if TYPE_CHECKING:
     from fastgmm.api.mixture import Mixture
 
+# Our class for each of scikit-learn's.
+ESTIMATORS: dict[type, type[KernelMixture]] = {
+    TheirGaussianMixture: GaussianMixture,
+    TheirBayesianGaussianMixture: BayesianGaussianMixture,
+}
 
-def from_sklearn(model: TheirGaussianMixture) -> GaussianMixture:
+
+def from_sklearn(model: Any) -> Any:
     """Return this library's estimator with the parameters and attributes of scikit-learn's.
 
     Parameters
     ----------
-    model : sklearn.mixture.GaussianMixture
+    model : sklearn.mixture.GaussianMixture or sklearn.mixture.BayesianGaussianMixture
         An estimator, fitted or not.
 
     Returns
     -------
-    GaussianMixture
+    GaussianMixture or BayesianGaussianMixture
         A copy: changing its arrays does not change `model`.
 
     Raises
@@ -35,20 +44,24 @@ def from_sklearn(model: TheirGaussianMixture) -> GaussianMixture:
         If `model` is of another class. Subclasses are refused, because they may compute another
         model.
     """
-    _refuse_other_models(model)
-    return copy_as(model, GaussianMixture)
+    return copy_as(model, _our_class(model))
 
 
-def parameters_of(model: TheirGaussianMixture) -> Parameters:
-    """Return the parameters of a fitted estimator: see `Mixture.from_sklearn`."""
-    _refuse_other_models(model)
+def parameters_of(model: Any) -> tuple[Parameters, Sequence[float]]:
+    """Return the parameters of a fitted estimator, and the log-likelihoods of its iterations.
+
+    See `Mixture.from_sklearn`. Those of a Bayesian mixture are posterior means, and it has no
+    log-likelihoods.
+    """
+    kind = _our_class(model)
     check_is_fitted(model)
-    parameters = fitted_parameters(from_sklearn(model))
+    parameters = fitted_parameters(copy_as(model, kind))
     if parameters is None:
         raise ValueError(
             "model holds no mixture in weights_, means_ and precisions_cholesky_; fit it again."
         )
-    return parameters._replace(weights=parameters.weights / parameters.weights.sum())
+    likelihoods = getattr(model, "lower_bounds_", ()) if kind is GaussianMixture else ()
+    return parameters._replace(weights=parameters.weights / parameters.weights.sum()), likelihoods
 
 
 def estimator_of(mixture: Mixture) -> TheirGaussianMixture:
@@ -66,9 +79,14 @@ def estimator_of(mixture: Mixture) -> TheirGaussianMixture:
     return model
 
 
-def _refuse_other_models(model: object) -> None:
-    if type(model) not in (TheirGaussianMixture, GaussianMixture):
+def _our_class(model: object) -> type[KernelMixture]:
+    """Return our class for an estimator of scikit-learn's class or of ours."""
+    kind: Any = type(model)
+    if kind in ESTIMATORS.values():
+        return kind
+    if kind not in ESTIMATORS:
         raise TypeError(
-            f"model must be scikit-learn's GaussianMixture but is a {type(model).__name__}; "
-            "pass an estimator of that class or of fastgmm.sklearn.GaussianMixture."
+            "model must be scikit-learn's GaussianMixture or BayesianGaussianMixture but is a "
+            f"{kind.__name__}; pass an estimator of such a class or of fastgmm.sklearn."
         )
+    return ESTIMATORS[kind]

@@ -23,6 +23,10 @@ FIT_STEPS = (
     "_initialize_parameters", "_initialize", "_e_step", "_m_step", "_compute_lower_bound",
     "_get_parameters", *DENSITY_STEPS,
 )  # fmt: skip
+POSTERIOR_STEPS = (
+    "_estimate_weights", "_estimate_means", "_estimate_precisions", "_estimate_wishart_full",
+    "_estimate_wishart_tied", "_estimate_wishart_diag", "_estimate_wishart_spherical",
+)  # fmt: skip
 
 
 def is_foreign(X: Any) -> bool:
@@ -49,7 +53,7 @@ def overridden_step(
     return None
 
 
-def fall_back(method: str, reason: str, sample_weight: ArrayLike | None = None) -> None:
+def fall_back(model: Any, method: str, reason: str, sample_weight: ArrayLike | None = None) -> None:
     """Log that scikit-learn's own code runs, and why.
 
     Raises
@@ -59,9 +63,14 @@ def fall_back(method: str, reason: str, sample_weight: ArrayLike | None = None) 
     """
     if sample_weight is not None:
         raise ValueError(f"sample_weight cannot be used here: {reason}. Leave it out.")
-    logger.warning("GaussianMixture.%s falls back to scikit-learn: %s", method, reason)
+    logger.warning("%s.%s falls back to scikit-learn: %s", _name_of(model), method, reason)
 
 
-def log_accelerated(method: str, shape: tuple[int, ...]) -> None:
+def log_accelerated(model: Any, method: str, shape: tuple[int, ...]) -> None:
     """Log that a method runs on the kernels."""
-    logger.info("GaussianMixture.%s runs accelerated on X of shape %s", method, shape)
+    logger.info("%s.%s runs accelerated on X of shape %s", _name_of(model), method, shape)
+
+
+def _name_of(model: Any) -> str:
+    """Return the name of scikit-learn's class that an estimator stands in for."""
+    return model._stands_in_for.__name__

@@ -1,7 +1,7 @@
 """Fits of an estimator by the kernels: from checked rows to fitted attributes.
 
-The functions take the estimator, read its parameters and call its private methods that print
-and that compute the inverse covariances, as scikit-learn's own `fit_predict` does.
+The functions take the estimator, read its parameters and call the private methods of
+`KernelMixture`, and those of scikit-learn that print and that compute the inverse covariances.
 """
 
 from __future__ import annotations
@@ -21,28 +21,20 @@ from fastgmm.api import checks
 from fastgmm.api.names import Names
 from fastgmm.api.scale import fault_of_scale
 from fastgmm.api.sources import refuse_unobserved
-from fastgmm.em.collapse import CollapsePolicy
-from fastgmm.em.loop import Policy, Run, Settings, run_em
-from fastgmm.em.models import MaximumLikelihood
-from fastgmm.model.parameters import Parameters
+from fastgmm.em.loop import Run, Settings, run_em
 from fastgmm.search.final import FINAL_RUNS
 from fastgmm.search.restarts import best_of
-from fastgmm.search.start import Given, Start
-from fastgmm.sklearn.attributes import (
-    covariance_type_of,
-    doubles,
-    fitted_parameters,
-    set_attributes,
-)
+from fastgmm.search.start import Start
 from fastgmm.sklearn.compat import (
-    TheirGaussianMixture,
     finite_values,
     namespace_of,
+    takes_gaps,
     validate_data,
     warn_of_convergence,
 )
 from fastgmm.sklearn.fallback import FOREIGN, fall_back, is_foreign, log_accelerated
-from fastgmm.sklearn.parity import IllDefinedError, TheirPolicy, starting_parameters
+from fastgmm.sklearn.inference import AnyParameters
+from fastgmm.sklearn.parity import IllDefinedError
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import Source
 from fastgmm.sources.incomplete import IncompleteSource
@@ -56,11 +48,12 @@ def fit_attributes(model: Any, X: ArrayLike, sample_weight: ArrayLike | None) ->
     source, rows = _checked_source(model, X, sample_weight)
     previous = None
     if model.warm_start and hasattr(model, "converged_"):
-        previous = fitted_parameters(model)
+        previous = model._fitted()
         if previous is None or previous.means.shape != (model.n_components, source.n_features):
             reason = "warm_start cannot continue from a solution of another shape"
             _fit_theirs(model, X, reason, sample_weight)
             return None
+    model._prepare(source)
     random_state = check_random_state(model.random_state)
     state = None if isinstance(model.random_state, Integral) else random_state.get_state()
     try:
@@ -81,8 +74,8 @@ def _fit_theirs(
     model: Any, X: ArrayLike, reason: str, sample_weight: ArrayLike | None = None
 ) -> None:
     """Fit by an estimator of scikit-learn's class, with the attributes of `model`."""
-    fall_back("fit", reason, sample_weight)
-    theirs = TheirGaussianMixture.__new__(TheirGaussianMixture)
+    fall_back(model, "fit", reason, sample_weight)
+    theirs = object.__new__(model._stands_in_for)
     theirs.__dict__.update(vars(model))
     theirs.fit_predict(X)
     model.__dict__.update(vars(theirs))
@@ -92,7 +85,7 @@ def _checked_source(
     model: Any, X: ArrayLike, sample_weight: ArrayLike | None
 ) -> tuple[Source, np.ndarray]:
     """Return the source of rows, and the rows, checked by scikit-learn's code with its messages."""
-    finite = finite_values(model.missing)
+    finite = finite_values(model)
     rows = validate_data(model, X, dtype=[np.float64, np.float32], ensure_min_samples=2, **finite)
     weight = np.empty(0) if sample_weight is None else checked_weight(sample_weight, rows)
     n_samples = np.count_nonzero(weight) if weight.size else len(rows)
@@ -103,7 +96,7 @@ def _checked_source(
         )
     model._check_parameters(rows, **namespace_of(rows))
     rows = checks.for_kernels(rows)
-    if model.missing == "em" and np.isnan(rows).any():
+    if takes_gaps(model) and np.isnan(rows).any():
         incomplete = IncompleteSource(rows, weight, model.n_threads)
         refuse_unobserved(incomplete, _names_of(model))
         return incomplete, rows
@@ -120,25 +113,25 @@ def _fit_ours(
     model: Any,
     source: Source,
     random_state: np.random.RandomState,
-    previous: Parameters | None,
+    previous: AnyParameters | None,
 ) -> None:
     """Fit by the kernels and set the attributes; warn if EM did not converge."""
     fault = fault_of_scale(source, model.reg_covar, _names_of(model))
     if fault:
-        logger.warning("GaussianMixture.fit: %s", fault)
+        logger.warning("%s.fit: %s", model._stands_in_for.__name__, fault)
     run = _best_run(model, source, random_state, previous)
     if not run.converged and model.max_iter > 0:
         warn_of_convergence(
             "Best performing initialization did not converge. Try different init "
             "parameters, or increase max_iter, tol, or check for degenerate data."
         )
-    set_attributes(model, run.parameters, source.dtype)
+    model._set_fitted(run.parameters, source.dtype)
     model._set_parameters(model._get_parameters())  # computes `precisions_`
     model.converged_ = run.converged
     model.n_iter_ = len(run.objectives)
     model.lower_bound_ = run.objective
     model.lower_bounds_ = list(run.objectives)
-    log_accelerated("fit", (source.n_samples, source.n_features))
+    log_accelerated(model, "fit", (source.n_samples, source.n_features))
 
 
 def _names_of(model: Any) -> Names:
@@ -151,26 +144,27 @@ def _best_run(
     model: Any,
     source: Source,
     random_state: np.random.RandomState,
-    previous: Parameters | None,
+    previous: AnyParameters | None,
 ) -> Run:
     """Run EM from the previous parameters, or from `n_init` new starts if there are none."""
-    start = make_start(model, source.in_memory(random_state))
+    start = Start(source.in_memory(random_state), model._em_model(), model.n_components)
+    em_source = model._em_source(source)
     objective = model.lower_bound_ if previous else -np.inf
 
-    is_new = previous is None and model.means_init is None
+    is_new = previous is None and getattr(model, "means_init", None) is None
     plain = partial(run_em, previous=objective)
     em = FINAL_RUNS.get(model.init_params, plain) if is_new else plain
     report = _reporter(model, objective)
-    settings = Settings(model.tol, model.max_iter, model.on_collapse, report)
+    settings = Settings(model.tol, model.max_iter, callback=report)
 
     def run_start(init: int) -> Run:
         model._print_verbose_msg_init_beg(init)
         run = em(
-            source,
+            em_source,
             start.model,
-            previous or new_parameters(model, start, random_state),
+            previous or model._new_parameters(start, random_state),
             settings,
-            _policy(model, start, random_state),
+            model._policy(start, random_state),
         )
         if model.max_iter > 0:
             model._print_verbose_msg_init_end(run.objective, run.converged)
@@ -190,60 +184,3 @@ def _reporter(model: Any, previous: float) -> Callable[[int, float], None] | Non
         previous = log_likelihood
 
     return report
-
-
-def _policy(model: Any, start: Start, random_state: np.random.RandomState) -> Policy:
-    """Return what to do with collapsed components, as `on_collapse` says."""
-    if model.on_collapse == "raise":
-        return _their_policy(start)
-    return CollapsePolicy(model.on_collapse, start.model, start.source, random_state)
-
-
-def _their_policy(start: Start) -> TheirPolicy:
-    return TheirPolicy(start.model, start.source.total_weight, start.source.dtype)
-
-
-def make_start(model: Any, source: ArraySource, n_components: int | None = None) -> Start:
-    """Return the rows, the model and the number of components that a start is made for."""
-    em_model = MaximumLikelihood(covariance_type_of(model), model.reg_covar)
-    return Start(source, em_model, n_components or model.n_components)
-
-
-def new_parameters(model: Any, start: Start, random_state: np.random.RandomState) -> Parameters:
-    """Return the parameters of a new start."""
-    given = Given(
-        weights=None if model.weights_init is None else doubles(model.weights_init),
-        means=None if model.means_init is None else doubles(model.means_init),
-    )
-    if model.precisions_init is not None:
-        covariances, factors, log_det = covariance_type_of(model).from_precisions(
-            doubles(model.precisions_init), model.n_components, start.source.n_features
-        )
-        given = given._replace(covariances=covariances, factors=factors, log_det=log_det)
-    policy = _their_policy(start)
-    return starting_parameters(start, model.init_params, given, policy, random_state)
-
-
-def m_step(model: Any, X: np.ndarray, log_resp: np.ndarray) -> bool:
-    """Set the attributes to the M-step from given responsibilities.
-
-    `log_resp` (n_samples, n_components) are their logarithms. Return False, with nothing set,
-    if a covariance cannot be factorised.
-    """
-    source = ArraySource(checks.for_kernels(X), n_threads=model.n_threads)
-    resp = checks.for_kernels(np.exp(log_resp).astype(X.dtype, copy=False))
-    n_components = resp.shape[1]
-    start = make_start(model, source, n_components)
-    means = np.tile(X.mean(axis=0, dtype=np.float64), (n_components, 1))
-    statistics = source.given(covariance_type_of(model), means, resp=resp)
-    parameters = _their_policy(start).dilute(start.estimate(means, statistics))
-    if np.isnan(parameters.log_det).any():
-        return False
-    set_attributes(model, parameters, X.dtype)
-    return True
-
-
-def initialize(model: Any, X: np.ndarray, random_state: np.random.RandomState) -> None:
-    """Set the attributes to those of a new start."""
-    source = ArraySource(checks.for_kernels(X), n_threads=model.n_threads)
-    set_attributes(model, new_parameters(model, make_start(model, source), random_state), X.dtype)

@@ -1,50 +1,28 @@
-"""scikit-learn's `GaussianMixture` on the kernels of this library: the class and its methods.
-
-`GaussianMixture` is a subclass of scikit-learn's class and replaces only its arithmetic:
-scikit-learn's own code checks the arguments, the messages are the same, and the same seed gives
-the same result. `fastgmm.sklearn.parity` holds the starts and rules that differ from those of
-`fastgmm.fit`.
-
-scikit-learn's own code runs, and the logger ``fastgmm`` says so, in four cases: the arrays are
-of a library other than NumPy; a subclass overrides one of the private steps of a fit; the
-attributes were set by hand to values that describe no mixture; or a covariance cannot be
-factorised, where scikit-learn's own rounding decides.
-"""
+"""scikit-learn's `GaussianMixture` on the kernels of this library: see `KernelMixture`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-import sklearn
 from numpy.typing import ArrayLike
-from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
-from fastgmm._logging import heed_environment
 from fastgmm.api.options import INIT_PARAMS, MISSING, ON_COLLAPSE
+from fastgmm.em.loop import Policy
+from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.parameters import Parameters
-from fastgmm.sklearn import fitting, inference
-from fastgmm.sklearn.attributes import copy_as, fitted_parameters
+from fastgmm.search.start import Start
+from fastgmm.sklearn import inference, likelihood
+from fastgmm.sklearn.attributes import covariance_type_of, fitted_parameters, set_attributes
+from fastgmm.sklearn.base import KernelMixture
 from fastgmm.sklearn.compat import TheirGaussianMixture
-from fastgmm.sklearn.fallback import (
-    DENSITY_STEPS,
-    FIT_STEPS,
-    FOREIGN,
-    fall_back,
-    is_foreign,
-    log_accelerated,
-    overridden_step,
-)
+from fastgmm.sklearn.fallback import FIT_STEPS, is_foreign
 from fastgmm.sklearn.standin import StandIn
 
-heed_environment()
 
-
-class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
+class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
     """Gaussian mixture: scikit-learn's estimator on the kernels of fastgmm.
 
     It has the parameters, methods, attributes, errors and warnings of
@@ -142,6 +120,12 @@ class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
     """
 
     _stands_in_for = TheirGaussianMixture
+    _own_parameters = {  # noqa: RUF012 - a constant
+        "n_threads": None,
+        "on_collapse": "raise",
+        "missing": "error",
+    }
+    _described_by = "weights_, means_ and precisions_cholesky_"
 
     _parameter_constraints = {  # noqa: RUF012 - as in scikit-learn
         **TheirGaussianMixture._parameter_constraints,
@@ -192,191 +176,6 @@ class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
         self.on_collapse = on_collapse
         self.missing = missing
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None) -> Self:
-        """Estimate the parameters by expectation maximisation.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers, one row for each observation.
-        y : Ignored
-            Not used, present by convention.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
-
-        Returns
-        -------
-        GaussianMixture
-            The estimator itself.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is invalid or a covariance cannot be factorised, with scikit-learn's
-            messages; also if `sample_weight` is given where scikit-learn's own code must run,
-            which does not support it.
-
-        Warns
-        -----
-        sklearn.exceptions.ConvergenceWarning
-            If `max_iter` iterations did not suffice, or if k-means found fewer distinct
-            clusters than components.
-        """
-        if type(self).fit_predict is not GaussianMixture.fit_predict:
-            weights = {} if sample_weight is None else {"sample_weight": sample_weight}
-            self.fit_predict(X, y, **weights)
-        else:
-            self._fit(X, sample_weight)
-        return self
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit_predict(
-        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
-    ) -> np.ndarray:
-        """Estimate the parameters and return the most probable component of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers, one row for each observation.
-        y : Ignored
-            Not used, present by convention.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Indices of components.
-
-        Raises
-        ------
-        ValueError, TypeError
-            As `fit`.
-        """
-        rows = self._fit(X, sample_weight)
-        parameters = fitted_parameters(self)
-        if rows is None or parameters is None:
-            return self.predict(X)
-        return inference.labels(self, rows, parameters)
-
-    def predict(self, X: ArrayLike) -> np.ndarray:
-        """Return the most probable component of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Indices of components.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator was not fitted.
-        ValueError, TypeError
-            If X is not finite numbers with as many features as in `fit`.
-        """
-        parameters = self._ready("predict", X)
-        if parameters is None:
-            return super().predict(X)
-        return inference.labels(self, inference.checked_rows(self, X), parameters)
-
-    def predict_proba(self, X: ArrayLike) -> np.ndarray:
-        """Return the probability of each component for each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_components)
-            Responsibilities; every row sums to 1.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator was not fitted.
-        ValueError, TypeError
-            If X is not finite numbers with as many features as in `fit`.
-        """
-        parameters = self._ready("predict_proba", X)
-        if parameters is None:
-            return super().predict_proba(X)
-        return inference.responsibilities(self, inference.checked_rows(self, X), parameters)
-
-    def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Return the log-density of each row under the mixture.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Natural logarithms of densities.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator was not fitted.
-        ValueError, TypeError
-            If X is not finite numbers with as many features as in `fit`.
-        """
-        parameters = self._ready("score_samples", X)
-        if parameters is None:
-            return super().score_samples(X)
-        return inference.log_densities(self, inference.checked_rows(self, X), parameters)
-
-    def score(
-        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
-    ) -> float:
-        """Return the weighted mean log-density of a row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Finite numbers.
-        y : Ignored
-            Not used, present by convention.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows: a weight of 2 counts as the row twice.
-
-        Returns
-        -------
-        float
-            Weighted mean of `score_samples`, in nats.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-            If the estimator was not fitted.
-        ValueError, TypeError
-            If X is not finite numbers with as many features as in `fit`.
-        """
-        if sample_weight is None:
-            return super().score(X)
-        log_prob = self.score_samples(X)
-        return float(np.average(log_prob, weights=fitting.checked_weight(sample_weight, log_prob)))
-
-    def to_sklearn(self) -> TheirGaussianMixture:
-        """Return scikit-learn's own estimator with the same parameters and fitted attributes.
-
-        Returns
-        -------
-        sklearn.mixture.GaussianMixture
-            A copy: changing its arrays does not change this estimator.
-        """
-        return copy_as(self, TheirGaussianMixture)
-
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: whether NaN is allowed."""
         tags = super().__sklearn_tags__()
@@ -387,43 +186,20 @@ class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
         """Return the tags for scikit-learn 1.5."""
         return {"allow_nan": self.missing == "em"}
 
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state for a pickle, with scikit-learn's version as in its own pickles."""
-        return {**super().__getstate__(), "_sklearn_version": sklearn.__version__}
+    def _em_model(self) -> MaximumLikelihood:
+        return MaximumLikelihood(covariance_type_of(self), self.reg_covar)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state from a pickle of this class or of scikit-learn's."""
-        state = {"n_threads": None, "on_collapse": "raise", "missing": "error", **state}
-        if "_sklearn_version" in state:  # fastgmm 0.1 wrote none
-            state = _compared_by_sklearn(state)
-        super().__setstate__(state)
+    def _fitted(self) -> Parameters | None:
+        return fitted_parameters(self)
 
-    def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None) -> np.ndarray | None:
-        """Set all fitted attributes; return X as the kernels read it, or None after a fallback."""
-        if step := self._overridden(FIT_STEPS):
-            fall_back("fit", f"{step} is overridden", sample_weight)
-            super().fit_predict(X)
-            return None
-        return fitting.fit_attributes(self, X, sample_weight)
+    def _set_fitted(self, parameters: Parameters, dtype: np.dtype) -> None:
+        set_attributes(self, parameters, dtype)
 
-    def _ready(self, method: str, X: ArrayLike) -> Parameters | None:
-        """Return the parameters for the kernels, or None if scikit-learn's own code must run."""
-        check_is_fitted(self)
-        if step := self._overridden(DENSITY_STEPS):
-            reason = f"{step} is overridden"
-        elif is_foreign(X):
-            reason = FOREIGN
-        else:
-            parameters = fitted_parameters(self)
-            if parameters is not None:
-                log_accelerated(method, np.shape(X))
-                return parameters
-            reason = "weights_, means_ and precisions_cholesky_ describe no mixture"
-        fall_back(method, reason)
-        return None
+    def _new_parameters(self, start: Start, random_state: np.random.RandomState) -> Parameters:
+        return likelihood.new_parameters(self, start, random_state)
 
-    def _overridden(self, names: Sequence[str]) -> str | None:
-        return overridden_step(self, names, _OWN_STEPS)
+    def _policy(self, start: Start, random_state: np.random.RandomState) -> Policy:
+        return likelihood.policy(self, start, random_state)
 
     # Steps of scikit-learn's own loop, which subclasses override and other packages call.
 
@@ -433,11 +209,11 @@ class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
         if self._overridden(("_initialize",)) or is_foreign(X):
             super()._initialize_parameters(X, random_state, **namespace)
         else:
-            fitting.initialize(self, X, random_state)
+            likelihood.initialize(self, X, random_state)
 
     def _m_step(self, X: np.ndarray, log_resp: np.ndarray, **namespace: Any) -> None:
         ours = not is_foreign(X) and not is_foreign(log_resp) and len(X) == len(log_resp)
-        if not ours or not fitting.m_step(self, X, log_resp):
+        if not ours or not likelihood.m_step(self, X, log_resp):
             super()._m_step(X, log_resp, **namespace)
 
     def _estimate_log_prob(self, X: np.ndarray, **namespace: Any) -> np.ndarray:
@@ -448,13 +224,5 @@ class GaussianMixture(TheirGaussianMixture, metaclass=StandIn):
         return inference.component_log_densities(self, rows, parameters)
 
 
-def _compared_by_sklearn(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state without its version; scikit-learn warns if that is not the installed one."""
-    theirs = TheirGaussianMixture.__new__(TheirGaussianMixture)
-    theirs.__setstate__(state)
-    return vars(theirs)
-
-
 GaussianMixture.__module__ = "fastgmm.sklearn"  # pickles name the public path
-
-_OWN_STEPS = {name: getattr(GaussianMixture, name) for name in FIT_STEPS}
+GaussianMixture._own_steps = {name: getattr(GaussianMixture, name) for name in FIT_STEPS}

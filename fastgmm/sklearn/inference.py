@@ -8,20 +8,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
-from fastgmm.em.models import MaximumLikelihood
+from fastgmm.em.variational import Posterior
 from fastgmm.model.parameters import Parameters
 from fastgmm.sklearn.attributes import covariance_type_of
-from fastgmm.sklearn.compat import finite_values, validate_data
+from fastgmm.sklearn.compat import finite_values, takes_gaps, validate_data
 from fastgmm.sources.incomplete import answers_for
 from fastgmm.sources.inference import infer
 from fastgmm.sources.operands import Densities
 
+AnyParameters = Parameters | Posterior
+
 
 def checked_rows(model: Any, X: ArrayLike) -> np.ndarray:
     """Return X (n_samples, n_features) as the kernels read it, checked by scikit-learn."""
-    return rows_for_kernels(
-        model, validate_data(model, X, reset=False, **finite_values(model.missing))
-    )
+    return rows_for_kernels(model, validate_data(model, X, reset=False, **finite_values(model)))
 
 
 def rows_for_kernels(model: Any, X: np.ndarray) -> np.ndarray:
@@ -38,21 +38,21 @@ def rows_for_kernels(model: Any, X: np.ndarray) -> np.ndarray:
     return checks.for_kernels(X.astype(single, copy=False))
 
 
-def log_densities(model: Any, X: np.ndarray, parameters: Parameters) -> np.ndarray:
+def log_densities(model: Any, X: np.ndarray, parameters: AnyParameters) -> np.ndarray:
     """Return the log-densities (n_samples,) of rows under the mixture."""
     log_prob = np.empty(len(X), X.dtype)
     _infer(model, X, parameters, log_prob=log_prob)
     return log_prob
 
 
-def responsibilities(model: Any, X: np.ndarray, parameters: Parameters) -> np.ndarray:
+def responsibilities(model: Any, X: np.ndarray, parameters: AnyParameters) -> np.ndarray:
     """Return the responsibilities (n_samples, n_components)."""
     proba = np.empty((len(X), len(parameters.means)), X.dtype)
     _infer(model, X, parameters, proba=proba)
     return proba
 
 
-def labels(model: Any, X: np.ndarray, parameters: Parameters) -> np.ndarray:
+def labels(model: Any, X: np.ndarray, parameters: AnyParameters) -> np.ndarray:
     """Return the index (n_samples,) of the most probable component of each row."""
     found = np.empty(len(X), np.intp)
     _infer(model, X, parameters, labels=found)
@@ -75,18 +75,17 @@ def component_log_densities(model: Any, X: np.ndarray, parameters: Parameters) -
     return log_prob.T
 
 
-def _infer(model: Any, X: np.ndarray, parameters: Parameters, **outputs: np.ndarray) -> None:
+def _infer(model: Any, X: np.ndarray, parameters: AnyParameters, **outputs: np.ndarray) -> None:
     """Fill the outputs in place: see `fastgmm.sources.inference.infer`."""
-    kind = covariance_type_of(model)
-    if model.missing == "em" and np.isnan(X).any():
-        # The attribute `covariances_` may have been set by hand, and then answers do not read it.
-        shape = parameters.means.shape
-        precisions = kind.precisions(kind.public_factors(parameters.factors))
-        covariances = kind.from_precisions(precisions, *shape)[0]
-        densities = Densities(MaximumLikelihood(kind), parameters._replace(covariances=covariances))
-        found = answers_for(X, densities, outputs, model.n_threads)
-        for name, array in outputs.items():
-            array[:] = found[name]
+    em_model = model._em_model()
+    if not takes_gaps(model) or not np.isnan(X).any():
+        infer(X, Densities(em_model, parameters), model.n_threads, **outputs)
         return
-    densities = Densities(MaximumLikelihood(kind), parameters)
-    infer(X, densities, model.n_threads, **outputs)
+    # The attribute `covariances_` may have been set by hand, and then answers do not read it.
+    kind = em_model.covariance_type
+    precisions = kind.precisions(kind.public_factors(parameters.factors))
+    covariances = kind.from_precisions(precisions, *parameters.means.shape)[0]
+    densities = Densities(em_model, parameters._replace(covariances=covariances))
+    found = answers_for(X, densities, outputs, model.n_threads)
+    for name, array in outputs.items():
+        array[:] = found[name]

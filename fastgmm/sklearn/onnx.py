@@ -1,9 +1,9 @@
-"""Registration of our class, and of scikit-learn's, with skl2onnx.
+"""Registration of our classes, and of scikit-learn's, with skl2onnx.
 
 skl2onnx chooses the converter of a model in tables by its exact class. It fills them when it is
-imported, and it takes the class of the name `sklearn.mixture.GaussianMixture`, which is ours under
-the patch. The registration waits for that import. It makes the names in skl2onnx refer to
-scikit-learn's class, and the patch leaves them alone.
+imported, and it takes the classes of the names in `sklearn.mixture`, which are ours under the
+patch. The registration waits for that import. It makes the names in skl2onnx refer to
+scikit-learn's classes, and the patch leaves them alone.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 
 from fastgmm._importing import AfterImport
 from fastgmm._logging import logger
-from fastgmm.sklearn.compat import TheirGaussianMixture
-from fastgmm.sklearn.gaussian_mixture import GaussianMixture
+from fastgmm.sklearn.base import KernelMixture
+from fastgmm.sklearn.convert import ESTIMATORS
 
-_ALIAS, _THEIR_ALIAS = "FastgmmGaussianMixture", "SklearnGaussianMixture"
+_ALIAS, _THEIR_ALIAS = "Fastgmm", "Sklearn"  # followed by the name of the class
 
 
 def register_with_skl2onnx() -> None:
@@ -45,27 +45,29 @@ def _register() -> None:
         )
 
     _give_back_names()
-    register(GaussianMixture, _ALIAS, _outputs)
-    try:
-        get_model_alias(TheirGaussianMixture)
-    except RuntimeError:  # skl2onnx was imported under the patch
-        register(TheirGaussianMixture, _THEIR_ALIAS)
+    for theirs, ours in ESTIMATORS.items():
+        register(ours, _ALIAS + theirs.__name__, _outputs)
+        try:
+            get_model_alias(theirs)
+        except RuntimeError:  # skl2onnx was imported under the patch
+            register(theirs, _THEIR_ALIAS + theirs.__name__)
 
 
 def _give_back_names() -> None:
-    """Make every name in skl2onnx that refers to our class refer to scikit-learn's."""
+    """Make every name in skl2onnx that refers to one of our classes refer to scikit-learn's."""
     modules = [m for n, m in list(sys.modules.items()) if n.partition(".")[0] == "skl2onnx"]
     for names in map(vars, modules):
         for name, value in list(names.items()):
-            if value is GaussianMixture:
-                names[name] = TheirGaussianMixture
+            for theirs, ours in ESTIMATORS.items():
+                if value is ours:
+                    names[name] = theirs
 
 
-def _outputs(scope: Any, model: GaussianMixture, inputs: list, custom_parsers: Any = None) -> list:
+def _outputs(scope: Any, model: KernelMixture, inputs: list, custom_parsers: Any = None) -> list:
     """Return the outputs of a converted model, the same as of a model of scikit-learn's class."""
     from skl2onnx.common.data_types import Int64TensorType, guess_tensor_type
 
-    operator = scope.declare_local_operator(_ALIAS, model)
+    operator = scope.declare_local_operator(_ALIAS + model._stands_in_for.__name__, model)
     operator.inputs = inputs
     names = ["label", "probabilities"]
     if scope.get_options(model, {"score_samples": False})["score_samples"]:

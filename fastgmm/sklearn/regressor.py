@@ -161,7 +161,7 @@ class GaussianMixtureRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
         ConvergenceWarning
             If `max_iter` iterations did not suffice.
         """
-        finite = finite_values(self.missing)
+        finite = finite_values(self)
         rows, targets = validate_data(
             self,
             X,
@@ -253,7 +253,7 @@ class GaussianMixtureRegressor(RegressorMixin, MultiOutputMixin, BaseEstimator):
     def _with_gaps(self, X: ArrayLike) -> np.ndarray:
         """Return the checked features, followed by targets that are missing."""
         check_is_fitted(self)
-        finite = finite_values(self.missing)
+        finite = finite_values(self)
         rows = validate_data(self, X, reset=False, dtype=[np.float64, np.float32], **finite)
         n_targets = self.mixture_.n_features - self.n_features_in_
         return np.hstack([rows, np.full((len(rows), n_targets), np.nan, rows.dtype)])

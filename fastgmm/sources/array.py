@@ -82,6 +82,14 @@ class ArraySource(Source):
             self._double = DoubleRows(self._data, self.n_threads)
         return self._double
 
+    def as_double(self):
+        """Return a source of the same rows in float64: this one if they already are."""
+        if self.dtype == np.float64:
+            return self
+        return ArraySource(
+            self._data.X.astype(np.float64), self._data.sample_weight, self.n_threads
+        )
+
     def given(self, covariance_type, means, labels=None, resp=None, double=False):
         """Return statistics under given labels or responsibilities: see `EMPass.given`.
 

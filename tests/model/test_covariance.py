@@ -619,6 +619,24 @@ def test_terms_begin_as_parameters_do():
     assert Terms._fields[:4] == Parameters._fields[:4]
 
 
+@each_type
+@each_shape
+def test_sums_for_posteriors(name, shape):
+    case = Case(name, shape)
+    X, resp = case.rows_and_resp()
+    statistics = case.statistics(X, resp, case.means)
+    distances = reference.squared_distances(X, case.means, case.covariances, name)
+    total = case.kind.total_distance(case.factors, statistics.s2)
+    np.testing.assert_allclose(total, (resp * distances).sum(), rtol=RTOL)
+    rows = statistics.nk if name != "tied" else np.float64(60.0 / shape[0])
+    np.testing.assert_allclose(case.kind.rows_per_matrix(statistics.nk), rows, rtol=RTOL)
+    first = case.kind.one(case.kind.public_covariances(case.covariances))
+    expected = {"full": case.matrices[0], "tied": case.matrices[0]}
+    expected["diag"] = case.matrices[0].diagonal()
+    expected["spherical"] = case.matrices[0][0, 0]
+    np.testing.assert_allclose(first, expected[name], rtol=RTOL)
+
+
 def test_every_method_is_tested_here():
     """The names of all abstract methods occur in this file: a new one needs a test."""
     with open(__file__, encoding="utf-8") as file:

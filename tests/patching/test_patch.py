@@ -19,6 +19,7 @@ from sklearn.mixture import BayesianGaussianMixture
 from sklearn.utils.discovery import all_estimators
 
 import fastgmm
+from fastgmm.sklearn import BayesianGaussianMixture as OurBayesian
 from fastgmm.sklearn import GaussianMixture
 
 Theirs = sklearn.mixture.GaussianMixture
@@ -46,7 +47,7 @@ def test_before_after_and_from_a_third_package(third_package):
     assert names["GMM"] is names["GaussianMixture"] is GaussianMixture
     fastgmm.unpatch_sklearn()
     assert not fastgmm.sklearn_is_patched()
-    theirs = GaussianMixture.__base__
+    theirs = GaussianMixture._stands_in_for
     assert sklearn.mixture.GaussianMixture is third_package.GMM is Theirs is theirs
     assert sklearn.mixture._gaussian_mixture.GaussianMixture is theirs
 
@@ -58,7 +59,7 @@ def test_every_name_is_given_back(third_package):
         spaces = [(id(m), vars(m)) for m in modules if hasattr(m, "__dict__")]
         return {(m, name) for m, space in spaces for name, v in list(space.items()) if v is kind}
 
-    theirs = GaussianMixture.__base__
+    theirs = GaussianMixture._stands_in_for
     before, ours = names_of(theirs), names_of(GaussianMixture)
     assert before
     fastgmm.patch_sklearn()
@@ -70,13 +71,33 @@ def test_every_name_is_given_back(third_package):
     fastgmm.unpatch_sklearn()
 
 
+def test_bayesian_mixtures_are_patched_too(third_package):
+    X = np.random.RandomState(0).randn(50, 2)
+    theirs = BayesianGaussianMixture
+    model = theirs(n_components=2, max_iter=300, random_state=0).fit(X)
+    plain = pickle.dumps(model)
+    with fastgmm.patch_sklearn():
+        assert sklearn.mixture.BayesianGaussianMixture is OurBayesian
+        assert sklearn.mixture._bayesian_mixture.BayesianGaussianMixture is OurBayesian
+        assert isinstance(model, sklearn.mixture.BayesianGaussianMixture)
+        assert not isinstance(model, sklearn.mixture.GaussianMixture)
+        assert not isinstance(GaussianMixture(), sklearn.mixture.BayesianGaussianMixture)
+        assert type(pickle.loads(pickle.dumps(model))) is theirs
+        read = pickle.loads(plain)
+        assert type(read) is OurBayesian
+        assert b"fastgmm" not in pickle.dumps(model)
+    np.testing.assert_allclose(read.predict_proba(X), model.predict_proba(X), atol=1e-12)
+    assert sklearn.mixture.BayesianGaussianMixture is theirs
+    assert BayesianGaussianMixture is theirs
+
+
 def test_blocks_nest(third_package):
     with fastgmm.patch_sklearn():
         with fastgmm.patch_sklearn():
             assert third_package.GMM is GaussianMixture
         assert third_package.GMM is GaussianMixture
     assert not fastgmm.sklearn_is_patched()
-    assert third_package.GMM is GaussianMixture.__base__
+    assert third_package.GMM is GaussianMixture._stands_in_for
     fastgmm.patch_sklearn()
     with fastgmm.patch_sklearn():
         pass
@@ -113,7 +134,7 @@ def test_threads_may_patch_at_once(third_package):
     for thread in threads:
         thread.join()
     assert not failures
-    assert third_package.GMM is GaussianMixture.__base__
+    assert third_package.GMM is GaussianMixture._stands_in_for
 
 
 def test_models_from_before_can_still_be_pickled_and_read(third_package):
@@ -130,7 +151,7 @@ def test_models_from_before_can_still_be_pickled_and_read(third_package):
         np.testing.assert_allclose(read.score_samples(X), model.score_samples(X), rtol=1e-12)
         written = pickle.dumps(read)
     assert type(pickle.loads(written)) is GaussianMixture
-    assert type(pickle.loads(pickle.dumps(model))) is GaussianMixture.__base__
+    assert type(pickle.loads(pickle.dumps(model))) is GaussianMixture._stands_in_for
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -138,10 +159,10 @@ def test_pickles_of_models_from_before_need_no_fastgmm(third_package, protocol, 
     model = third_package.GMM(2, random_state=0).fit(np.arange(20.0).reshape(10, 2))
     with fastgmm.patch_sklearn():
         for given in (model, GaussianMixture().to_sklearn(), copy.copy(model)):
-            assert type(given) is GaussianMixture.__base__
+            assert type(given) is GaussianMixture._stands_in_for
             written = pickle.dumps(given, protocol)
             assert b"fastgmm" not in written
-            assert type(pickle.loads(written)) is GaussianMixture.__base__
+            assert type(pickle.loads(written)) is GaussianMixture._stands_in_for
         written = pickle.dumps(model, protocol)
     (tmp_path / "model.pickle").write_bytes(written)
     program = (
@@ -158,10 +179,10 @@ def test_pickles_of_models_from_before_need_no_fastgmm(third_package, protocol, 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 @pytest.mark.parametrize("dumps", [pickle.dumps, pickle._dumps])
 def test_classes_are_pickled_by_reference(third_package, protocol, dumps):
-    held = [third_package.GMM, GaussianMixture, BayesianGaussianMixture, Collection]
+    held = [third_package.GMM, BayesianGaussianMixture, GaussianMixture, OurBayesian, Collection]
     before = copyreg.dispatch_table.copy()
     with fastgmm.patch_sklearn():
-        assert b"fastgmm" not in dumps(held[0], protocol)
+        assert b"fastgmm" not in dumps(held[:2], protocol)
         written = dumps(held, protocol)
         for kinds in (pickle.loads(written), copy.deepcopy(held), copy.copy(held)):
             assert all(a is b for a, b in zip(kinds, held, strict=True))
@@ -189,7 +210,7 @@ print(fastgmm.sklearn_is_patched())
     options = {"cwd": tmp_path, "capture_output": True, "text": True, "check": True}
     subprocess.run([sys.executable, "-m", "fastgmm", "run", "write.py"], **options)
     done = subprocess.run([sys.executable, "read.py"], **options)
-    theirs = GaussianMixture.__base__
+    theirs = GaussianMixture._stands_in_for
     assert done.stdout == f"{GaussianMixture} {theirs} True\nFalse\n"
 
 
@@ -197,4 +218,5 @@ def test_a_list_of_all_estimators_has_ours_in_its_place(third_package):
     before = dict(all_estimators())
     with fastgmm.patch_sklearn():
         after = dict(all_estimators())
-    assert after == {**before, "GaussianMixture": GaussianMixture}
+    ours = {kind.__name__: kind for kind in (GaussianMixture, OurBayesian)}
+    assert after == {**before, **ours}

@@ -99,11 +99,14 @@ def test_the_program_runs_accelerated(folder, monkeypatch):
         "from sklearn.mixture import GaussianMixture\n"
         "assert third.GMM is GaussianMixture is fastgmm.GaussianMixture\n"
         "GaussianMixture(random_state=0).fit_predict(np.arange(20.0)[:, None])\n"
+        "from sklearn.mixture import BayesianGaussianMixture\n"
+        "BayesianGaussianMixture(random_state=0).fit(np.arange(20.0)[:, None])\n"
     )
     monkeypatch.setenv("FASTGMM_VERBOSE", "1")
     code, _, told = run(folder, "-m", "fastgmm", "run", "fit.py")
     assert code == 0
-    assert "fastgmm: GaussianMixture.fit runs accelerated on X of shape (20, 1)\n" in told
+    for name in ("GaussianMixture", "BayesianGaussianMixture"):
+        assert f"fastgmm: {name}.fit runs accelerated on X of shape (20, 1)\n" in told
 
 
 def test_what_cannot_be_run_is_refused(folder):

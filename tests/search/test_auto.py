@@ -1,5 +1,7 @@
 """The start "auto": it finds optima that k-means misses, in any units, and gives up gracefully."""
 
+import pickle
+
 import numpy as np
 import problems
 import pytest
@@ -170,4 +172,19 @@ def test_a_spurious_optimum_is_not_kept():
     labels = np.repeat(np.array([0, 1], np.int32), [200, 30])
     cell.offer([cell.from_labels("given", labels, np.array([[0.0, 0.0], [0.5, 0.5]]))])
     assert cell.best is None
-    assert cell.passes > 0
+    assert cell.record.n_passes > 0
+
+
+def test_the_mixture_says_how_it_was_found():
+    X = cigars(900, 3, 3)[0]
+    mixture = fastgmm.fit(X, 3, random_state=0)
+    record = mixture.search
+    assert record.n_candidates >= 5
+    assert record.n_rows == 900
+    assert record.n_passes > record.n_candidates
+    assert str(record).endswith(" passes over 900 rows")
+    assert fastgmm.fit(X, 3, random_state=0).search == record
+    assert fastgmm.fit(X, 3, init_params="kmeans", random_state=0).search is None
+    assert pickle.loads(pickle.dumps(mixture)).search == record
+    candidate = fastgmm.select(X, [3], "full", random_state=0)[0]
+    assert candidate.mixture.search.n_candidates >= 5

@@ -1,4 +1,4 @@
-"""Run the tests of `GaussianMixture` in the installed scikit-learn on this library's class.
+"""Run the tests of scikit-learn's mixtures, as installed, on this library's classes.
 
 Usage: ``python tests/sklearn/suite.py [options of pytest]``. ``suite_exceptions.txt`` lists
 the tests that cannot pass, with reasons. A listed test that passes is an error, and so is a
@@ -18,7 +18,10 @@ import pytest
 
 import fastgmm
 
-MODULES = ("sklearn.mixture.tests.test_gaussian_mixture", "sklearn.mixture.tests.test_mixture")
+MODULES = [
+    f"sklearn.mixture.tests.{name}"
+    for name in ("test_gaussian_mixture", "test_bayesian_mixture", "test_mixture")
+]
 EXCEPTIONS = Path(__file__).with_name("suite_exceptions.txt")
 
 
@@ -54,9 +57,11 @@ def main(options):
     # Without this project's pytest options, which do not suit scikit-learn's tests.
     settings = ["-c", "/dev/null", "-p", "no:cacheprovider", "-q"]
     code = pytest.main([*settings, *options, "--pyargs", *MODULES], plugins=[suite])
-    from sklearn.mixture.tests import test_gaussian_mixture
+    from sklearn.mixture.tests import test_bayesian_mixture, test_gaussian_mixture
 
     assert test_gaussian_mixture.GaussianMixture is fastgmm.GaussianMixture
+    ours = fastgmm.BayesianGaussianMixture
+    assert test_bayesian_mixture.BayesianGaussianMixture is ours
     return int(code) if suite.ran else 1
 
 

@@ -6,7 +6,11 @@ pytest.importorskip("sklearn")
 
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastgmm.sklearn import GaussianMixture, GaussianMixtureRegressor
+from fastgmm.sklearn import (
+    BayesianGaussianMixture,
+    GaussianMixture,
+    GaussianMixtureRegressor,
+)
 
 ESTIMATORS = [
     GaussianMixture(),
@@ -16,6 +20,12 @@ ESTIMATORS = [
     GaussianMixture(missing="em"),
     GaussianMixtureRegressor(),
     GaussianMixtureRegressor(covariance_type="tied", missing="em"),
+    BayesianGaussianMixture(),
+    BayesianGaussianMixture(
+        covariance_type="tied",
+        weight_concentration_prior_type="dirichlet_distribution",
+        n_threads=1,
+    ),
 ]
 
 

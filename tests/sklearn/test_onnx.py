@@ -16,10 +16,11 @@ import warnings
 warnings.simplefilter("ignore")
 import numpy as np
 import sklearn.mixture
-from sklearn.mixture import GaussianMixture as Theirs
+from sklearn.mixture import NAME as Theirs
 
 X = np.random.RandomState(0).randn(80, 3)
-before = Theirs(2, random_state=0).fit(X)
+options = {"n_components": 2, "max_iter": 500, "random_state": 0}
+before = Theirs(**options).fit(X)
 kinds = [Theirs]  # the patch changes names, but no lists
 """
 EXPORT = """
@@ -46,13 +47,17 @@ def check(model, kind):
 STEPS = {
     "skl2onnx": "import skl2onnx",
     "patch": "import fastgmm; fastgmm.patch_sklearn()",
-    "model": "ours = sklearn.mixture.GaussianMixture(2, random_state=0).fit(X)",
+    "model": "ours = sklearn.mixture.NAME(**options).fit(X)",
     "unpatch": "fastgmm.unpatch_sklearn()",
-    "check ours": "check(ours, fastgmm.GaussianMixture)",
+    "check ours": "check(ours, fastgmm.NAME)",
     "check theirs": "check(before, *kinds); check(ours.to_sklearn(), *kinds)",
 }
 
 
+each_class = pytest.mark.parametrize("name", ["GaussianMixture", "BayesianGaussianMixture"])
+
+
+@each_class
 @pytest.mark.parametrize(
     "steps",
     [
@@ -64,26 +69,30 @@ STEPS = {
         "skl2onnx, patch, model, unpatch, patch, check ours, check theirs",
     ],
 )
-def test_any_order(steps):
+def test_any_order(steps, name):
     lines = [STEPS[step] for step in steps.split(", ")]
-    run(START + EXPORT + "\n".join(lines))
+    run(START + EXPORT + "\n".join(lines), name)
 
 
-def test_without_the_patch():
+@each_class
+def test_without_the_patch(name):
     run(
         START
         + EXPORT
         + """
 import skl2onnx
 import fastgmm
-from fastgmm.sklearn import GaussianMixture
-check(GaussianMixture(2, random_state=0).fit(X), GaussianMixture)
+from fastgmm.sklearn import NAME
+check(NAME(**options).fit(X), NAME)
 check(before, Theirs)
-"""
+""",
+        name,
     )
 
 
-def run(program):
+def run(program, name):
+    """Run a program about the class of this name in a process of its own."""
+    program = program.replace("NAME", name)
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )

@@ -13,14 +13,18 @@ sklearn = pytest.importorskip("sklearn")
 import cloudpickle  # noqa: E402
 import joblib  # noqa: E402
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError  # noqa: E402
-from sklearn.mixture import BayesianGaussianMixture  # noqa: E402
+from sklearn.mixture import BayesianGaussianMixture as TheirBayesian  # noqa: E402
 from sklearn.mixture import GaussianMixture as Theirs  # noqa: E402
 from sklearn.model_selection import GridSearchCV, cross_val_score  # noqa: E402
 from sklearn.pipeline import make_pipeline  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
 import fastgmm  # noqa: E402
-from fastgmm.sklearn import GaussianMixture, from_sklearn  # noqa: E402
+from fastgmm.sklearn import (  # noqa: E402
+    BayesianGaussianMixture,
+    GaussianMixture,
+    from_sklearn,
+)
 
 X = problems.overlapping(240, 2, 3).X
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
@@ -123,9 +127,9 @@ def test_pickles_of_another_scikit_learn_give_its_warning(wrote, through, monkey
 
 
 def test_dir_lists_public_names_only():
-    assert dir(fastgmm.sklearn) == [
-        "GaussianMixture", "GaussianMixtureRegressor", "TheirGaussianMixture", "from_sklearn",
-    ]  # fmt: skip
+    theirs = "TheirBayesianGaussianMixture", "TheirGaussianMixture"
+    ours = "BayesianGaussianMixture", "GaussianMixture", "GaussianMixtureRegressor"
+    assert dir(fastgmm.sklearn) == [*ours, *theirs, "from_sklearn"]
 
 
 @each_type
@@ -162,6 +166,23 @@ def test_mixtures_to_scikit_learn_and_back(kind, covariance_type, assert_close):
     assert_close(back.score_samples(X), mixture.score_samples(X), 1e-9)
 
 
+@each_type
+@pytest.mark.parametrize("kind", [TheirBayesian, BayesianGaussianMixture])
+def test_bayesian_mixtures_to_and_from_scikit_learn(kind, covariance_type, assert_close):
+    model = kind(n_components=3, covariance_type=covariance_type, max_iter=300, random_state=0)
+    model.fit(X)
+    ours = from_sklearn(model)
+    assert type(ours) is BayesianGaussianMixture
+    assert type(ours.to_sklearn()) is TheirBayesian
+    assert_close(ours.predict_proba(X), ours.to_sklearn().predict_proba(X), 1e-9)
+    mixture = fastgmm.Mixture.from_sklearn(model)
+    assert mixture.converged
+    assert mixture.log_likelihoods.size == 0  # lower bounds are no likelihoods
+    assert_close(mixture.weights, model.weights_, 1e-12)
+    assert_close(mixture.means, model.means_, 1e-12)
+    assert_close(mixture.covariances, model.covariances_, 1e-12)
+
+
 def test_a_mixture_that_was_never_fitted_goes_to_scikit_learn():
     mixture = fastgmm.Mixture.from_parameters([1.0], [[0.0]], [[[4.0]]])
     model = mixture.to_sklearn()
@@ -174,7 +195,7 @@ def test_what_is_no_model_is_refused():
     class Special(Theirs):
         pass
 
-    for model in (BayesianGaussianMixture(), Special(), None):
+    for model in (StandardScaler(), Special(), None):
         for door in (from_sklearn, fastgmm.Mixture.from_sklearn):
             with pytest.raises(TypeError, match="model must be scikit-learn's GaussianMixture"):
                 door(model)

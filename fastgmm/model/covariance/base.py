@@ -292,6 +292,23 @@ class CovarianceType(ABC):
         """
         raise NotImplementedError
 
+    # For variational Bayes: a type need not have these.
+
+    def rows_per_matrix(self, nk: np.ndarray) -> np.ndarray:
+        """Return the number of rows whose scatter a matrix holds: N_k (n_components,).
+
+        If all components have the same matrix, it is the average of N_k, an array ().
+        """
+        raise NotImplementedError
+
+    def total_distance(self, factors: np.ndarray, s2: np.ndarray) -> float:
+        """Return ``sum_k tr(U_k S2_k U_k^T)``, the sum of all squared distances of rows."""
+        raise NotImplementedError
+
+    def one(self, covariances: np.ndarray) -> np.ndarray:
+        """Return Sigma_0 of the public covariances, in the shape without an axis of components."""
+        raise NotImplementedError
+
     # Checks and public forms.
 
     @abstractmethod

@@ -34,6 +34,15 @@ class Full(CovarianceType):
         covariances -= delta[:, :, None] * delta[:, None, :]
         return covariances
 
+    def rows_per_matrix(self, nk):
+        return nk
+
+    def total_distance(self, factors, s2):
+        return matrices.total_distance(factors, s2)
+
+    def one(self, covariances):
+        return covariances[0]
+
     def about_center(self, weights, means, factors):
         return None, None
 

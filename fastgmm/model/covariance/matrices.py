@@ -46,6 +46,13 @@ def lengths(factors, gaps):
     return np.linalg.norm(np.einsum("...ij,...j->...i", factors, gaps), axis=-1)
 
 
+def total_distance(factors, s2):
+    """Return the sum of ``tr(U S2 U^T)`` over all matrices; S2 has valid lower triangles."""
+    precision = np.swapaxes(factors, -1, -2) @ factors
+    twice = 2.0 * np.tril(precision, -1) + np.tril(precision) * np.eye(precision.shape[-1])
+    return float((twice * s2).sum())
+
+
 def inflation(covariances, factors):
     """Return the greatest ``Sigma_jj (Sigma^-1)_jj`` of all matrices (..., n, n); see the types."""
     variances = np.einsum("...jj->...j", covariances)

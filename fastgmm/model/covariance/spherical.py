@@ -31,6 +31,15 @@ class Spherical(CovarianceType):
     def from_moments(self, s2, nk, delta, divisor):
         return (s2 / divisor - (delta * delta).sum(axis=1)) / delta.shape[1]
 
+    def rows_per_matrix(self, nk):
+        return nk
+
+    def total_distance(self, factors, s2):
+        return float((factors * factors * s2).sum())
+
+    def one(self, covariances):
+        return covariances[0]
+
     def about_center(self, weights, means, factors):
         center = weighted_mean(weights, means)
         return center, (means - center) * factors[:, None]

@@ -36,6 +36,15 @@ class Tied(CovarianceType):
         covariance /= nk.sum()
         return covariance
 
+    def rows_per_matrix(self, nk):
+        return nk.mean()
+
+    def total_distance(self, factors, s2):
+        return matrices.total_distance(factors, s2)
+
+    def one(self, covariances):
+        return covariances
+
     def about_center(self, weights, means, factors):
         center = weighted_mean(weights, means)
         return center, products((means - center).T, factors.T)
