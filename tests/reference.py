@@ -175,6 +175,80 @@ def em(
     return Run(*params, np.array(trace), len(trace), converged)
 
 
+def conditional(x, mean, matrix):
+    """A row with gaps (NaN) filled by conditional means, and their covariance (d, d).
+
+    The textbook's formulas for one Gaussian: ``mean_m + S_mo S_oo^-1 (x_o - mean_o)`` and
+    ``S_mm - S_mo S_oo^-1 S_om``, with zeros for observed features.
+    """
+    o = ~np.isnan(x)
+    m = ~o
+    slopes = np.linalg.solve(matrix[np.ix_(o, o)], matrix[np.ix_(o, m)]).T
+    filled = np.where(o, x, 0.0)
+    filled[m] = mean[m] + slopes @ (x - mean)[o]
+    covariance = np.zeros_like(matrix)
+    covariance[np.ix_(m, m)] = matrix[np.ix_(m, m)] - slopes @ matrix[np.ix_(o, m)]
+    return filled, covariance
+
+
+def incomplete_log_joint(X, weights, means, covariances, covariance_type):
+    """Log of weight times density of the observed features of every row, (n, K)."""
+    n_components, n_features = np.shape(means)
+    matrices = full_covariances(covariances, covariance_type, n_components, n_features)
+    result = np.empty((len(X), n_components))
+    for i, x in enumerate(np.asarray(X, dtype=np.float64)):
+        o = ~np.isnan(x)
+        for k in range(n_components):
+            gap, part = (x - means[k])[o], matrices[k][np.ix_(o, o)]
+            maha2 = gap @ np.linalg.solve(part, gap)
+            log_det = np.linalg.slogdet(part)[1]
+            density = -0.5 * (o.sum() * np.log(2.0 * np.pi) + log_det + maha2)
+            result[i, k] = np.log(weights[k]) + density
+    return result
+
+
+def incomplete_m_step(X, params, covariance_type, reg_covar=1e-6, sample_weight=None):
+    """Weights, means and covariances from rows with gaps, row by row.
+
+    Ghahramani and Jordan (1994), section 3: the expected sums of rows and of their outer products.
+    """
+    w = row_weights(X, sample_weight)
+    n_components, n_features = params.means.shape
+    matrices = full_covariances(params.covariances, covariance_type, n_components, n_features)
+    joint = incomplete_log_joint(X, *params, covariance_type)
+    resp = np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None]) * w[:, None]
+    rows = [
+        [conditional(x, params.means[k], matrices[k]) for x in np.asarray(X, dtype=np.float64)]
+        for k in range(n_components)
+    ]
+    nk = resp.sum(axis=0)
+    means = np.zeros((n_components, n_features))
+    full = np.zeros((n_components, n_features, n_features))
+    for k in range(n_components):
+        for r, (x, _) in zip(resp[:, k], rows[k], strict=True):
+            means[k] += r * x / nk[k]
+        for r, (x, c) in zip(resp[:, k], rows[k], strict=True):
+            full[k] += r * (np.outer(x - means[k], x - means[k]) + c) / nk[k]
+    ridge = reg_covar * np.eye(n_features)
+    if covariance_type == "tied":
+        return Parameters(nk / nk.sum(), means, np.tensordot(nk / nk.sum(), full, 1) + ridge)
+    full = full + ridge
+    diag = np.array([np.diag(matrix) for matrix in full])
+    covariances = {"full": full, "diag": diag, "spherical": diag.mean(axis=1)}[covariance_type]
+    return Parameters(nk / nk.sum(), means, covariances)
+
+
+def incomplete_em(X, params, covariance_type, n_iter, reg_covar=1e-6, sample_weight=None):
+    """EM iterations on rows with gaps: the last parameters and the trace."""
+    w = row_weights(X, sample_weight)
+    trace = []
+    for _ in range(n_iter):
+        joint = incomplete_log_joint(X, *params, covariance_type)
+        trace.append(np.average(np.logaddexp.reduce(joint, axis=1), weights=w))
+        params = incomplete_m_step(X, params, covariance_type, reg_covar, w)
+    return params, np.array(trace)
+
+
 def n_parameters(covariance_type, n_components, n_features):
     """Number of free parameters."""
     covariance = {

@@ -3,12 +3,15 @@
 import numbers
 import operator
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from fastgmm.api.names import column_names, is_frame
-from fastgmm.api.objects import array_of, missing
+from fastgmm.api.objects import DROP, array_of
+from fastgmm.api.objects import missing as missing_values
+from fastgmm.api.options import MISSING
 from fastgmm.model.covariance import CovarianceType
 
 Seed = int | np.integer | np.random.RandomState | np.random.Generator | None
@@ -32,14 +35,17 @@ class _Writable:
         }
 
 
-def float_array(values: ArrayLike | None, name: str) -> np.ndarray:
+def float_array(values: Any, name: str, gaps: bool = False, advice: str = DROP) -> np.ndarray:
     """Return `values` as an aligned C-contiguous array of float64, or float32 if they are so.
 
-    An array that has this form already is not copied.
+    An array that has this form already is not copied. If `gaps` is true, missing and masked values
+    become NaN. Otherwise `advice` says what to do with them.
     """
     if np.ma.is_masked(values):
-        raise ValueError(f"{name} has masked values; drop such rows or fill them in.")
-    array = array_of(values, name)
+        if not gaps:
+            raise ValueError(f"{name} has masked values; {advice}.")
+        values = np.ma.filled(values.astype(np.promote_types(values.dtype, "f4")), np.nan)
+    array = array_of(values, name, gaps, advice)
     dtype = np.float32 if array.dtype.kind == "f" and array.dtype.itemsize == 4 else np.float64
     return np.require(array, dtype, ["C", "A"])
 
@@ -53,10 +59,11 @@ def for_kernels(X: np.ndarray) -> np.ndarray:
     return X if X.flags.writeable else np.asarray(_Writable(X))
 
 
-def _refuse_non_finite(X: np.ndarray, given: object) -> None:
+def _refuse_non_finite(X: np.ndarray, given: object, advice: str) -> None:
     """Raise ValueError with the number of the first row of X that is not finite.
 
-    If `given`, from which X was made, is a data frame, its column is named too.
+    If `given`, from which X was made, is a data frame, its column is named too. `advice` says what
+    to do with NaN.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(X.sum()):
@@ -68,16 +75,38 @@ def _refuse_non_finite(X: np.ndarray, given: object) -> None:
             j = int(np.argmin(np.isfinite(X[row])))
             if is_frame(given) and np.isnan(X[row, j]):
                 count = int(np.isnan(X[:, j]).sum())
-                raise missing("X", count, repr(column_names(given)[j]), row)
+                raise missing_values("X", count, repr(column_names(given)[j]), row, advice)
             raise ValueError(
-                f"X has a NaN or infinite value in row {row}; drop such rows or fill them in."
+                f"X has a NaN or infinite value in row {row}; "
+                f"{advice if np.isnan(X[row, j]) else DROP}."
             )
 
 
-def check_points(X: ArrayLike, n_features: int | None = None) -> np.ndarray:
+def _refuse_infinite(X: np.ndarray) -> None:
+    """Raise ValueError with the number of the first row of X that has an infinite value."""
+    for begin in range(0, len(X), _BLOCK):
+        infinite = np.isinf(X[begin : begin + _BLOCK])
+        if infinite.any():
+            row = begin + int(np.argmax(infinite.any(axis=1)))
+            raise ValueError(
+                f"X has an infinite value in row {row}; only NaN stands for a missing value, so "
+                "drop such rows or replace the value by NaN."
+            )
+
+
+def check_missing(missing: str) -> bool:
+    """Return whether rows may have missing values, from the argument `missing`."""
+    return check_option(missing, "missing", MISSING) == "em"
+
+
+def check_points(
+    X: ArrayLike, n_features: int | None = None, gaps: bool | None = None
+) -> np.ndarray:
     """Return X as a C-contiguous (n_samples, n_features) float64 or float32 array.
 
-    A one-dimensional X is one feature. An array that has this form already is not copied.
+    A one-dimensional X is one feature. An array that has this form already is not copied. If `gaps`
+    is true, missing values are allowed and become NaN. If it is false, the caller has an argument
+    `missing` that allows them; None if it has not.
 
     Raises
     ------
@@ -85,7 +114,8 @@ def check_points(X: ArrayLike, n_features: int | None = None) -> np.ndarray:
         If X does not hold finite real numbers, has another number of dimensions or of features,
         or is empty.
     """
-    given, X = X, float_array(X, "X")
+    advice = DROP if gaps is None else f"{DROP}, or use them as they are with missing='em'"
+    given, X = X, float_array(X, "X", bool(gaps), advice)
     if X.ndim == 1:
         X = X[:, None]
     if X.ndim != 2:
@@ -96,7 +126,10 @@ def check_points(X: ArrayLike, n_features: int | None = None) -> np.ndarray:
     if X.shape[0] == 0 or X.shape[1] == 0:
         raise ValueError(f"X has shape {X.shape}; at least one row and one feature are needed.")
     check_n_features(X.shape[1], n_features)
-    _refuse_non_finite(X, given)
+    if gaps:
+        _refuse_infinite(X)
+    else:
+        _refuse_non_finite(X, given, advice)
     return for_kernels(X)
 
 
@@ -145,6 +178,9 @@ def refuse_overflow(X: np.ndarray) -> None:
     values = X.reshape(-1)
     with np.errstate(over="ignore"):
         squares = np.einsum("i,i->", values, values)  # BLAS would start threads of its own
+        if np.isnan(squares):  # of missing values
+            blocks = (values[i : i + _BLOCK] for i in range(0, len(values), _BLOCK))
+            squares = sum(np.square(block[~np.isnan(block)]).sum() for block in blocks)
     if not squares < np.finfo(X.dtype).max / _HEADROOM:
         single = "convert it to float64 or " if X.dtype == np.float32 else ""
         raise ValueError(
@@ -189,6 +225,18 @@ def check_non_negative(value: object, name: str) -> float:
     if not 0 <= number < np.inf:
         raise ValueError(f"{name} must be finite and not negative but is {value!r}.")
     return number
+
+
+def check_value(value: object, feature: object) -> float:
+    """Return the value of a feature as a finite float."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(f"the value of feature {feature!r} must be a number but is {value!r}.")
+    if not np.isfinite(float(value)):
+        raise ValueError(
+            f"the value of feature {feature!r} must be finite but is {value!r}; leave the feature "
+            "out if it is missing."
+        )
+    return float(value)
 
 
 def check_option(value: str, name: str, options: Collection[str]) -> str:

@@ -12,7 +12,7 @@ from fastgmm.api.names import Names, check_names, names_of
 from fastgmm.api.options import INIT_PARAMS, ON_COLLAPSE
 from fastgmm.api.progress import both, fit_progress
 from fastgmm.api.scale import fault_of_scale
-from fastgmm.api.sources import rows_to_fit
+from fastgmm.api.sources import refuse_unobserved, rows_to_fit
 from fastgmm.api.warn import warn_caller
 from fastgmm.em.collapse import CollapsePolicy
 from fastgmm.em.loop import Run, Settings, run_em
@@ -102,6 +102,7 @@ def fit(
     callback: Callable[[int, float], object] | None = None,
     progress: bool = False,
     feature_names: Iterable[str] | None = None,
+    missing: str = "error",
 ) -> Mixture:
     """Fit a Gaussian mixture by expectation maximisation.
 
@@ -168,6 +169,12 @@ def fit(
     feature_names : iterable of str, optional
         Names of the features, for `Mixture.feature_names`; by default the column names of X if
         it is a data frame of pandas, polars or pyarrow and all its names are strings.
+    missing : {"error", "em"}, default="error"
+        What to do with missing values: NaN, and the nulls of data frames. "error" refuses them.
+        "em" fits incomplete rows exactly, without filling them in: it maximises the likelihood of
+        the values that are there. This is right if values are missing at random, that is, if
+        whether a value is missing depends on observed values only. A row without any value has
+        no influence.
 
     Returns
     -------
@@ -201,7 +208,8 @@ def fit(
     As in scikit-learn the log-likelihood of an iteration is that of the parameters before its
     M-step, and EM stops when two consecutive values differ by less than `tol`: the same start
     takes the same number of iterations. Expectation maximisation for mixtures is described by
-    Dempster, Laird and Rubin (1977).
+    Dempster, Laird and Rubin (1977), for incomplete rows by Ghahramani and Jordan (1994) and by
+    Little and Rubin (2019, chapter 11).
 
     Examples
     --------
@@ -221,8 +229,9 @@ def fit(
     settings = check_settings(tol, max_iter, on_collapse)
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     random_state = checks.check_random_state(random_state)
-    source = rows_to_fit(X, sample_weight, n_threads)
+    source = rows_to_fit(X, sample_weight, n_threads, missing)
     names = names_to_keep(X, feature_names, source)
+    refuse_unobserved(source, names)
     refuse_few_rows(source, n_components)
     kind = COVARIANCE_TYPES[covariance_type]
     shape = source.n_samples, source.n_features

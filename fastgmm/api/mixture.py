@@ -2,7 +2,7 @@
 
 import os
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from fastgmm._provided import provided
-from fastgmm.api import checks
+from fastgmm.api import checks, conditioning
 from fastgmm.api.memory import refuse_beyond_memory
 from fastgmm.api.names import Names, check_names, names_of, refuse_other_names
 from fastgmm.api.readers import reader_of
@@ -23,6 +23,7 @@ from fastgmm.model.model_file import names_in, read_model, write_model
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.record import SearchRecord
 from fastgmm.sources.base import Source
+from fastgmm.sources.incomplete import impute
 from fastgmm.sources.operands import Densities
 from fastgmm.sources.totals import log_likelihood, totals
 
@@ -382,6 +383,7 @@ class Mixture:
         X: ArrayLike | Source,
         sample_weight: ArrayLike | None = None,
         n_threads: int | None = None,
+        missing: str = "error",
     ) -> Source:
         n_threads = checks.check_threads(n_threads)
         if not isinstance(X, Source):
@@ -389,8 +391,10 @@ class Mixture:
             found = names_of(X) if reader is None else reader.names
             refuse_other_names(found, self.feature_names)
             if reader is not None:
-                return rows_for_inference(reader, self.n_features, sample_weight, n_threads)
-        return rows_for_inference(X, self.n_features, sample_weight, n_threads)
+                return rows_for_inference(
+                    reader, self.n_features, sample_weight, n_threads, missing
+                )
+        return rows_for_inference(X, self.n_features, sample_weight, n_threads, missing)
 
     def _answer(self, name: str, source: Source) -> np.ndarray:
         """Return the array of `Answers` of this name for all rows."""
@@ -398,13 +402,17 @@ class Mixture:
         arrays = [getattr(block, name) for block in blocks]
         return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
-    def predict_proba(self, X: ArrayLike | Source, *, n_threads: int | None = None) -> np.ndarray:
+    def predict_proba(
+        self, X: ArrayLike | Source, *, missing: str = "error", n_threads: int | None = None
+    ) -> np.ndarray:
         """Return the probability of each component for each row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or Source
             Finite numbers; for float32 the result is float32.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
         n_threads : int, optional
             Greatest number of threads.
 
@@ -420,7 +428,7 @@ class Mixture:
         MemoryError
             If the result would need more memory than the machine has.
         """
-        source = self._source(X, n_threads=n_threads)
+        source = self._source(X, n_threads=n_threads, missing=missing)
         refuse_beyond_memory(
             source.n_samples * self.n_components * source.dtype.itemsize,
             f"The probabilities of {self.n_components} components for {source.n_samples} rows",
@@ -428,13 +436,17 @@ class Mixture:
         )
         return self._answer("proba", source)
 
-    def predict(self, X: ArrayLike | Source, *, n_threads: int | None = None) -> np.ndarray:
+    def predict(
+        self, X: ArrayLike | Source, *, missing: str = "error", n_threads: int | None = None
+    ) -> np.ndarray:
         """Return the most probable component of each row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or Source
             Finite numbers.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
         n_threads : int, optional
             Greatest number of threads.
 
@@ -448,15 +460,19 @@ class Mixture:
         ValueError, TypeError
             If X is not finite numbers with the mixture's number and names of features.
         """
-        return self._answer("labels", self._source(X, n_threads=n_threads))
+        return self._answer("labels", self._source(X, n_threads=n_threads, missing=missing))
 
-    def score_samples(self, X: ArrayLike | Source, *, n_threads: int | None = None) -> np.ndarray:
+    def score_samples(
+        self, X: ArrayLike | Source, *, missing: str = "error", n_threads: int | None = None
+    ) -> np.ndarray:
         """Return the log-density of each row under the mixture.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or Source
             Finite numbers; for float32 the result is float32.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
         n_threads : int, optional
             Greatest number of threads.
 
@@ -470,13 +486,14 @@ class Mixture:
         ValueError, TypeError
             If X is not finite numbers with the mixture's number and names of features.
         """
-        return self._answer("log_prob", self._source(X, n_threads=n_threads))
+        return self._answer("log_prob", self._source(X, n_threads=n_threads, missing=missing))
 
     def score(
         self,
         X: ArrayLike | Source,
         sample_weight: ArrayLike | None = None,
         *,
+        missing: str = "error",
         n_threads: int | None = None,
     ) -> float:
         """Return the weighted mean log-density of a row.
@@ -487,6 +504,8 @@ class Mixture:
             Finite numbers.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
         n_threads : int, optional
             Greatest number of threads.
 
@@ -501,10 +520,17 @@ class Mixture:
             If X is not finite numbers with the mixture's number and names of features, or the
             weights are negative, all zero or not one per row.
         """
-        source = self._source(X, sample_weight, n_threads)
-        return float(log_likelihood(source, self._densities) / source.total_weight)
+        source = self._source(X, sample_weight, n_threads, missing)
+        total = source.total_weight  # 0 if no row has any value
+        return float(log_likelihood(source, self._densities) / total) if total else float("nan")
 
-    def bic(self, X: ArrayLike | Source, sample_weight: ArrayLike | None = None) -> float:
+    def bic(
+        self,
+        X: ArrayLike | Source,
+        sample_weight: ArrayLike | None = None,
+        *,
+        missing: str = "error",
+    ) -> float:
         """Return the Bayesian information criterion; lower is better.
 
         ``-2 log L + n_parameters log n``, with n the sum of the weights (Schwarz 1978).
@@ -515,6 +541,8 @@ class Mixture:
             Finite numbers.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
 
         Returns
         -------
@@ -526,11 +554,17 @@ class Mixture:
         ValueError, TypeError
             As `score`.
         """
-        source = self._source(X, sample_weight)
+        source = self._source(X, sample_weight, missing=missing)
         found = log_likelihood(source, self._densities)
         return criteria.bic(found, self.n_parameters, source.total_weight)
 
-    def aic(self, X: ArrayLike | Source, sample_weight: ArrayLike | None = None) -> float:
+    def aic(
+        self,
+        X: ArrayLike | Source,
+        sample_weight: ArrayLike | None = None,
+        *,
+        missing: str = "error",
+    ) -> float:
         """Return the Akaike information criterion; lower is better.
 
         ``-2 log L + 2 n_parameters`` (Akaike 1974).
@@ -541,6 +575,8 @@ class Mixture:
             Finite numbers.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
 
         Returns
         -------
@@ -552,10 +588,16 @@ class Mixture:
         ValueError, TypeError
             As `score`.
         """
-        source = self._source(X, sample_weight)
+        source = self._source(X, sample_weight, missing=missing)
         return criteria.aic(log_likelihood(source, self._densities), self.n_parameters)
 
-    def icl(self, X: ArrayLike | Source, sample_weight: ArrayLike | None = None) -> float:
+    def icl(
+        self,
+        X: ArrayLike | Source,
+        sample_weight: ArrayLike | None = None,
+        *,
+        missing: str = "error",
+    ) -> float:
         """Return the integrated completed likelihood; lower is better.
 
         BIC plus twice the weighted sum of the entropies of the rows' responsibilities, a penalty
@@ -567,6 +609,8 @@ class Mixture:
             Finite numbers.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
 
         Returns
         -------
@@ -578,7 +622,7 @@ class Mixture:
         ValueError, TypeError
             As `score`.
         """
-        source = self._source(X, sample_weight)
+        source = self._source(X, sample_weight, missing=missing)
         sums = totals(source, self._densities)
         bic = criteria.bic(sums.log_likelihood, self.n_parameters, source.total_weight)
         return criteria.icl(bic, sums.entropy)
@@ -626,6 +670,200 @@ class Mixture:
             rows = slice(end - counts[k], end)
             X[rows] = X[rows] @ roots[k % len(roots)].T + self.means[k]
         return X, labels
+
+    def marginal(self, features: int | str | Iterable[int | str]) -> "Mixture":
+        """Return the mixture of some features, whatever the others are.
+
+        Parameters
+        ----------
+        features : int, str or iterable of these
+            Indices or names of the features, each once; the result has them in this order.
+
+        Returns
+        -------
+        Mixture
+            A mixture with the same weights and the means and covariances of these features.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such feature, or one is given twice.
+
+        Examples
+        --------
+        >>> import fastgmm
+        >>> covariances = [[[2.0, 1.0], [1.0, 3.0]]]
+        >>> mixture = fastgmm.Mixture.from_parameters([1.0], [[0.0, 1.0]], covariances)
+        >>> mixture.marginal(1).covariances
+        array([[[3.]]])
+        """
+        names = self.feature_names
+        indices = conditioning.indices_of(features, self.n_features, names)
+        kind = COVARIANCE_TYPES[self.covariance_type]
+        return self._build(
+            self.covariance_type,
+            conditioning.marginal(kind, self._parameters, indices),
+            feature_names=None if names is None else tuple(names[j] for j in indices),
+        )
+
+    def condition(self, given: Mapping[Any, float]) -> "Mixture":
+        """Return the mixture of the other features, given the values of some.
+
+        Parameters
+        ----------
+        given : dict of int or str to float
+            Values of features, by their indices or names.
+
+        Returns
+        -------
+        Mixture
+            The conditional distribution of the features that are not given, in their order. Its
+            weights are the probabilities of the components given the values.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such feature, a value is not finite, or no feature is left.
+
+        Examples
+        --------
+        >>> import fastgmm
+        >>> covariances = [[[2.0, 1.0], [1.0, 3.0]]]
+        >>> mixture = fastgmm.Mixture.from_parameters([1.0], [[0.0, 1.0]], covariances)
+        >>> mixture.condition({0: 2.0}).means
+        array([[2.]])
+        """
+        names = self.feature_names
+        observed, values = conditioning.given_values(given, self.n_features, names)
+        kind = COVARIANCE_TYPES[self.covariance_type]
+        rest = np.setdiff1d(np.arange(self.n_features), observed)
+        return self._build(
+            self.covariance_type,
+            conditioning.conditioned(kind, self._densities, observed, values),
+            feature_names=None if names is None else tuple(names[j] for j in rest),
+        )
+
+    def _incomplete(self, X: ArrayLike) -> np.ndarray:
+        """Return the checked rows of an array or data frame in which values may be missing."""
+        refuse_other_names(names_of(X), self.feature_names)
+        return checks.check_points(X, self.n_features, gaps=True)
+
+    def conditional_mean(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
+        """Return the expected values of each row given its observed values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in which NaN or null stands for a missing value.
+        n_threads : int, optional
+            Greatest number of threads.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            The observed values, and the conditional means of the missing ones: the best prediction
+            under squared loss. For float32 the result is float32.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X has infinite values, or not the mixture's number and names of features.
+
+        Notes
+        -----
+        ``sum_k r_k (mean_k,m + B_k (x_o - mean_k,o))`` with ``B_k = Sigma_k,mo Sigma_k,oo^-1`` and
+        the responsibilities r of the observed values (Ghahramani and Jordan 1994).
+        """
+        X = self._incomplete(X)
+        kind, n_threads = COVARIANCE_TYPES[self.covariance_type], checks.check_threads(n_threads)
+        return impute(X, kind, self._parameters, n_threads)
+
+    def conditional_covariance(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
+        """Return the covariance of each row's missing values given its observed values.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in which NaN or null stands for a missing value.
+        n_threads : int, optional
+            Greatest number of threads.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features, n_features)
+            Covariances within and between the components; zeros for observed features.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X has infinite values, or not the mixture's number and names of features.
+        MemoryError
+            If the result would need more memory than the machine has.
+        """
+        X = self._incomplete(X)
+        refuse_beyond_memory(
+            16 * X.size * self.n_features,
+            f"The covariances of {self.n_features} features for {len(X)} rows",
+            "pass fewer rows at a time",
+        )
+        n_threads = checks.check_threads(n_threads)
+        return conditioning.conditional_covariances(X, self._densities, n_threads)
+
+    def impute(self, X: ArrayLike, *, n_threads: int | None = None) -> Any:
+        """Return the rows with their missing values filled in by `conditional_mean`.
+
+        Filled-in values vary less than true ones. For variances and tests, use draws of
+        `sample_missing`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in which NaN or null stands for a missing value.
+        n_threads : int, optional
+            Greatest number of threads.
+
+        Returns
+        -------
+        ndarray or pandas.DataFrame of shape (n_samples, n_features)
+            A copy without missing values; a DataFrame of pandas if X is one.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X has infinite values, or not the mixture's number and names of features.
+        """
+        return conditioning.as_given(X, self.conditional_mean(X, n_threads=n_threads))
+
+    def sample_missing(
+        self, X: ArrayLike, random_state: checks.Seed = None, *, n_threads: int | None = None
+    ) -> Any:
+        """Return the rows with their missing values drawn given the observed values.
+
+        Several such copies are a multiple imputation (Little and Rubin 2019, chapter 5), apart
+        from the uncertainty of the mixture's parameters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows in which NaN or null stands for a missing value.
+        random_state : int, RandomState, Generator or None, default=None
+            Source of random numbers.
+        n_threads : int, optional
+            Greatest number of threads; the draws do not depend on it.
+
+        Returns
+        -------
+        ndarray or pandas.DataFrame of shape (n_samples, n_features)
+            A copy without missing values; a DataFrame of pandas if X is one.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X has infinite values, or not the mixture's number and names of features.
+        """
+        draw = checks.check_random_state(random_state)
+        n_threads, rows = checks.check_threads(n_threads), self._incomplete(X)
+        return conditioning.as_given(X, conditioning.drawn(rows, self._densities, draw, n_threads))
 
     def plot(self, X: ArrayLike | None = None, ax: "Axes | None" = None, **options: Any) -> "Axes":
         """Draw the mixture with `fastgmm.plotting.plot_mixture`, and points if they are given.

@@ -28,8 +28,13 @@ _ADVICE = {
 }
 
 
-def array_of(values: Any, name: str) -> NDArray[Any]:
+DROP = "drop such rows or fill them in"  # what to do with missing values
+
+
+def array_of(values: Any, name: str, gaps: bool = False, advice: str = DROP) -> NDArray[Any]:
     """Return an array of integers, booleans or floats; one that is so already is not copied.
+
+    If `gaps` is true, missing values become NaN. Otherwise `advice` says what to do with them.
 
     Raises
     ------
@@ -46,18 +51,18 @@ def array_of(values: Any, name: str) -> NDArray[Any]:
         _refuse_columns(values, columns, name)
     array = _converted(values, name)
     if array.dtype.kind == "O":
-        array = _numbers_of(array, name, columns)
+        array = _numbers_of(array, name, columns, gaps, advice)
     if array.dtype.kind not in "fiub":
         raise _refusal_of_dtype(array.dtype, name)
     return array
 
 
-def missing(name: str, count: int, column: str | None, row: int) -> ValueError:
+def missing(name: str, count: int, column: str | None, row: int, advice: str = DROP) -> ValueError:
     """Return the error for values that are missing in a column, or in a one-dimensional array."""
     place = f"column {column} has" if column else "it has"
     return ValueError(
         f"{name} is incomplete: {place} {count} missing value{'s' if count > 1 else ''}, the first "
-        f"in row {row}; drop such rows or fill them in."
+        f"in row {row}; {advice}."
     )
 
 
@@ -155,8 +160,10 @@ def _uneven(rows: Sequence[Any]) -> str:
     return ""
 
 
-def _numbers_of(array: NDArray[Any], name: str, columns: list[str] | None) -> NDArray[Any]:
-    """Return an array of Python objects in float64.
+def _numbers_of(
+    array: NDArray[Any], name: str, columns: list[str] | None, gaps: bool, advice: str
+) -> NDArray[Any]:
+    """Return an array of Python objects in float64; see `array_of`.
 
     The types of a column's objects decide, because NumPy reads text and some dates as numbers.
     """
@@ -165,22 +172,31 @@ def _numbers_of(array: NDArray[Any], name: str, columns: list[str] | None) -> ND
     table = array.reshape(len(array), -1)
     for j, objects in enumerate(table.T):
         label = columns[j] if columns else str(j) if table.shape[1] > 1 else None
-        _refuse_objects(objects, name, label)
+        _refuse_objects(objects, name, label, gaps, advice)
+    if gaps:
+        missing_kinds = {kind for kind in set(map(type, array.flat)) if _kind_of(kind) == "missing"}
+        lacks = np.array([type(value) in missing_kinds for value in array.flat], bool)
+        array = np.where(lacks.reshape(array.shape), np.nan, array)
     with suppress(TypeError, ValueError, OverflowError):
         return array.astype(np.float64)
     raise TypeError(f"{name} must hold numbers; convert or drop columns of other kinds.")
 
 
-def _refuse_objects(objects: NDArray[Any], name: str, column: str | None) -> None:
-    """Raise an error for a column of Python objects that has other things than numbers."""
+def _refuse_objects(
+    objects: NDArray[Any], name: str, column: str | None, allowed: bool, advice: str
+) -> None:
+    """Raise an error for a column of Python objects that has other things than numbers.
+
+    Missing values are refused unless they are `allowed`.
+    """
     kinds = set(map(type, objects))
     found = {_kind_of(kind) for kind in kinds}
     for what in _ADVICE:
         if what in found:
             raise _refusal(name, f"column {column} holds" if column else "holds", what)
-    if "missing" in found:
+    if "missing" in found and not allowed:
         gaps = [_kind_of(type(value)) == "missing" for value in objects]
-        raise missing(name, sum(gaps), column, gaps.index(True))
+        raise missing(name, sum(gaps), column, gaps.index(True), advice)
 
 
 def _kind_of(kind: type) -> str:

@@ -7,4 +7,5 @@ COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 THEIR_INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")  # scikit-learn's
 INIT_PARAMS = ("auto", *THEIR_INIT_PARAMS)
 ON_COLLAPSE = ("regularize", "reset", "raise")
+MISSING = ("error", "em")
 CRITERIA = ("bic", "aic", "icl", "held_out")

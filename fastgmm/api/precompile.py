@@ -22,6 +22,9 @@ def precompile() -> None:
         for name in COVARIANCE_TYPES:
             mixture = fit(X, 3, covariance_type=name, init_params="kmeans", tol=1e3, random_state=0)
             mixture.predict_proba(X)
+    gaps = np.where(draw.random((100, 3)) < 0.2, np.nan, draw.normal(size=(100, 3)))
+    mixture = fit(gaps, 3, tol=1e3, random_state=0, missing="em")
+    mixture.sample_missing(gaps, random_state=0)
     for kind in COVARIANCE_TYPES.values():
         covariances = kind.from_variances(np.ones((3, 2)))
         factors, _ = kind.factorize(covariances, 3, 2)

@@ -17,7 +17,7 @@ from fastgmm.api.options import COVARIANCE_TYPES as DEFAULT_TYPES
 from fastgmm.api.options import CRITERIA, INIT_PARAMS
 from fastgmm.api.schedule import divide_threads, run_grid
 from fastgmm.api.selection import Candidate, Selection
-from fastgmm.api.sources import rows_to_fit
+from fastgmm.api.sources import refuse_unobserved, rows_to_fit
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.jit.threads import PARALLEL_WORK, threads_for
 from fastgmm.model import criteria
@@ -71,6 +71,7 @@ def select(
     n_threads: int | None = None,
     progress: bool = False,
     feature_names: Iterable[str] | None = None,
+    missing: str = "error",
 ) -> Selection:
     """Fit every number of components with every covariance type and choose the best.
 
@@ -118,6 +119,8 @@ def select(
     feature_names : iterable of str, optional
         Names of the features, for `Mixture.feature_names`; by default the column names of X if
         it is a data frame of pandas, polars or pyarrow and all its names are strings.
+    missing : {"error", "em"}, default="error"
+        What to do with missing values: see `fit`.
 
     Returns
     -------
@@ -165,8 +168,9 @@ def select(
     settings = check_settings(tol, max_iter, on_collapse)
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     seed = _seed(random_state)
-    source = rows_to_fit(X, sample_weight, n_threads)
+    source = rows_to_fit(X, sample_weight, n_threads, missing)
     names = names_to_keep(X, feature_names, source)
+    refuse_unobserved(source, names)
     warn_of_scale(source, reg_covar, names)
     if criterion != "held_out":
         n_folds = 0

@@ -2,21 +2,28 @@
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
+from fastgmm.api.names import Names
 from fastgmm.api.readers import is_collection, reader_of
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import Source
 from fastgmm.sources.blocks import BlockSource
+from fastgmm.sources.incomplete import IncompleteSource
+from fastgmm.sources.incomplete_blocks import IncompleteBlocks
 
 
 def rows_to_fit(
     X: Any,
     sample_weight: ArrayLike | None = None,
     n_threads: int | None = None,
+    missing: str = "error",
 ) -> Source:
     """Return the checked source of rows to fit a mixture to.
+
+    `missing` is the argument of `fastgmm.fit`.
 
     Raises
     ------
@@ -26,13 +33,28 @@ def rows_to_fit(
     """
     if isinstance(X, Source):
         return _given_source(X, sample_weight, n_threads)
-    outside = _outside_memory(X, sample_weight, n_threads)
+    gaps = checks.check_missing(missing)
+    outside = _outside_memory(X, sample_weight, n_threads, gaps)
     if outside is not None:
         return outside
-    X = checks.check_points(X)
+    X = checks.check_points(X, gaps=gaps)
     checks.refuse_overflow(X)
     weight = checks.balance(checks.check_sample_weight(sample_weight, len(X)))
+    if gaps and _has_nan(X):
+        return IncompleteSource(X, weight, n_threads)
     return ArraySource(X, weight, n_threads)
+
+
+def refuse_unobserved(source: Source, names: Names) -> None:
+    """Raise ValueError if a feature is missing in every row of positive weight."""
+    if not isinstance(source, IncompleteSource | IncompleteBlocks) or source.has_values.all():
+        return
+    j = int(np.argmin(source.has_values))
+    weighted = " of positive weight" if source.is_weighted else ""
+    raise ValueError(
+        f"X has no value of feature {repr(names[j]) if names else j} in any row{weighted}; leave "
+        "this feature out."
+    )
 
 
 def rows_for_inference(
@@ -40,6 +62,7 @@ def rows_for_inference(
     n_features: int,
     sample_weight: ArrayLike | None = None,
     n_threads: int | None = None,
+    missing: str = "error",
 ) -> Source:
     """Return the checked source of rows for questions to a mixture of `n_features`.
 
@@ -52,22 +75,39 @@ def rows_for_inference(
     if isinstance(X, Source):
         checks.check_n_features(X.n_features, n_features)
         return _given_source(X, sample_weight, n_threads)
-    outside = _outside_memory(X, sample_weight, n_threads)
+    gaps = checks.check_missing(missing)
+    outside = _outside_memory(X, sample_weight, n_threads, gaps)
     if outside is not None:
         checks.check_n_features(outside.n_features, n_features)
         return outside
-    X = checks.check_points(X, n_features)
-    return ArraySource(X, checks.check_sample_weight(sample_weight, len(X)), n_threads)
+    X = checks.check_points(X, n_features, gaps)
+    weight = checks.check_sample_weight(sample_weight, len(X))
+    kind = IncompleteSource if gaps and _has_nan(X) else ArraySource
+    return kind(X, weight, n_threads)
 
 
-def _outside_memory(X: Any, sample_weight: Any, n_threads: int | None) -> Source | None:
+def _has_nan(X: np.ndarray) -> bool:
+    """Return whether an array without infinite values has NaN."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return not np.isfinite(X.sum()) and bool(np.isnan(X).any())
+
+
+def _outside_memory(X: Any, sample_weight: Any, n_threads: int | None, gaps: bool) -> Source | None:
     """Return the source of rows in files or on a cluster, None if X is in memory."""
-    if is_collection(X):
-        from fastgmm.api.collections import source_of
+    collection = is_collection(X)
+    reader = None if collection else reader_of(X, sample_weight)
+    if not collection and reader is None:
+        return None
+    if reader is not None:
+        return (IncompleteBlocks if gaps else BlockSource)(reader, n_threads)
+    if gaps:
+        raise ValueError(
+            "missing is 'em' but X is a collection of Dask, which must be complete; write it to"
+            " files and pass their names."
+        )
+    from fastgmm.api.collections import source_of
 
-        return source_of(X, sample_weight, n_threads)
-    reader = reader_of(X, sample_weight)
-    return None if reader is None else BlockSource(reader, n_threads)
+    return source_of(X, sample_weight, n_threads)
 
 
 def _given_source(source: Source, sample_weight: ArrayLike | None, n_threads: int | None) -> Source:

@@ -127,10 +127,11 @@ def fit(
         if model_file:
             mixture.save(model_file)
         if labels_file:
-            write_csv(labels_file, for_each_row(table, {"label": unnamed.predict(table.values)}))
+            labels_of_rows = unnamed.predict(table.values, missing="em")
+            write_csv(labels_file, for_each_row(table, {"label": labels_of_rows}))
         if plot_file:
-            write_picture(plot_file, lambda: unnamed.plot(table.values, names=table.columns))
-        bic = fitted.with_feature_names(None).bic(rows) + 2.0 * units.lost(len(rows))
+            write_picture(plot_file, lambda: unnamed.plot(table.complete, names=table.columns))
+        bic = fitted.with_feature_names(None).bic(rows, missing="em") + 2.0 * units.lost
         print_fit(unnamed, table, bic)
     print_written(out, labels, plot)
 
@@ -141,4 +142,4 @@ def _fit(
     """Return the fit; print the library's warnings."""
     # The printed result says whether the fit converged.
     with library_errors(), library_warnings(ignored=fastgmm.ConvergenceWarning):
-        return fastgmm.fit(rows, feature_names=names, progress=progress, **settings)
+        return fastgmm.fit(rows, feature_names=names, progress=progress, missing="em", **settings)

@@ -11,6 +11,7 @@ import click
 import fastgmm
 from fastgmm.cli.errors import system_errors
 from fastgmm.cli.fit import fit
+from fastgmm.cli.impute import impute
 from fastgmm.cli.predict import predict
 from fastgmm.cli.select import select
 from fastgmm.cli.warmup import warmup
@@ -51,5 +52,5 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (fit, select, predict, warmup):
+for command in (fit, select, predict, impute, warmup):
     cli.add_command(command)

@@ -90,11 +90,27 @@ class Mark(click.ParamType):
         return mark
 
 
+_missing_option = click.option(
+    "--missing",
+    type=click.Choice(MISSING),
+    default="error",
+    show_default=True,
+    help="What to do with rows in which a value is missing. error: stop; drop: leave them out, and"
+    " leave their labels empty; em: use their other values, which is exact if values are missing at"
+    " random.",
+)
+
+
 def data_options(command: Command) -> Command:
     """Add the argument DATA and the options that say how to read it.
 
     The command is called with `data`, the path, and `request`, the options.
     """
+    return reading_options(command, _missing_option)
+
+
+def reading_options(command: Command, missing_option: Any = None) -> Command:
+    """Add the same as `data_options`, with or without the option --missing."""
 
     @functools.wraps(command)
     def with_request(**arguments: Any) -> None:
@@ -126,14 +142,7 @@ def data_options(command: Command) -> Command:
             help="Whether the first line of a text holds the names of the columns. By default it"
             " does; if it may be data, give one of the two options.",
         ),
-        click.option(
-            "--missing",
-            type=click.Choice(MISSING),
-            default="error",
-            show_default=True,
-            help="What to do with rows in which a value is missing. error: stop; drop: leave them"
-            " out, and leave their labels empty.",
-        ),
+        *([missing_option] if missing_option else []),
         click.option(
             "--strict",
             is_flag=True,

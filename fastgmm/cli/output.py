@@ -67,7 +67,7 @@ def print_fit(mixture: Mixture, table: Table, bic: float) -> None:
     console.print(_components(mixture, table.columns[:n_shown]))
     if n_shown < n_columns:
         console.print(f"(the first {n_shown} of {n_columns} columns)\n")
-    score = mixture.score(table.values)
+    score = mixture.score(table.values, missing="em")
     console.print(f"log-likelihood  {score * n_rows:.3f} ({score:.6f} per row)")
     console.print(f"BIC             {bic:.3f}")
     end = "converged" if mixture.converged else "not converged; raise --max-iter"

@@ -50,15 +50,13 @@ def predict(
     check_outputs(data, {"--out": (out, ".csv")})
     with library_errors():
         mixture = fastgmm.load(model)
-    table = _matched(
-        mixture, read_table(data, request._replace(fitted=mixture.feature_names)), data
-    )
+    table = matched(mixture, read_table(data, request._replace(fitted=mixture.feature_names)), data)
     with output(out) if out else nullcontext(sys.stdout.buffer) as target:
         answers = _predictions(mixture.with_feature_names(None), table, proba)
         write_csv(target, for_each_row(table, answers))
 
 
-def _matched(mixture: Mixture, table: Table, data: Path) -> Table:
+def matched(mixture: Mixture, table: Table, data: Path) -> Table:
     """Return the columns in the order of the fit; say so where the file has others."""
     _check_columns(mixture, table, data)
     fitted, names = mixture.feature_names, table.names
@@ -86,8 +84,8 @@ def _check_columns(mixture: Mixture, table: Table, data: Path) -> None:
 
 def _predictions(mixture: Mixture, table: Table, proba: bool) -> dict[str, NDArray[Any]]:
     """Return columns (n_rows,): the labels and, if wanted, the probability of each component."""
-    columns = {"label": mixture.predict(table.values)}
+    columns = {"label": mixture.predict(table.values, missing="em")}
     if proba:
-        probabilities = mixture.predict_proba(table.values)
+        probabilities = mixture.predict_proba(table.values, missing="em")
         columns |= {f"component_{k}": column for k, column in enumerate(probabilities.T)}
     return columns

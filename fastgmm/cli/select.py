@@ -110,6 +110,7 @@ def select(
                 units.standardized(rows.values),
                 feature_names=rows.names,
                 progress=wants_progress(progress),
+                missing="em",
                 **settings,
             )
         selection = units.selection(selection)

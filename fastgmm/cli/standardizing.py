@@ -20,10 +20,15 @@ _BLOCK_ROWS = 1 << 16
 
 
 class Units(NamedTuple):
-    """The means and the standard deviations (n_columns,) that standardise columns."""
+    """The means and the standard deviations (n_columns,) that standardise columns.
+
+    `counts` (n_columns,) are the numbers of values that are not missing, and `n_rows` is that of
+    rows that have any.
+    """
 
     mean: NDArray[Any]
     deviation: NDArray[Any]
+    counts: NDArray[Any]
     n_rows: int
 
     @classmethod
@@ -33,24 +38,31 @@ class Units(NamedTuple):
         A column that does not vary keeps the deviation 1.
         """
         n_rows, n_columns = values.shape
+        counts = np.full(n_columns, n_rows)
         if not standardize:
-            return cls(np.zeros(n_columns), np.ones(n_columns), n_rows)
+            return cls(np.zeros(n_columns), np.ones(n_columns), counts, n_rows)
         mean = values.mean(axis=0, dtype=np.float64)
+        if np.isnan(mean).any():
+            gaps = np.isnan(values)
+            counts = np.maximum(n_rows - gaps.sum(axis=0), 1)
+            n_rows -= np.count_nonzero(gaps.all(axis=1))
+            mean = np.nansum(values, axis=0, dtype=np.float64) / counts
         squares = np.zeros(n_columns)
-        for start in range(0, n_rows, _BLOCK_ROWS):
-            squares += ((values[start : start + _BLOCK_ROWS] - mean) ** 2).sum(axis=0)
-        deviation = np.sqrt(squares / n_rows)
+        for start in range(0, len(values), _BLOCK_ROWS):
+            squares += np.nansum((values[start : start + _BLOCK_ROWS] - mean) ** 2, axis=0)
+        deviation = np.sqrt(squares / counts)
         varies = deviation > 16 * np.finfo(float).eps * np.abs(mean)
-        return cls(mean, np.where(varies, deviation, 1.0), n_rows)
+        return cls(mean, np.where(varies, deviation, 1.0), counts, n_rows)
 
     @property
     def is_original(self) -> bool:
         """Whether the columns are fitted as they are."""
         return not self.mean.any() and bool((self.deviation == 1.0).all())
 
-    def lost(self, n_rows: int) -> float:
-        """Return what the log-likelihood of rows loses in the units of the table."""
-        return n_rows * float(np.log(self.deviation).sum())
+    @property
+    def lost(self) -> float:
+        """What the log-likelihood of all rows loses in the units of the table."""
+        return float(self.counts @ np.log(self.deviation))
 
     def standardized(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return the columns to fit (n_rows, n_columns)."""
@@ -58,7 +70,14 @@ class Units(NamedTuple):
 
     def mixture(self, mixture: Mixture) -> Mixture:
         """Return the mixture in the units of the table."""
-        return mixture if self.is_original else mixture.rescaled(self.deviation, self.mean)
+        if self.is_original:
+            return mixture
+        scaled = mixture.rescaled(self.deviation, self.mean)
+        if (self.counts == self.n_rows).all():
+            return scaled
+        trace = mixture.log_likelihoods - self.lost / self.n_rows  # missing values lose nothing
+        trace.flags.writeable = False
+        return replace(scaled, log_likelihoods=trace)
 
     def selection(self, selection: Selection) -> Selection:
         """Return the selection in the units of the table."""
@@ -69,7 +88,7 @@ class Units(NamedTuple):
     def _candidate(self, candidate: Candidate) -> Candidate:
         if candidate.mixture is None:
             return candidate
-        lost = self.lost(self.n_rows)
+        lost = self.lost
         return replace(
             candidate,
             mixture=self.mixture(candidate.mixture),
@@ -77,5 +96,5 @@ class Units(NamedTuple):
             bic=candidate.bic + 2.0 * lost,
             aic=candidate.aic + 2.0 * lost,
             icl=candidate.icl + 2.0 * lost,
-            held_out=candidate.held_out - self.lost(1),
+            held_out=candidate.held_out - lost / self.n_rows,
         )

@@ -379,3 +379,138 @@ class RowWorkspace(NamedTuple):
     distances: np.ndarray
     weight: np.ndarray
     group: np.ndarray
+
+
+class Groups(NamedTuple):
+    """A mixture whose components are stored in groups of `LANES`, side by side; all float64.
+
+    The last group is filled up with components of weight zero.
+
+    Attributes
+    ----------
+    n_components : int
+        Number of components, without those that fill up the last group.
+    means : ndarray of shape (n_groups, n_features, LANES)
+        Means.
+    covariances : ndarray of shape (n_groups, n_features, width, LANES)
+        Lower triangles of the covariances; `width` is n_features. Where features are independent,
+        it is 1, and they are variances.
+    log_weights : ndarray of shape (n_groups * LANES,)
+        Logarithms of the weights.
+    """
+
+    n_components: int
+    means: np.ndarray
+    covariances: np.ndarray
+    log_weights: np.ndarray
+
+
+class Patterns(NamedTuple):
+    """Patterns of missing features, and the rows that have them.
+
+    Attributes
+    ----------
+    features : ndarray of shape (n_patterns, n_features)
+        The features, the observed ones first.
+    n_observed : ndarray of shape (n_patterns,)
+        Number of observed features.
+    pieces : ndarray of shape (n_pieces, 3)
+        Some rows of one pattern: the pattern, the first row, and the row after the last.
+    """
+
+    features: np.ndarray
+    n_observed: np.ndarray
+    pieces: np.ndarray
+
+
+class IncompleteInputs(NamedTuple):
+    """What passes over incomplete rows read: rows in the order of patterns, weights, a mixture."""
+
+    X: np.ndarray
+    sample_weight: np.ndarray
+    mixture: Groups
+    patterns: Patterns
+
+
+class GroupMoments(NamedTuple):
+    """Sums that a pass over incomplete rows adds up, one set for each chunk; all float64.
+
+    Attributes
+    ----------
+    nk : ndarray of shape (n_chunks, n_groups * LANES)
+        N.
+    s1 : ndarray of shape (n_chunks, n_groups, n_features, LANES)
+        S1.
+    s2 : ndarray of shape (n_chunks, n_groups, n_features, width, LANES)
+        S2, in the form of `Groups.covariances`.
+    log_likelihood : ndarray of shape (n_chunks,)
+        Sum of the weighted log-likelihoods.
+    """
+
+    nk: np.ndarray
+    s1: np.ndarray
+    s2: np.ndarray
+    log_likelihood: np.ndarray
+
+
+class GroupWorkspace(NamedTuple):
+    """Buffers of one thread for rows with missing values; all float64.
+
+    Attributes
+    ----------
+    factors : ndarray of shape (n_groups, n_features, width, LANES)
+        Factors of a pattern's covariances, observed features first.
+    inverse : ndarray of shape (n_groups, n_features, LANES)
+        Inverses of the factors' diagonals.
+    offsets : ndarray of shape (n_groups * LANES,)
+        Log-weight plus log-density of the observed features at the mean.
+    solved : ndarray of shape (n_groups, TILE, n_features, LANES)
+        Whitened observed features, then conditional differences from the means.
+    gaps : ndarray of shape (n_groups, TILE, n_features, LANES)
+        Differences of completed rows from the means, in the order of the features.
+    weighted : ndarray of shape (TILE, n_features, LANES)
+        Differences times responsibilities, for one group.
+    resp : ndarray of shape (TILE, n_groups * LANES)
+        Squared distances, then responsibilities.
+    nk : ndarray of shape (n_groups * LANES,)
+        Sums of the responsibilities of a piece.
+    peak : ndarray of shape (TILE,)
+        Log-likelihoods of the rows.
+    center : ndarray of shape (n_features,)
+        Scratch space for the conditional mean of a row.
+    signs : ndarray of shape (2, LANES)
+        Ones, and minus ones.
+    """
+
+    factors: np.ndarray
+    inverse: np.ndarray
+    offsets: np.ndarray
+    solved: np.ndarray
+    gaps: np.ndarray
+    weighted: np.ndarray
+    resp: np.ndarray
+    nk: np.ndarray
+    peak: np.ndarray
+    center: np.ndarray
+    signs: np.ndarray
+
+
+class IncompleteAnswers(NamedTuple):
+    """What an inference pass over incomplete rows fills; it skips empty arrays.
+
+    Attributes
+    ----------
+    log_prob : ndarray of shape (n_samples,)
+        Log-densities of the observed features.
+    proba : ndarray of shape (n_samples, n_components)
+        Responsibilities.
+    filled : ndarray of shape (n_samples, n_features)
+        Rows whose missing values are replaced by conditional means.
+    covariances : ndarray of shape (n_samples, n_features, n_features)
+        Conditional covariances of the missing values; zeros elsewhere.
+    """
+
+    log_prob: np.ndarray
+    proba: np.ndarray
+    filled: np.ndarray
+    covariances: np.ndarray

@@ -17,10 +17,12 @@ from fastgmm.sklearn.compat import TheirBayesianGaussianMixture, TheirGaussianMi
 from fastgmm.sklearn.convert import from_sklearn
 from fastgmm.sklearn.gaussian_mixture import GaussianMixture
 from fastgmm.sklearn.onnx import register_with_skl2onnx
+from fastgmm.sklearn.regressor import GaussianMixtureRegressor
 
 __all__ = [
     "BayesianGaussianMixture",
     "GaussianMixture",
+    "GaussianMixtureRegressor",
     "TheirBayesianGaussianMixture",
     "TheirGaussianMixture",
     "from_sklearn",

@@ -11,6 +11,7 @@ from sklearn.mixture._bayesian_mixture import (
     BayesianGaussianMixture as TheirBayesianGaussianMixture,
 )
 from sklearn.mixture._gaussian_mixture import GaussianMixture as TheirGaussianMixture
+from sklearn.utils import check_array
 from sklearn.utils._array_api import get_namespace
 
 from fastgmm.api.warn import warn_caller
@@ -27,12 +28,31 @@ except ImportError:  # scikit-learn 1.5
 __all__ = [
     "TheirBayesianGaussianMixture",
     "TheirGaussianMixture",
+    "finite_values",
     "namespace_of",
+    "takes_gaps",
     "validate_data",
     "warn_of_convergence",
 ]
 
 _TAKES_NAMESPACE = "xp" in inspect.signature(TheirGaussianMixture._check_parameters).parameters
+
+
+_FINITE = (  # scikit-learn 1.5 has another name
+    "ensure_all_finite"
+    if "ensure_all_finite" in inspect.signature(check_array).parameters
+    else "force_all_finite"
+)
+
+
+def takes_gaps(model: Any) -> bool:
+    """Return whether an estimator takes missing values: its parameter `missing` is "em"."""
+    return getattr(model, "missing", "error") == "em"
+
+
+def finite_values(model: Any) -> dict[str, Any]:
+    """Return the argument of scikit-learn's checks that says whether an estimator takes NaN."""
+    return {_FINITE: "allow-nan" if takes_gaps(model) else True}
 
 
 def namespace_of(X: np.ndarray) -> dict[str, Any]:

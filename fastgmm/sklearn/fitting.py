@@ -20,15 +20,24 @@ from fastgmm._logging import logger
 from fastgmm.api import checks
 from fastgmm.api.names import Names
 from fastgmm.api.scale import fault_of_scale
+from fastgmm.api.sources import refuse_unobserved
 from fastgmm.em.loop import Run, Settings, run_em
 from fastgmm.search.final import FINAL_RUNS
 from fastgmm.search.restarts import best_of
 from fastgmm.search.start import Start
-from fastgmm.sklearn.compat import namespace_of, validate_data, warn_of_convergence
+from fastgmm.sklearn.compat import (
+    finite_values,
+    namespace_of,
+    takes_gaps,
+    validate_data,
+    warn_of_convergence,
+)
 from fastgmm.sklearn.fallback import FOREIGN, fall_back, is_foreign, log_accelerated
 from fastgmm.sklearn.inference import AnyParameters
 from fastgmm.sklearn.parity import IllDefinedError
 from fastgmm.sources.array import ArraySource
+from fastgmm.sources.base import Source
+from fastgmm.sources.incomplete import IncompleteSource
 
 
 def fit_attributes(model: Any, X: ArrayLike, sample_weight: ArrayLike | None) -> np.ndarray | None:
@@ -36,7 +45,7 @@ def fit_attributes(model: Any, X: ArrayLike, sample_weight: ArrayLike | None) ->
     if is_foreign(X):
         _fit_theirs(model, X, FOREIGN, sample_weight)
         return None
-    source = _checked_source(model, X, sample_weight)
+    source, rows = _checked_source(model, X, sample_weight)
     previous = None
     if model.warm_start and hasattr(model, "converged_"):
         previous = model._fitted()
@@ -51,14 +60,14 @@ def fit_attributes(model: Any, X: ArrayLike, sample_weight: ArrayLike | None) ->
         _fit_ours(model, source, random_state, previous)
     except IllDefinedError as error:
         # Rounding can decide whether a covariance is singular, so scikit-learn's own rounding
-        # decides. Its code does not support weights.
-        if sample_weight is not None:
+        # decides. Its code supports neither weights nor missing values.
+        if sample_weight is not None or isinstance(source, IncompleteSource):
             raise ValueError(str(error)) from None
         if state is not None:
             random_state.set_state(state)
         _fit_theirs(model, X, "a covariance cannot be factorised")
         return None
-    return source.rows(slice(None))
+    return rows
 
 
 def _fit_theirs(
@@ -72,9 +81,12 @@ def _fit_theirs(
     model.__dict__.update(vars(theirs))
 
 
-def _checked_source(model: Any, X: ArrayLike, sample_weight: ArrayLike | None) -> ArraySource:
-    """Return the source of rows, checked by scikit-learn's code with its messages."""
-    rows = validate_data(model, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+def _checked_source(
+    model: Any, X: ArrayLike, sample_weight: ArrayLike | None
+) -> tuple[Source, np.ndarray]:
+    """Return the source of rows, and the rows, checked by scikit-learn's code with its messages."""
+    finite = finite_values(model)
+    rows = validate_data(model, X, dtype=[np.float64, np.float32], ensure_min_samples=2, **finite)
     weight = np.empty(0) if sample_weight is None else checked_weight(sample_weight, rows)
     n_samples = np.count_nonzero(weight) if weight.size else len(rows)
     if n_samples < model.n_components:
@@ -83,7 +95,12 @@ def _checked_source(model: Any, X: ArrayLike, sample_weight: ArrayLike | None) -
             f"n_samples = {n_samples}"
         )
     model._check_parameters(rows, **namespace_of(rows))
-    return ArraySource(checks.for_kernels(rows), weight, model.n_threads)
+    rows = checks.for_kernels(rows)
+    if takes_gaps(model) and np.isnan(rows).any():
+        incomplete = IncompleteSource(rows, weight, model.n_threads)
+        refuse_unobserved(incomplete, _names_of(model))
+        return incomplete, rows
+    return ArraySource(rows, weight, model.n_threads), rows
 
 
 def checked_weight(sample_weight: ArrayLike, X: np.ndarray) -> np.ndarray:
@@ -94,7 +111,7 @@ def checked_weight(sample_weight: ArrayLike, X: np.ndarray) -> np.ndarray:
 
 def _fit_ours(
     model: Any,
-    source: ArraySource,
+    source: Source,
     random_state: np.random.RandomState,
     previous: AnyParameters | None,
 ) -> None:
@@ -125,12 +142,12 @@ def _names_of(model: Any) -> Names:
 
 def _best_run(
     model: Any,
-    source: ArraySource,
+    source: Source,
     random_state: np.random.RandomState,
     previous: AnyParameters | None,
 ) -> Run:
     """Run EM from the previous parameters, or from `n_init` new starts if there are none."""
-    start = Start(source, model._em_model(), model.n_components)
+    start = Start(source.in_memory(random_state), model._em_model(), model.n_components)
     em_source = model._em_source(source)
     objective = model.lower_bound_ if previous else -np.inf
 

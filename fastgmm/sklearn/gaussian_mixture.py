@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastgmm.api.options import INIT_PARAMS, ON_COLLAPSE
+from fastgmm.api.options import INIT_PARAMS, MISSING, ON_COLLAPSE
 from fastgmm.em.loop import Policy
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.parameters import Parameters
@@ -69,6 +69,9 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
     on_collapse : {"raise", "regularize", "reset"}, default="raise"
         What to do with a component that collapses. "raise" does as scikit-learn: only a
         covariance that cannot be factorised is an error. For the other two see `fastgmm.fit`.
+    missing : {"error", "em"}, default="error"
+        What to do with missing values (NaN). "error" refuses them as scikit-learn does; "em" fits
+        and predicts from the observed values of each row, without filling in: see `fastgmm.fit`.
 
     Attributes
     ----------
@@ -117,7 +120,11 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
     """
 
     _stands_in_for = TheirGaussianMixture
-    _own_parameters = {"n_threads": None, "on_collapse": "raise"}  # noqa: RUF012 - a constant
+    _own_parameters = {  # noqa: RUF012 - a constant
+        "n_threads": None,
+        "on_collapse": "raise",
+        "missing": "error",
+    }
     _described_by = "weights_, means_ and precisions_cholesky_"
 
     _parameter_constraints = {  # noqa: RUF012 - as in scikit-learn
@@ -125,6 +132,7 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
         "init_params": [StrOptions(set(INIT_PARAMS))],
         "on_collapse": [StrOptions(set(ON_COLLAPSE))],
+        "missing": [StrOptions(set(MISSING))],
     }
 
     def __init__(
@@ -146,6 +154,7 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         verbose_interval: int = 10,
         n_threads: int | None = None,
         on_collapse: str = "raise",
+        missing: str = "error",
     ) -> None:
         super().__init__(
             n_components=n_components,
@@ -165,6 +174,17 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         )
         self.n_threads = n_threads
         self.on_collapse = on_collapse
+        self.missing = missing
+
+    def __sklearn_tags__(self) -> Any:
+        """Return scikit-learn's tags: whether NaN is allowed."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "em"
+        return tags
+
+    def _more_tags(self) -> dict[str, Any]:
+        """Return the tags for scikit-learn 1.5."""
+        return {"allow_nan": self.missing == "em"}
 
     def _em_model(self) -> MaximumLikelihood:
         return MaximumLikelihood(covariance_type_of(self), self.reg_covar)

@@ -11,7 +11,8 @@ from fastgmm.api import checks
 from fastgmm.em.variational import Posterior
 from fastgmm.model.parameters import Parameters
 from fastgmm.sklearn.attributes import covariance_type_of
-from fastgmm.sklearn.compat import validate_data
+from fastgmm.sklearn.compat import finite_values, takes_gaps, validate_data
+from fastgmm.sources.incomplete import answers_for
 from fastgmm.sources.inference import infer
 from fastgmm.sources.operands import Densities
 
@@ -20,7 +21,7 @@ AnyParameters = Parameters | Posterior
 
 def checked_rows(model: Any, X: ArrayLike) -> np.ndarray:
     """Return X (n_samples, n_features) as the kernels read it, checked by scikit-learn."""
-    return rows_for_kernels(model, validate_data(model, X, reset=False))
+    return rows_for_kernels(model, validate_data(model, X, reset=False, **finite_values(model)))
 
 
 def rows_for_kernels(model: Any, X: np.ndarray) -> np.ndarray:
@@ -76,5 +77,15 @@ def component_log_densities(model: Any, X: np.ndarray, parameters: Parameters) -
 
 def _infer(model: Any, X: np.ndarray, parameters: AnyParameters, **outputs: np.ndarray) -> None:
     """Fill the outputs in place: see `fastgmm.sources.inference.infer`."""
-    densities = Densities(model._em_model(), parameters)
-    infer(X, densities, model.n_threads, **outputs)
+    em_model = model._em_model()
+    if not takes_gaps(model) or not np.isnan(X).any():
+        infer(X, Densities(em_model, parameters), model.n_threads, **outputs)
+        return
+    # The attribute `covariances_` may have been set by hand, and then answers do not read it.
+    kind = em_model.covariance_type
+    precisions = kind.precisions(kind.public_factors(parameters.factors))
+    covariances = kind.from_precisions(precisions, *parameters.means.shape)[0]
+    densities = Densities(em_model, parameters._replace(covariances=covariances))
+    found = answers_for(X, densities, outputs, model.n_threads)
+    for name, array in outputs.items():
+        array[:] = found[name]

@@ -16,7 +16,7 @@ from fastgmm.kernels.types import Data
 from fastgmm.readers.ahead import blocks_ahead
 from fastgmm.readers.base import Block, Reader
 from fastgmm.sources.array import ArraySource
-from fastgmm.sources.base import Answers, Statistics, merge
+from fastgmm.sources.base import Answers, Source, Statistics, merge
 from fastgmm.sources.parts import PartedSource, Sum
 from fastgmm.sources.survey import Survey, survey
 
@@ -44,13 +44,17 @@ class BlockSource(PartedSource):
         If the rows cannot be read, or a value is not finite; the message says where.
     """
 
+    _has_gaps = False  # whether NaN stands for missing values
+
     def __init__(self, reader: Reader, n_threads: int | None = None, found: Survey | None = None):
         self._reader = reader
         self._state = reader.fingerprint()
         self.n_features, self.dtype, self.names = reader.n_features, reader.dtype, reader.names
         self.n_threads = n_threads
         self.n_passes = 0
-        self._keep(survey(self._read(), self.n_features, self.dtype) if found is None else found)
+        if found is None:
+            found = survey(self._read(), self.n_features, self.dtype, self._has_gaps)
+        self._keep(found)
 
     def _read(self) -> Iterator[Block]:
         """Yield all blocks that have rows; refuse rows that changed since the first pass."""
@@ -91,11 +95,15 @@ class BlockSource(PartedSource):
     def _total(self, sum_of_part: Sum) -> Statistics:
         return merge(sum_of_part(data, self.n_threads) for data in self._data())
 
+    def _rows(self, data: Data) -> Source:
+        """Return the source of the rows of a block."""
+        return ArraySource(*data, self.n_threads)
+
     def answers(self, densities: Any, wanted: Any, n_rows: int) -> Iterator[Answers]:
         """Yield the results of inference for blocks of rows: see `Source.answers`."""
         begin = 0
         for data in self._data():
-            rows = ArraySource(*data, self.n_threads)
+            rows = self._rows(data)
             for answers in rows.answers(densities, wanted, n_rows):
                 part = slice(begin + answers.rows.start, begin + answers.rows.stop)
                 yield answers._replace(rows=part)
@@ -103,7 +111,7 @@ class BlockSource(PartedSource):
 
     def view(self, n_threads: int | None) -> BlockSource:
         """Return another source of the same rows, without another first pass."""
-        return BlockSource(self._reader, n_threads, self._found)
+        return type(self)(self._reader, n_threads, self._found)
 
     def folds(
         self, n_folds: int, random_state: np.random.RandomState
@@ -112,8 +120,8 @@ class BlockSource(PartedSource):
         seed = int(random_state.randint(2**31))
         return [
             (
-                BlockSource(FoldReader(self._reader, seed, n_folds, fold, False), self.n_threads),
-                BlockSource(FoldReader(self._reader, seed, n_folds, fold, True), self.n_threads),
+                type(self)(FoldReader(self._reader, seed, n_folds, fold, False), self.n_threads),
+                type(self)(FoldReader(self._reader, seed, n_folds, fold, True), self.n_threads),
             )
             for fold in range(n_folds)
         ]

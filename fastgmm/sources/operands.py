@@ -87,6 +87,16 @@ class Densities:
         self._operands: dict[np.dtype, tuple[Kernels, Operands]] = {}
         self._singles_suffice: bool | None = None
 
+    @property
+    def model(self) -> Model:
+        """The model of the mixture."""
+        return self._model
+
+    @property
+    def parameters(self) -> Any:
+        """The parameters of the mixture."""
+        return self._parameters
+
     def operands(self, dtype: np.dtype) -> tuple[Kernels, Operands]:
         """Return the passes to run and their operands for rows of `dtype`."""
         made = self._operands.get(dtype)

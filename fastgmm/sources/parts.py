@@ -56,6 +56,7 @@ class PartedSource(Source):
     """
 
     _found: Survey
+    _statistics_of: type[StatisticsOf] = StatisticsOf
 
     def _keep(self, found: Survey) -> None:
         """Keep the result of the first pass."""
@@ -90,12 +91,12 @@ class PartedSource(Source):
         """Return the statistics of all rows: see `Source.statistics`."""
         kind = model.covariance_type
         if needs_double(kind, parameters, self.dtype):
-            return self._total(StatisticsOf(model, parameters, complete, double=True))
-        statistics = self._total(StatisticsOf(model, parameters, complete, double=False))
+            return self._total(self._statistics_of(model, parameters, complete, double=True))
+        statistics = self._total(self._statistics_of(model, parameters, complete, double=False))
         if complete and self.dtype != np.float64:
             new = model.update(parameters, statistics, self.n_threads)
             if needs_double(kind, new, self.dtype):
-                return self._total(StatisticsOf(model, parameters, complete, double=True))
+                return self._total(self._statistics_of(model, parameters, complete, double=True))
         return statistics
 
     def moments(self, covariance_type: CovarianceType, point: np.ndarray) -> Statistics:

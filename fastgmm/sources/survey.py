@@ -112,8 +112,10 @@ class Tally:
         return Survey(*counts, self._rows, weights)
 
 
-def survey(blocks: Iterable[Block], n_features: int, dtype: np.dtype) -> Survey:
+def survey(blocks: Iterable[Block], n_features: int, dtype: np.dtype, gaps: bool = False) -> Survey:
     """Return what a pass over blocks finds out, and check every value.
+
+    If `gaps` is true, NaN stands for missing values.
 
     Raises
     ------
@@ -122,21 +124,30 @@ def survey(blocks: Iterable[Block], n_features: int, dtype: np.dtype) -> Survey:
     """
     tally = Tally(n_features, dtype)
     for block in blocks:
-        check_block(block)
+        check_block(block, gaps)
         tally.add(block.values, block.weight)
     return tally.result()
 
 
-def check_block(block: Block) -> None:
-    """Refuse values that are not finite, or so large that their squares overflow."""
+def check_block(block: Block, gaps: bool = False) -> None:
+    """Refuse values that are not finite, or so large that their squares overflow.
+
+    If `gaps` is true, NaN is allowed.
+    """
     values, weight = block.values, block.weight
+    greatest, least = (np.fmax, np.fmin) if gaps else (np.maximum, np.minimum)  # fmax ignores NaN
     with np.errstate(over="ignore", invalid="ignore"):
-        largest = max(float(values.max(initial=0.0)), -float(values.min(initial=0.0)))
+        largest = max(
+            float(greatest.reduce(values, axis=None, initial=0.0)),
+            -float(least.reduce(values, axis=None, initial=0.0)),
+        )
     if not largest < np.sqrt(np.finfo(values.dtype).max) / 64.0:
-        bad = ~np.isfinite(values).all(axis=1)
-        row = int(np.argmax(bad)) if bad.any() else int(np.argmax(np.abs(values).max(axis=1)))
+        bad = (np.isinf(values) if gaps else ~np.isfinite(values)).any(axis=1)
+        sizes = np.fmax.reduce(np.abs(values), axis=1)
+        row = int(np.argmax(bad)) if bad.any() else int(np.nanargmax(sizes))
         what = "a NaN or infinite value" if bad.any() else f"a value as large as {largest:g}"
-        raise ReadingError(f"{block.where(row)}, has {what}; drop such rows or correct them.")
+        use = ", or use them as they are with missing='em'" if np.isnan(values[row]).any() else ""
+        raise ReadingError(f"{block.where(row)}, has {what}; drop such rows or correct them{use}.")
     if weight.size and not ((weight >= 0) & (weight < np.inf)).all():
         row = int(np.argmin((weight >= 0) & (weight < np.inf)))
         raise ReadingError(

@@ -89,8 +89,8 @@ UNREADABLE = {
     "header.csv": ("a,b\n", "header.csv holds no rows of data"),
     "missing.csv": (
         "a,b\n1,2\n3,\n,5\n",
-        "the value of b in row 2 is missing; fill in missing values, or leave out such rows with"
-        " --missing drop",
+        "the value of b in row 2 is missing; fill in missing values, leave out such rows with"
+        " --missing drop, or use their other values with --missing em",
     ),
     "na.csv": ("a,b\n1,2\n3,4\nNA,5\n", "the value of a in row 3 is missing"),
     "nan.csv": ("a,b\n1,nan\n3,4\n", "the value of b in row 1 is missing"),

@@ -530,6 +530,79 @@ def test_spherical_agrees_with_diag_of_equal_variances():
     )
 
 
+# --- some features of all ------------------------------------------------------------------------
+
+
+@each_type
+@pytest.mark.parametrize("shape", [(1, 4), (3, 2), (4, 7)], ids=lambda s: f"{s[0]}x{s[1]}")
+class TestSomeFeatures:
+    """Marginals, conditionals and completed sums against the formulas with explicit matrices."""
+
+    def parts(self, shape):
+        """Return the indices of observed and of missing features."""
+        features = np.arange(shape[1])
+        return features[::2], features[1::2]
+
+    def slopes(self, case, observed, missing):
+        """Return B and C of every component, from explicit inverses."""
+        pairs = [
+            (matrix[np.ix_(missing, observed)] @ np.linalg.inv(matrix[np.ix_(observed, observed)]))
+            for matrix in case.matrices
+        ]
+        rest = [
+            matrix[np.ix_(missing, missing)] - slope @ matrix[np.ix_(observed, missing)]
+            for matrix, slope in zip(case.matrices, pairs, strict=True)
+        ]
+        return np.array(pairs), np.array(rest)
+
+    def test_marginal(self, name, shape):
+        case = Case(name, shape)
+        observed, _ = self.parts(shape)
+        actual = case.kind.marginal(case.covariances, observed)
+        expected = case.matrices[:, observed[:, None], observed]
+        smaller = reference.full_covariances(actual, name, shape[0], len(observed))
+        np.testing.assert_array_equal(smaller, expected)
+
+    def test_conditional(self, name, shape):
+        case = Case(name, shape)
+        observed, missing = self.parts(shape)
+        gaps = case.rng.standard_normal((shape[0], len(observed)))
+        means, covariances = case.kind.conditional(case.covariances, gaps, observed, shape[1])
+        slopes, rest = self.slopes(case, observed, missing)
+        assert_close(means, np.einsum("kmo,ko->km", slopes, gaps))
+        smaller = reference.full_covariances(covariances, name, shape[0], len(missing))
+        assert_close(smaller, rest)
+
+    def test_complete(self, name, shape):
+        """Sums of observed features give those of rows filled in, plus N C."""
+        case = Case(name, shape)
+        observed, missing = self.parts(shape)
+        X, resp = case.rows_and_resp()
+        slopes, rest = self.slopes(case, observed, missing)
+        nk, s1, s2 = resp.sum(axis=0), np.zeros(shape), np.zeros(case.matrices.shape)
+        for k, mean in enumerate(case.means):
+            gaps = X - mean
+            gaps[:, missing] = gaps[:, observed] @ slopes[k].T
+            s1[k] = resp[:, k] @ gaps
+            s2[k] = (resp[:, k, None] * gaps).T @ gaps
+            s2[k][np.ix_(missing, missing)] += nk[k] * rest[k]
+        part = ArraySource(np.ascontiguousarray(X[:, observed]))
+        sums = part.given(case.kind, case.means[:, observed], resp=resp)
+        actual = case.kind.complete(sums, case.covariances, observed, shape[1])
+        lower = np.tril if name in ("full", "tied") else np.asarray
+        np.testing.assert_array_equal(actual.nk, sums.nk)
+        assert_close(actual.s1, s1)
+        assert_close(lower(actual.s2), lower(case.shaped(s2)))
+
+    def test_of_components_and_their_sum(self, name, shape):
+        case = Case(name, shape)
+        own = case.kind.of_components(case.covariances, *shape)
+        dense = own if own.ndim == 3 else np.einsum("kj,jl->kjl", own, np.eye(shape[1]))
+        np.testing.assert_array_equal(dense, case.matrices)
+        assert own.shape[0] == shape[0]
+        np.testing.assert_allclose(case.kind.sum_of_components(own), case.shaped(dense), 1e-14)
+
+
 # --- the interface ---------------------------------------------------------------------------
 
 

@@ -431,7 +431,7 @@ def test_the_class_is_found_lazily_and_is_theirs():
     assert repr(GaussianMixture(2)) == repr(Theirs(2)) == "GaussianMixture(n_components=2)"
     assert "GaussianMixture" in GaussianMixture(2)._repr_html_()
     ours, theirs = (kind().get_params() for kind in (GaussianMixture, Theirs))
-    assert ours == {**theirs, "n_threads": None, "on_collapse": "raise"}
+    assert ours == {**theirs, "n_threads": None, "on_collapse": "raise", "missing": "error"}
     assert sklearn.base.clone(GaussianMixture(2, n_threads=1)).n_threads == 1
 
 
@@ -465,3 +465,32 @@ def test_the_search_of_fit_is_available():
 def test_an_unknown_start_is_refused():
     with pytest.raises(ValueError, match="'init_params' parameter of GaussianMixture must be"):
         GaussianMixture(init_params="best").fit([[1.0], [2.0]])
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
+def test_missing_values(covariance_type, dtype):
+    """The estimator fits and predicts from observed values, as the functions do."""
+    problem = problems.overlapping(400, 4, 3, covariance_type)
+    X = np.where(np.random.default_rng(0).random((400, 4)) < 0.2, np.nan, problem.X).astype(dtype)
+    with pytest.raises(ValueError, match="contains NaN"):
+        GaussianMixture(3).fit(X)
+    options = {**problem.start, "tol": 1e-4, "max_iter": 500, "missing": "em"}
+    model = GaussianMixture(**options).fit(X)
+    mixture = fastgmm.fit(X, **options)
+    rtol = 1e-8 if dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(model.lower_bounds_, mixture.log_likelihoods, rtol=rtol)
+    np.testing.assert_allclose(model.means_, mixture.means, rtol=1e-3, atol=rtol)
+    np.testing.assert_array_equal(model.predict(X), mixture.predict(X, missing="em"))
+    expected = mixture.predict_proba(X, missing="em")
+    np.testing.assert_allclose(model.predict_proba(X), expected, atol=1e-4)
+    np.testing.assert_allclose(model.score(X), mixture.score(X, missing="em"), rtol=1e-5)
+    np.testing.assert_allclose(model.bic(X), mixture.bic(X, missing="em"), rtol=1e-5)
+    assert (model.fit_predict(X) == model.predict(X)).all()
+    again = GaussianMixture(3, missing="em", random_state=0, covariance_type=covariance_type)
+    assert np.isfinite(again.fit(X).score_samples(X)).all()
+
+
+def test_a_feature_without_values_is_refused():
+    with pytest.raises(ValueError, match="X has no value of feature 1 in any row"):
+        GaussianMixture(missing="em").fit([[1.0, np.nan], [2.0, np.nan]])

@@ -1,4 +1,4 @@
-"""A table of finite numbers from a file."""
+"""A table of numbers from a file."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fastgmm.cli.tables.content import Content
 from fastgmm.cli.tables.features import choose, numeric_features
 from fastgmm.cli.tables.opening import open_table
 from fastgmm.cli.tables.request import Request, Table
-from fastgmm.cli.tables.rows import complete_rows
+from fastgmm.cli.tables.rows import usable_rows
 from fastgmm.cli.tables.unpack import plain_file
 
 
 def read_table(path: Path, request: Request = Request()) -> Table:  # noqa: B008, it is immutable
-    """Read a table of finite numbers, and say on the standard error what was decided.
+    """Read a table of numbers, and say on the standard error what was decided.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ def read_table(path: Path, request: Request = Request()) -> Table:  # noqa: B008
     Returns
     -------
     Table
-        At least one row and one column, all values finite.
+        At least one row and one column, all values finite; or NaN if `request.missing` is "em".
 
     Raises
     ------
@@ -46,7 +46,7 @@ def read_table(path: Path, request: Request = Request()) -> Table:  # noqa: B008
 def _table(path: Path, content: Content, request: Request) -> Table:
     choice = choose(path, content, request)
     features = numeric_features(path, content, choice, request.strict)
-    rows = complete_rows(path, content, features, request.missing)
+    rows = usable_rows(path, content, features, request.missing)
     ids = None
     if choice.id_column is not None:
         ids = content.column(choice.id_column).alias(content.names[choice.id_column])

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-MISSING = ("error", "drop")
+MISSING = ("error", "drop", "em")
 
 
 class Request(NamedTuple):
@@ -22,8 +22,8 @@ class Request(NamedTuple):
         The column that identifies the rows; it is no feature.
     strict : bool
         Refuse columns that are not numeric instead of leaving them out.
-    missing : {"error", "drop"}
-        What to do with a row in which a value is missing.
+    missing : {"error", "drop", "em"}
+        What to do with a row in which a value is missing: stop, leave it out, or keep it.
     header : bool, optional
         Whether the first line names the columns; None: find out.
     separator, decimal : str, optional
@@ -47,14 +47,23 @@ class Request(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Rows of finite numbers and the names of their columns."""
+    """Rows of numbers and the names of their columns.
+
+    The numbers are finite; NaN stands for missing values if rows that lack some are kept.
+    """
 
     values: NDArray[Any]  # (n_kept, n_columns)
     columns: tuple[str, ...]
     in_file: tuple[str, ...]  # the names of all columns of the file, in its order
     named: bool = True  # whether the file names its columns
-    kept: NDArray[Any] | None = None  # (n_rows,) bool: rows without a missing value; None: all
+    kept: NDArray[Any] | None = None  # (n_rows,) bool: the rows that are used; None: all
     ids: pl.Series | None = None  # (n_rows,): the column that identifies the rows
+
+    @property
+    def complete(self) -> NDArray[Any]:
+        """The rows without missing values."""
+        gaps = (self.values != self.values).any(axis=1)  # only NaN differs from itself
+        return self.values[~gaps] if gaps.any() else self.values
 
     @property
     def names(self) -> tuple[str, ...] | None:

@@ -1,4 +1,4 @@
-"""Which rows of a table are used: those in which no value is missing."""
+"""Which rows of a table are used: those in which no value is missing, or all."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _BLOCK_ROWS = 1 << 16
 
 
 class Rows(NamedTuple):
-    """Rows of finite numbers."""
+    """Rows of finite numbers, or NaN where values are missing."""
 
     values: NDArray[Any]  # (n_kept, n_features)
     kept: NDArray[Any] | None  # (n_rows,) bool: which rows these are; None: all
 
 
-def complete_rows(path: Path, content: Content, features: Features, missing: str) -> Rows:
-    """Return the rows in which every value is finite.
+def usable_rows(path: Path, content: Content, features: Features, missing: str) -> Rows:
+    """Return the rows in which every value is finite, and incomplete ones if `missing` is "em".
 
     Raises
     ------
@@ -40,7 +40,7 @@ def complete_rows(path: Path, content: Content, features: Features, missing: str
     for start in range(0, len(values), _BLOCK_ROWS):
         block = values[start : start + _BLOCK_ROWS]
         if not np.isfinite(block).all():
-            refused = np.isinf(block) if missing == "drop" else ~np.isfinite(block)
+            refused = ~np.isfinite(block) if missing == "error" else np.isinf(block)
             if refused.any():
                 raise _not_finite(path, features, start, *np.argwhere(refused)[0])
             kept[start : start + _BLOCK_ROWS] = ~np.isnan(block).any(axis=1)
@@ -48,6 +48,11 @@ def complete_rows(path: Path, content: Content, features: Features, missing: str
         # A .npy file stays mapped into memory, whatever its order.
         return Rows(values if isinstance(values, np.memmap) else np.ascontiguousarray(values), None)
     n_kept, n_rows = np.count_nonzero(kept), len(kept)
+    if missing == "em":
+        n_gaps = n_rows - n_kept
+        verb = "has" if n_gaps == 1 else "have"
+        content.remarks.append(f"{n_gaps} of {n_rows} rows {verb} a missing value")
+        return Rows(np.ascontiguousarray(values), None)
     if not n_kept:
         counts = np.isnan(values).sum(axis=0)
         name = shortened(features.names[counts.argmax()])
@@ -70,8 +75,8 @@ def _not_finite(path: Path, features: Features, start: int, row: int, column: in
     name = shortened(features.names[column])
     if np.isnan(features.values[row, column]):
         return FileProblem(
-            f"{path}: the value of {name} in row {row + 1} is missing; fill in missing values, or"
-            " leave out such rows with --missing drop"
+            f"{path}: the value of {name} in row {row + 1} is missing; fill in missing values,"
+            " leave out such rows with --missing drop, or use their other values with --missing em"
         )
     return FileProblem(
         f"{path}: the value of {name} in row {row + 1} is infinite; every value must be a finite"

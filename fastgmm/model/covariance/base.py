@@ -230,6 +230,46 @@ class CovarianceType(ABC):
         `about_center` says whether they take moments about the point of `about_center`.
         """
 
+    # Some features of all. `observed` and `features` are indices of features in increasing order.
+
+    @abstractmethod
+    def marginal(self, covariances: Any, features: np.ndarray) -> np.ndarray:
+        """Return the covariances of some features, in the shape of the type."""
+
+    @abstractmethod
+    def conditional(
+        self, covariances: Any, gaps: np.ndarray, observed: np.ndarray, n_features: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return means and covariances of the missing features given the observed ones.
+
+        `gaps` (n_components, n_observed) are the observed values minus the means. The means
+        (n_components, n_missing) are relative, too: ``B_k gap_k`` with ``B_k = Sigma_mo
+        Sigma_oo^-1``; the covariances ``C_k = Sigma_mm - B_k Sigma_om`` have the shape of the
+        type.
+        """
+
+    @abstractmethod
+    def complete(
+        self, statistics: Any, covariances: Any, observed: np.ndarray, n_features: int
+    ) -> Any:
+        """Return the statistics of all features, from those of the observed ones of the rows.
+
+        With B and C as in `conditional`, the expected S1 and S2 under `covariances` are
+        ``S1_m = B S1_o``, ``S2_mo = B S2_oo`` and ``S2_mm = B S2_oo B^T + N C`` (Ghahramani and
+        Jordan 1994).
+        """
+
+    @abstractmethod
+    def of_components(self, covariances: Any, n_components: int, n_features: int) -> np.ndarray:
+        """Return Sigma_k (n_components, n_features, n_features).
+
+        If features are independent, return the variances (n_components, n_features).
+        """
+
+    @abstractmethod
+    def sum_of_components(self, s2: np.ndarray) -> np.ndarray:
+        """Return S2 from that of each component, in the form of `of_components`."""
+
     # Coordinates, for quasi-Newton steps: a type need not have them.
 
     def to_local(self, gaps: Any, factors: Any, origin: Any) -> tuple[Any, Any]:

@@ -104,6 +104,24 @@ class Diag(CovarianceType):
     def kernel_factors(self, factors, n_components, about_center):
         return self.kernels, factors
 
+    def marginal(self, covariances, features):
+        return covariances[:, features]
+
+    def conditional(self, covariances, gaps, observed, n_features):
+        missing = np.setdiff1d(np.arange(n_features), observed)
+        return np.zeros((len(gaps), len(missing))), covariances[:, missing]
+
+    def complete(self, statistics, covariances, observed, n_features):
+        s1, s2 = np.zeros(covariances.shape), statistics.nk[:, None] * covariances
+        s1[:, observed], s2[:, observed] = statistics.s1, statistics.s2
+        return statistics._replace(s1=s1, s2=s2)
+
+    def of_components(self, covariances, n_components, n_features):
+        return covariances
+
+    def sum_of_components(self, s2):
+        return s2
+
     def to_local(self, gaps, factors, origin):
         return gaps * origin, np.sqrt(2.0) * np.log(factors / origin)
 

@@ -103,6 +103,27 @@ class Full(CovarianceType):
     def kernel_factors(self, factors, n_components, about_center):
         return self.kernels, factors.reshape(n_components, -1)
 
+    def marginal(self, covariances, features):
+        return matrices.marginal(covariances, features)
+
+    def conditional(self, covariances, gaps, observed, n_features):
+        slopes, conditional = matrices.regression(covariances, observed)
+        return np.einsum("kmo,ko->km", slopes, gaps), conditional
+
+    def complete(self, statistics, covariances, observed, n_features):
+        slopes, conditional = matrices.regression(covariances, observed)
+        nk, s2 = statistics.nk, statistics.s2
+        return statistics._replace(
+            s1=matrices.completed_sums(statistics.s1, slopes, observed),
+            s2=matrices.completed_moments(s2, slopes, conditional, nk, observed),
+        )
+
+    def of_components(self, covariances, n_components, n_features):
+        return covariances
+
+    def sum_of_components(self, s2):
+        return s2
+
     def to_local(self, gaps, factors, origin):
         return np.einsum("kij,...kj->...ki", origin, gaps), matrices.to_local(factors, origin)
 

@@ -101,6 +101,54 @@ def factor_error(covariances, factors):
     return np.abs(made - expected).max()
 
 
+def marginal(covariances, features):
+    """Return the covariances (n_matrices, m, m) of m features; lower triangles are valid."""
+    return covariances[:, features[:, None], features]  # increasing indices: lower stays lower
+
+
+def regression(covariances, observed):
+    """Return B (n_matrices, m, o) and C (n_matrices, m, m): see `CovarianceType.conditional`."""
+    missing = np.setdiff1d(np.arange(covariances.shape[-1]), observed)
+    whole = symmetric(covariances)
+    cross = whole[:, missing[:, None], observed]
+    known = whole[:, observed[:, None], observed]
+    try:
+        slopes = np.swapaxes(np.linalg.solve(known, np.swapaxes(cross, 1, 2)), 1, 2)
+    except np.linalg.LinAlgError:  # rounding made a nearly singular matrix singular
+        slopes = cross @ np.linalg.pinv(known, hermitian=True)
+    conditional = whole[:, missing[:, None], missing] - slopes @ np.swapaxes(cross, 1, 2)
+    return slopes, conditional
+
+
+def completed_sums(s1, slopes, observed):
+    """Return S1 (n_components, n) of all features from that of the observed ones.
+
+    `slopes` are B of each component, or one for all.
+    """
+    n_missing, n_observed = slopes.shape[1:]
+    n = n_missing + n_observed
+    result = np.empty((len(s1), n))
+    result[:, observed] = s1
+    result[:, np.setdiff1d(np.arange(n), observed)] = (slopes @ s1[:, :, None])[..., 0]
+    return result
+
+
+def completed_moments(s2, slopes, conditional, nk, observed):
+    """Return S2 (n_matrices, n, n) of all features from that of the observed ones."""
+    n_missing, n_observed = slopes.shape[1:]
+    n = n_missing + n_observed
+    missing = np.setdiff1d(np.arange(n), observed)
+    known = symmetric(s2)
+    cross = slopes @ known
+    result = np.empty((len(s2), n, n))
+    result[:, observed[:, None], observed] = known
+    result[:, missing[:, None], observed] = cross
+    result[:, observed[:, None], missing] = np.swapaxes(cross, 1, 2)
+    moments = cross @ np.swapaxes(slopes, 1, 2) + nk[:, None, None] * conditional
+    result[:, missing[:, None], missing] = moments
+    return result
+
+
 def to_local(factors, origin):
     """Return the coordinates (..., n_matrices, n (n + 1) / 2) of factors: see `CovarianceType`.
 

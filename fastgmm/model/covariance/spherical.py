@@ -105,6 +105,25 @@ class Spherical(CovarianceType):
     def kernel_factors(self, factors, n_components, about_center):
         return self.kernels, factors[:, None]
 
+    def marginal(self, covariances, features):
+        return covariances
+
+    def conditional(self, covariances, gaps, observed, n_features):
+        return np.zeros((len(gaps), n_features - len(observed))), covariances
+
+    def complete(self, statistics, covariances, observed, n_features):
+        s1 = np.zeros((len(covariances), n_features))
+        s1[:, observed] = statistics.s1
+        n_missing = n_features - len(observed)
+        s2 = statistics.s2 + statistics.nk * n_missing * covariances
+        return statistics._replace(s1=s1, s2=s2)
+
+    def of_components(self, covariances, n_components, n_features):
+        return self.variances(covariances, n_components, n_features)
+
+    def sum_of_components(self, s2):
+        return s2.sum(axis=1)
+
     def to_local(self, gaps, factors, origin):
         shapes = np.sqrt(2.0 * gaps.shape[-1]) * np.log(factors / origin)
         return gaps * origin[:, None], shapes[..., None]

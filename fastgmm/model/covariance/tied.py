@@ -116,6 +116,27 @@ class Tied(CovarianceType):
         # Differences from a far mean lose digits if rows are whitened about one common point.
         return passes.FULL, np.tile(factors.reshape(1, -1), (n_components, 1))
 
+    def marginal(self, covariances, features):
+        return matrices.marginal(covariances[None], features)[0]
+
+    def conditional(self, covariances, gaps, observed, n_features):
+        slopes, conditional = matrices.regression(covariances[None], observed)
+        return np.einsum("mo,ko->km", slopes[0], gaps), conditional[0]
+
+    def complete(self, statistics, covariances, observed, n_features):
+        slopes, conditional = matrices.regression(covariances[None], observed)
+        total, s2 = statistics.nk.sum(keepdims=True), statistics.s2[None]
+        return statistics._replace(
+            s1=matrices.completed_sums(statistics.s1, slopes, observed),
+            s2=matrices.completed_moments(s2, slopes, conditional, total, observed)[0],
+        )
+
+    def of_components(self, covariances, n_components, n_features):
+        return np.broadcast_to(covariances, (n_components, n_features, n_features))
+
+    def sum_of_components(self, s2):
+        return s2.sum(axis=0)
+
     def to_local(self, gaps, factors, origin):
         shapes = matrices.to_local(factors[..., None, :, :], origin[None])
         return np.einsum("ij,...kj->...ki", origin, gaps), shapes

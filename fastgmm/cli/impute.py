@@ -1,0 +1,66 @@
+"""The command ``fastgmm impute``."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import fastgmm
+from fastgmm.cli.errors import library_errors
+from fastgmm.cli.options import FILE, reading_options, seed_option
+from fastgmm.cli.predict import matched
+
+if TYPE_CHECKING:
+    from fastgmm.cli.tables.request import Request
+
+
+@click.command(short_help="Fill in the missing values of a table.")
+@click.argument("model", type=FILE)
+@reading_options
+@click.option(
+    "--draw",
+    is_flag=True,
+    help="Draw missing values at random, given those of their row. Values filled in by their"
+    " expectation vary too little for variances and tests.",
+)
+@seed_option
+@click.option(
+    "--out",
+    type=FILE,
+    metavar="FILE",
+    help="Write to this .csv file instead of the standard output.",
+)
+def impute(
+    model: Path,
+    data: Path,
+    request: Request,
+    draw: bool,
+    random_state: int,
+    out: Path | None,
+) -> None:
+    """Print the columns of the fit with missing values filled in, as CSV.
+
+    A missing value is replaced by its expectation given the other values of its row. MODEL is a
+    file that "fastgmm fit" or "fastgmm select" saved with --out.
+    """
+    from fastgmm.cli.files import check_outputs, output, write_csv
+    from fastgmm.cli.tables.answers import for_each_row
+    from fastgmm.cli.tables.reading import read_table
+
+    check_outputs(data, {"--out": (out, ".csv")})
+    with library_errors():
+        mixture = fastgmm.load(model)
+    request = request._replace(fitted=mixture.feature_names, missing="em")
+    table = matched(mixture, read_table(data, request), data)
+    unnamed = mixture.with_feature_names(None)
+    with output(out) if out else nullcontext(sys.stdout.buffer) as target:
+        if draw:
+            filled = unnamed.sample_missing(table.values, random_state)
+        else:
+            filled = unnamed.impute(table.values)
+        columns = dict(zip(table.columns, filled.T, strict=True))
+        write_csv(target, for_each_row(table, columns))

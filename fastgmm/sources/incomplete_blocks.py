@@ -1,0 +1,93 @@
+"""A source of rows with missing values that are read in blocks, anew for each pass.
+
+Each block is an `IncompleteSource`, so its rows are grouped by pattern in every pass. Starts, and
+the mean and the variances of the rows, come from a Gaussian that is fitted to the sample of the
+first pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+import numpy as np
+
+from fastgmm.kernels.types import Data
+from fastgmm.model.covariance import CovarianceType
+from fastgmm.readers.base import Block, Reader
+from fastgmm.sources.array import ArraySource
+from fastgmm.sources.base import Source, Statistics
+from fastgmm.sources.blocks import BlockSource
+from fastgmm.sources.incomplete import IncompleteSource
+from fastgmm.sources.parts import StatisticsOf
+from fastgmm.sources.survey import Survey
+
+
+class IncompleteStatisticsOf(StatisticsOf):
+    """The statistics of a part that may have missing values."""
+
+    def __call__(self, data: Data, n_threads: int | None) -> Statistics:
+        """Return the sums over the completed rows of a part."""
+        if not np.isnan(data.X).any():
+            return super().__call__(data, n_threads)
+        X = data.X.astype(np.float64) if self._double else data.X
+        return IncompleteSource(X, data.sample_weight, n_threads).statistics(*self._arguments)
+
+
+class IncompleteBlocks(BlockSource):
+    """Rows that a reader yields, in which NaN stands for missing values: see `BlockSource`.
+
+    Rows without any observed value count as rows of weight zero.
+
+    Attributes
+    ----------
+    has_values : ndarray of shape (n_features,)
+        Mask of the features that a row of positive weight has.
+    """
+
+    _has_gaps = True
+    _statistics_of = IncompleteStatisticsOf
+
+    def __init__(self, reader: Reader, n_threads: int | None = None, found: Survey | None = None):
+        self.has_values = np.full(reader.n_features, found is not None)
+        super().__init__(reader, n_threads, found)
+
+    def _read(self) -> Iterator[Block]:
+        """Yield all blocks that have rows; those without any value get weight zero."""
+        for block in super()._read():
+            known = ~np.isnan(block.values)
+            weight, has_any = block.weight, known.any(axis=1)
+            if not has_any.all():
+                weight = np.where(has_any, weight if weight.size else 1.0, 0.0)
+            if not self.has_values.all():
+                self.has_values |= known[weight > 0 if weight.size else slice(None)].any(axis=0)
+            yield block._replace(weight=weight)
+
+    @cached_property
+    def _sample(self) -> IncompleteSource:
+        """The rows that the first pass kept."""
+        return IncompleteSource(self._found.sample, self._found.sample_weight, self.n_threads)
+
+    def _rows(self, data: Data) -> Source:
+        """Return the source of the rows of a block."""
+        return IncompleteSource(*data, self.n_threads)
+
+    def moments(self, covariance_type: CovarianceType, point: np.ndarray) -> Statistics:
+        """Return the moments of a Gaussian fitted to the sample, for the weight of all rows."""
+        sums = self._sample.moments(covariance_type, point)
+        factor = self.total_weight / sums.nk[0]
+        return Statistics(0.0, factor * sums.nk, factor * sums.s1, factor * sums.s2)
+
+    def first_row(self) -> np.ndarray:
+        """Return the first row of the sample as float64, with its gaps filled."""
+        return self._sample.first_row()
+
+    def draw(
+        self, random_state: np.random.RandomState, n_rows: int, replace: bool = True
+    ) -> np.ndarray:
+        """Return rows of the sample, drawn at random, with their gaps filled."""
+        return self._sample.draw(random_state, n_rows, replace)
+
+    def in_memory(self, random_state: np.random.RandomState) -> ArraySource:
+        """Return the sample of the first pass, with its gaps filled."""
+        return self._sample.in_memory(random_state)
