@@ -11,7 +11,6 @@ import pytest
 import fastgmm
 from fastgmm.kernels import passes
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType, register
-from fastgmm.sources import incomplete
 
 pytestmark = pytest.mark.filterwarnings("ignore::fastgmm.ConvergenceWarning")
 
@@ -93,25 +92,6 @@ class SharedDiag(CovarianceType):
     def kernel_factors(self, factors, n_components, about_center):
         return self.kernels, np.tile(factors, (n_components, 1))
 
-    def marginal(self, covariances, features):
-        return covariances[features]
-
-    def conditional(self, covariances, gaps, observed, n_features):
-        missing = np.setdiff1d(np.arange(n_features), observed)
-        return np.zeros((len(gaps), len(missing))), covariances[missing]
-
-    def complete(self, statistics, covariances, observed, n_features):
-        s1 = np.zeros((len(statistics.nk), n_features))
-        s2 = statistics.nk.sum() * covariances
-        s1[:, observed], s2[observed] = statistics.s1, statistics.s2
-        return statistics._replace(s1=s1, s2=s2)
-
-    def of_components(self, covariances, n_components, n_features):
-        return np.broadcast_to(covariances, (n_components, n_features))
-
-    def sum_of_components(self, s2):
-        return s2.sum(axis=0)
-
     def asymmetry(self, matrices):
         return 0.0
 
@@ -159,17 +139,6 @@ def test_the_likelihood_never_falls():
     X = problems.overlapping(30_000, 6, 5).X
     mixture = fastgmm.fit(X, 5, covariance_type="shared_diag", tol=0.0, max_iter=40, random_state=0)
     assert np.diff(mixture.log_likelihoods).min() >= -1e-12
-
-
-@pytest.mark.parametrize("many", [1, 1000])
-def test_incomplete_rows(blobs, many, monkeypatch):
-    """The likelihood of the observed values never falls, with either kind of pass."""
-    monkeypatch.setattr(incomplete, "_MANY", many)
-    X = np.where(np.random.default_rng(0).random(blobs.shape) < 0.2, np.nan, blobs)
-    options = {"covariance_type": "shared_diag", "tol": 0.0, "max_iter": 30, "missing": "em"}
-    mixture = fastgmm.fit(X, 3, random_state=0, **options)
-    assert np.diff(mixture.log_likelihoods).min() >= -1e-12
-    np.testing.assert_allclose(mixture.covariances, 1.0, rtol=0.2)
 
 
 def test_predict_agrees_with_full_matrices(blobs):

@@ -67,7 +67,7 @@ def run(X, options, mode):
         elif mode == "ordered":
             disable_bounds(patch)
         ledger = Ledger(patch)
-        return fastgmm.fit(X, **options), ledger.passes
+        return fastgmm.fit(X, **{"init_params": "kmeans", **options}), ledger.passes
 
 
 def assert_lazy_is_dense(X, options, rtol=1e-12, most_computed=None, other="dense"):

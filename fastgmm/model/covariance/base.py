@@ -53,6 +53,10 @@ class CovarianceType(ABC):
     def __hash__(self) -> int:
         return hash(type(self))
 
+    def _lacks(self, what: str) -> NotImplementedError:
+        """Return the error of a method that is needed for `what` only, and that a type may lack."""
+        return NotImplementedError(f"the covariance type {self.name!r} does not support {what}")
+
     # Shapes and counts.
 
     @abstractmethod
@@ -232,11 +236,10 @@ class CovarianceType(ABC):
 
     # Some features of all. `observed` and `features` are indices of features in increasing order.
 
-    @abstractmethod
     def marginal(self, covariances: Any, features: np.ndarray) -> np.ndarray:
         """Return the covariances of some features, in the shape of the type."""
+        raise self._lacks("rows with missing values")
 
-    @abstractmethod
     def conditional(
         self, covariances: Any, gaps: np.ndarray, observed: np.ndarray, n_features: int
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -247,8 +250,8 @@ class CovarianceType(ABC):
         Sigma_oo^-1``; the covariances ``C_k = Sigma_mm - B_k Sigma_om`` have the shape of the
         type.
         """
+        raise self._lacks("rows with missing values")
 
-    @abstractmethod
     def complete(
         self, statistics: Any, covariances: Any, observed: np.ndarray, n_features: int
     ) -> Any:
@@ -258,17 +261,18 @@ class CovarianceType(ABC):
         ``S1_m = B S1_o``, ``S2_mo = B S2_oo`` and ``S2_mm = B S2_oo B^T + N C`` (Ghahramani and
         Jordan 1994).
         """
+        raise self._lacks("rows with missing values")
 
-    @abstractmethod
     def of_components(self, covariances: Any, n_components: int, n_features: int) -> np.ndarray:
         """Return Sigma_k (n_components, n_features, n_features).
 
         If features are independent, return the variances (n_components, n_features).
         """
+        raise self._lacks("rows with missing values")
 
-    @abstractmethod
     def sum_of_components(self, s2: np.ndarray) -> np.ndarray:
         """Return S2 from that of each component, in the form of `of_components`."""
+        raise self._lacks("rows with missing values")
 
     # Coordinates, for quasi-Newton steps: a type need not have them.
 
@@ -283,14 +287,14 @@ class CovarianceType(ABC):
         the type allows fewer matrices. All are zero at the origin, and the Fisher information of
         a Gaussian in them is the identity there.
         """
-        raise NotImplementedError
+        raise self._lacks("quasi-Newton steps")
 
     def from_local(self, moves: Any, shapes: Any, origin: Any) -> tuple[Any, Any]:
         """Return gaps and covariances from the coordinates that `to_local` returns.
 
         The covariances are positive definite for all finite coordinates, up to rounding.
         """
-        raise NotImplementedError
+        raise self._lacks("quasi-Newton steps")
 
     # For variational Bayes: a type need not have these.
 
@@ -299,15 +303,15 @@ class CovarianceType(ABC):
 
         If all components have the same matrix, it is the average of N_k, an array ().
         """
-        raise NotImplementedError
+        raise self._lacks("variational Bayes")
 
     def total_distance(self, factors: np.ndarray, s2: np.ndarray) -> float:
         """Return ``sum_k tr(U_k S2_k U_k^T)``, the sum of all squared distances of rows."""
-        raise NotImplementedError
+        raise self._lacks("variational Bayes")
 
     def one(self, covariances: np.ndarray) -> np.ndarray:
         """Return Sigma_0 of the public covariances, in the shape without an axis of components."""
-        raise NotImplementedError
+        raise self._lacks("variational Bayes")
 
     # Checks and public forms.
 
