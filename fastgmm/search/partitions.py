@@ -8,7 +8,6 @@ within the noise of one seed: the kinds replace each other, and no single one is
 """
 
 from collections.abc import Iterable
-from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
@@ -49,10 +48,10 @@ class Partitions:
         self._seed = seed
         self._counts = [count for count in counts if merging and 1 < count <= _MOST_TO_MERGE]
         self._found: dict[int, list[Partition]] = {}
+        self._merged: dict[int, np.ndarray] | None = None  # no cached_property: its lock is shared
 
-    @cached_property
-    def _merged(self):
-        """The partitions from merging, by number of clusters."""
+    def _merge(self):
+        """Return the partitions from merging, by number of clusters."""
         coordinates = self._sample.coordinates
         if coordinates is None or not self._counts:
             return {}
@@ -93,6 +92,8 @@ class Partitions:
         views = list(self._views())
         for origin, rows in views[:_BEFORE_MERGING]:
             yield self._cluster(origin, self._source(rows), n_clusters, generator)
+        if self._merged is None:
+            self._merged = self._merge()
         if n_clusters in self._merged:
             yield Partition("merging", self._merged[n_clusters])
         for origin, rows in views[_BEFORE_MERGING:]:

@@ -19,7 +19,6 @@ Little and Rubin, "Statistical Analysis with Missing Data", 3rd edition, 2019, c
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -99,6 +98,10 @@ class IncompleteSource(Source):
         self._parts = [self._part(pattern) for pattern in known if len(pattern.rows) >= _MANY]
         few = [pattern for pattern in known if len(pattern.rows) < _MANY]
         self._rest = PatternRows(X, sample_weight, few, n_threads) if few else None
+        # Computed when they are needed; a cached_property of Python 3.11 would share a lock, which
+        # a fork may leave locked.
+        self._features_with_values: np.ndarray | None = None
+        self._fitted: Gaussian | None = None
 
     def _part(self, pattern: Pattern) -> Part:
         """Return the rows of a pattern, without the features that they lack."""
@@ -108,8 +111,7 @@ class IncompleteSource(Source):
         weight = self._weight[rows] if self.is_weighted else _EMPTY
         return Part(observed, ArraySource(X, weight, self.n_threads))
 
-    @cached_property
-    def has_values(self) -> np.ndarray:
+    def _has_values(self) -> np.ndarray:
         """Mask (n_features,) of the features that a row of positive weight has."""
         weight, found = self._row_weight, np.zeros(self.n_features, bool)
         for begin in range(0, self.n_samples, _BLOCK):
@@ -159,11 +161,20 @@ class IncompleteSource(Source):
         statistics = part.source.statistics(model, marginal, complete)
         return kind.complete(statistics, parameters.covariances, part.observed, self.n_features)
 
-    @cached_property
+    @property
+    def has_values(self) -> np.ndarray:
+        """Mask (n_features,) of the features that a row of positive weight has."""
+        if self._features_with_values is None:
+            self._features_with_values = self._has_values()
+        return self._features_with_values
+
+    @property
     def _gaussian(self) -> Gaussian:
         """The Gaussian that is fitted to all rows."""
-        start = moments_of_observed(self._X, self._weight)
-        return fit_gaussian(start, self._parts, self._rest)
+        if self._fitted is None:
+            start = moments_of_observed(self._X, self._weight)
+            self._fitted = fit_gaussian(start, self._parts, self._rest)
+        return self._fitted
 
     def moments(self, covariance_type: CovarianceType, point: np.ndarray) -> Statistics:
         """Return the moments of all rows, as a Gaussian fitted to them has them."""
@@ -225,7 +236,7 @@ class IncompleteSource(Source):
         """Return another source of the same rows; the Gaussian is fitted once for all."""
         other = IncompleteSource(self._X, self._weight, n_threads)
         other.names = self.names
-        other._gaussian = self._gaussian
+        other._fitted = self._gaussian
         return other
 
     def folds(

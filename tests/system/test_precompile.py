@@ -16,7 +16,7 @@ draw = np.random.default_rng(0)
 centers = 6.0 * draw.normal(size=(12, 8))
 many = centers[draw.integers(0, 12, 30_000)] + draw.normal(size=(30_000, 8))
 types = ("full", "tied", "diag", "spherical")
-inits = ("kmeans", "k-means++", "random", "random_from_data")
+inits = ("auto", "kmeans", "k-means++", "random", "random_from_data")
 
 for dtype, name in itertools.product((np.float64, np.float32), types):
     X = draw.normal(size=(400, 3)).astype(dtype)
@@ -39,7 +39,8 @@ for dtype, name in itertools.product((np.float64, np.float32), types):
     fastgmm.fit(X, 5, covariance_type=name, max_iter=2, **start)
     fastgmm.fit(X, 5, covariance_type=name, max_iter=2, means_init=mixture.means)
     lazy = fastgmm.fit(  # skips pairs, on several threads
-        many.astype(dtype), 12, covariance_type=name, max_iter=12, tol=0.0, random_state=0
+        many.astype(dtype), 12, covariance_type=name, init_params="kmeans", max_iter=12, tol=0.0,
+        random_state=0,
     )
     fastgmm.fit(many.astype(dtype), 4, covariance_type=name, max_iter=2, on_collapse="reset")
     model = GaussianMixture(3, covariance_type=name, random_state=0).fit(X)
