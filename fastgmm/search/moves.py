@@ -17,6 +17,7 @@ MERGES = 3  # after each of which a swap tries splits
 _LEAST_ROWS = 4  # on each side of a cut
 _RIDGE = 1e-8  # of a component's covariance, relative to its mean variance
 _POWER_STEPS = 12
+_UNDONE = 0.95  # of the rows of a merged component: a cut that parts so many as before undoes it
 _FLAT = 1e-6  # added to covariances in whitened coordinates
 
 
@@ -138,19 +139,17 @@ def merges(
     Pairs are ranked by a bound of the loss in log-likelihood, computed with free covariances in
     whitened coordinates. The arguments are those of `splits`.
     """
-    return [merged for _, merged in _ranked_merges(whitened, weight, resp, points, most)]
+    pairs = _ranked_pairs(whitened, weight, resp)[:most]
+    return [_merge(weight, resp, points, i, j) for _, i, j in pairs]
 
 
-def _ranked_merges(whitened, weight, resp, points, most):
-    """Return pairs of the loss and of the proposal of a merge, the least harmful first."""
+def _ranked_pairs(whitened, weight, resp):
+    """Return the loss from merging each pair of components, and the pair, the least loss first."""
     if resp.shape[1] < 2:
         return []
     first, second = np.tril_indices(resp.shape[1], -1)
     loss = _losses(whitened, weight, resp, first, second)
-    return [
-        (loss[i], _merge(weight, resp, points, first[i], second[i]))
-        for i in np.argsort(loss, kind="stable")[:most]
-    ]
+    return [(loss[i], first[i], second[i]) for i in np.argsort(loss, kind="stable")]
 
 
 def _merge(weight, resp, points, i, j):
@@ -205,9 +204,21 @@ def swaps(
     `most` bounds the splits after each merge. A split that can gain less than the merge loses is
     left out, so that clusters far apart are not tried in vain.
     """
-    for loss, merged in _ranked_merges(whitened, weight, resp, points, MERGES):
-        cuts = _cuts(whitened, weight, merged.resp)[:most]
-        for cut in cuts:
-            if cut.most > loss:
+    labels = resp.argmax(axis=1)
+    for loss, i, j in _ranked_pairs(whitened, weight, resp)[:MERGES]:
+        merged = _merge(weight, resp, points, i, j)
+        for cut in _cuts(whitened, weight, merged.resp)[:most]:
+            if cut.most > loss and not _undoes(cut, labels, i, j):
                 split = _split(merged.resp, merged.points, cut.component, cut.side)
                 yield split._replace(origin="swap")
+
+
+def _undoes(cut, labels, i, j):
+    """Return whether a cut parts the rows of the components i > j, which were merged, again."""
+    if cut.component != i - 1:  # where the merged component is
+        return False
+    own = (labels == i) | (labels == j)
+    if not own.any():
+        return False
+    same = np.mean(cut.side[own] == (labels[own] == i))
+    return bool(max(same, 1.0 - same) > _UNDONE)

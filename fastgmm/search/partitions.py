@@ -7,7 +7,7 @@ and 88.9% with all kinds; 98.1% and 88.7% without whitened or without halved coo
 within the noise of one seed: the kinds replace each other, and no single one is needed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
@@ -48,6 +48,7 @@ class Partitions:
         self._seed = seed
         self._counts = [count for count in counts if merging and 1 < count <= _MOST_TO_MERGE]
         self._found: dict[int, list[Partition]] = {}
+        self._rest: dict[int, Iterator[Partition]] = {}  # those not made yet
         self._merged: dict[int, np.ndarray] | None = None  # no cached_property: its lock is shared
 
     def _merge(self):
@@ -76,9 +77,10 @@ class Partitions:
 
     def of(self, n_clusters: int, most: int | None = None) -> list[Partition]:
         """Return the partitions into `n_clusters`, the first `most` of them or all."""
-        if n_clusters not in self._found:
-            self._found[n_clusters] = list(islice(self._make(n_clusters), most))
-        return self._found[n_clusters]
+        found = self._found.setdefault(n_clusters, [])
+        rest = self._rest.setdefault(n_clusters, self._make(n_clusters))
+        found += islice(rest, None if most is None else max(0, most - len(found)))
+        return found[:most]
 
     def _make(self, n_clusters):
         """Yield the partitions into `n_clusters`, the most useful first."""
