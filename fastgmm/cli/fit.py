@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import fastgmm
-from fastgmm.api.options import COVARIANCE_TYPES, INIT_PARAMS, ON_COLLAPSE
+from fastgmm.api.options import COVARIANCE_TYPES, ON_COLLAPSE
 from fastgmm.cli.errors import library_errors, library_warnings
 from fastgmm.cli.options import (
     FILE,
     NOT_NEGATIVE,
     POSITIVE,
     data_options,
+    init_option,
     n_init_option,
     plot_option,
     progress_option,
@@ -75,14 +76,7 @@ if TYPE_CHECKING:
     help="Stop after this many iterations.",
 )
 @n_init_option("Fit from this many starts and keep the best fit.")
-@click.option(
-    "--init",
-    "init_params",
-    type=click.Choice(INIT_PARAMS),
-    default="auto",
-    show_default=True,
-    help="How to find the starts.",
-)
+@init_option
 @standardize_option
 @reg_covar_option
 @click.option(

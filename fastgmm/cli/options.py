@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import click
 
-from fastgmm.api.options import COVARIANCE_TYPES
+from fastgmm.api.options import COVARIANCE_TYPES, INIT_PARAMS
 from fastgmm.cli.tables.request import MISSING, Request
 
 Command = Callable[..., None]
@@ -177,6 +177,14 @@ def n_init_option(help_text: str) -> Callable[[Command], Command]:
     )
 
 
+init_option = click.option(
+    "--init",
+    "init_params",
+    type=click.Choice(INIT_PARAMS),
+    default="auto",
+    show_default=True,
+    help="How to find the starts.",
+)
 plot_option = click.option(
     "--plot",
     type=FILE,

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import fastgmm
-from fastgmm.api.options import COVARIANCE_TYPES, CRITERIA, INIT_PARAMS
+from fastgmm.api.options import COVARIANCE_TYPES, CRITERIA
 from fastgmm.cli.errors import Failure, library_errors, library_warnings
 from fastgmm.cli.options import (
     FILE,
     CountRange,
     TypeList,
     data_options,
+    init_option,
     n_init_option,
     plot_option,
     progress_option,
@@ -67,14 +68,7 @@ if TYPE_CHECKING:
     help="Number of parts for held_out: each is left out of one fit.",
 )
 @n_init_option("Fit every model from this many starts and keep the best fit.")
-@click.option(
-    "--init",
-    "init_params",
-    type=click.Choice(INIT_PARAMS),
-    default="auto",
-    show_default=True,
-    help="How to find the starts.",
-)
+@init_option
 @standardize_option
 @reg_covar_option
 @seed_option

@@ -29,13 +29,13 @@ def convergence_rate(objectives: Sequence[float]) -> float:
     return max(rates, default=1.0)
 
 
-def remaining_gain(objectives: Sequence[float]) -> float:
+def remaining_gain(objectives: Sequence[float], slowest: float = 1.0) -> float:
     """Return Aitken's estimate of how much EM will still raise the objective.
 
     It is infinite if the rate is 1, and 0 if the objective no longer rises: rounding is all that
-    changes it then.
+    changes it then. A greater rate than `slowest` counts as that.
     """
-    rate = convergence_rate(objectives)
+    rate = min(convergence_rate(objectives), slowest)
     if rate >= 1.0:
         return math.inf
     return rate and _last_gain(objectives) * rate / (1.0 - rate)

@@ -1,15 +1,11 @@
-"""Runs of EM to convergence inside a search, and the rule that says when they have converged.
+"""Runs of EM to convergence inside a search, given up where they will not beat the best so far."""
 
-EM converges linearly: near an optimum each gain is about the same fraction a of the one before.
-Aitken's estimate of what is left to gain after a gain of g is then ``g a / (1 - a)`` (Boehning et
-al. 1994). A run that creeps has a near 1 and goes on, though its gains are small.
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from fastgmm.em.loop import em_step
+from fastgmm.em.stopping import has_converged, remaining_gain
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
 from fastgmm.sources.base import Source
@@ -18,30 +14,15 @@ LEFT = 1e-5  # nats per row that may be left to gain on all rows
 LEFT_ON_SAMPLE = 5e-4  # and on a sample, whose optimum is farther than that from that of all rows
 _NOTHING = 0.02  # a gain of so little of what may be left needs no estimate
 _MOST_ITERATIONS = 500
-_SLOWEST = 0.98  # greatest fraction for which a run that is behind is given up
+_SLOWEST = 0.98  # rate of convergence: a run that is behind is not expected to creep more slowly
 _HOPE = 3.0  # times Aitken's estimate: a run that even so stays below the best is given up
 _SAME = 2e-6  # nats per row: a run that ends so near to the best ends in the same optimum
 
 
-def left_to_gain(objectives: Sequence[float], slowest: float = 0.9999) -> float:
-    """Return Aitken's estimate of the gain left after the last three objectives."""
-    if len(objectives) < 3:
-        return np.inf
-    first, second, third = objectives[-3:]
-    before, gain = second - first, third - second
-    if not before > 0:
-        return max(gain, 0.0)
-    fraction = min(max(gain / before, 0.0), slowest)
-    return max(gain, 0.0) * fraction / (1.0 - fraction)
-
-
-def has_converged(objectives: Sequence[float], left: float) -> bool:
+def _is_at_the_end(objectives, left):
     """Return whether the last change and what is left to gain are below `left`."""
-    if len(objectives) < 2 or not abs(objectives[-1] - objectives[-2]) < left:
-        return False
-    if abs(objectives[-1] - objectives[-2]) < _NOTHING * left:
-        return True
-    return left_to_gain(objectives) < left
+    tiny = len(objectives) > 1 and abs(objectives[-1] - objectives[-2]) < _NOTHING * left
+    return tiny or has_converged(objectives, left)
 
 
 def _is_hopeless(objectives, best):
@@ -51,7 +32,7 @@ def _is_hopeless(objectives, best):
     last, gain = objectives[-1], objectives[-1] - objectives[-2]
     if gain < _SAME and abs(last - best) < _SAME:
         return True
-    return bool(last + _HOPE * left_to_gain(objectives, _SLOWEST) < best)
+    return bool(last + _HOPE * remaining_gain(objectives, _SLOWEST) < best)
 
 
 def climb(
@@ -64,8 +45,6 @@ def climb(
     left: float = LEFT,
 ) -> tuple[Parameters, list[float]]:
     """Run EM to convergence; give up if the run will not end above the objective `best`.
-
-    An accelerated EM replaces the calls of `em_step` here.
 
     Returns
     -------
@@ -84,6 +63,6 @@ def climb(
         if np.isnan(new.log_det).any():
             return new, objectives
         parameters = new
-        if has_converged(objectives, left) or _is_hopeless(objectives, best):
+        if _is_at_the_end(objectives, left) or _is_hopeless(objectives, best):
             break
     return parameters, objectives

@@ -8,7 +8,6 @@ first pass.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 
 import numpy as np
 
@@ -63,10 +62,10 @@ class IncompleteBlocks(BlockSource):
                 self.has_values |= known[weight > 0 if weight.size else slice(None)].any(axis=0)
             yield block._replace(weight=weight)
 
-    @cached_property
-    def _sample(self) -> IncompleteSource:
-        """The rows that the first pass kept."""
-        return IncompleteSource(self._found.sample, self._found.sample_weight, self.n_threads)
+    def _keep(self, found: Survey) -> None:
+        """Keep the result of the first pass, and group the rows of its sample by pattern."""
+        super()._keep(found)
+        self._sample = IncompleteSource(found.sample, found.sample_weight, self.n_threads)
 
     def _rows(self, data: Data) -> Source:
         """Return the source of the rows of a block."""

@@ -24,7 +24,6 @@ What may still differ:
   zero would affect the clusters.
 """
 
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -43,11 +42,7 @@ class Ties:
 
     def __init__(self, X):
         self._X = X
-
-    @cached_property
-    def _mean(self):
-        """Mean (n_features,) of all rows, with the rounding errors of scikit-learn's."""
-        return self._X.mean(axis=0)
+        self._mean = None  # of all rows (n_features,), with the rounding errors of scikit-learn's
 
     @np.errstate(over="ignore", invalid="ignore")  # squares of huge numbers
     def nearest(self, X, rows, centers):
@@ -56,11 +51,11 @@ class Ties:
         `rows` (n_rows,) are increasing indices into `X`, whose first row starts a chunk of all
         rows. `centers` (n_clusters, n_features) are rows.
         """
-        from scipy.linalg.blas import (
-            dgemm,
-            sgemm,
-        )  # here: importing it takes longer than a small fit
+        # Imported here, because that takes longer than a small fit.
+        from scipy.linalg.blas import dgemm, sgemm
 
+        if self._mean is None:
+            self._mean = self._X.mean(axis=0)
         gemm = dgemm if X.dtype == np.float64 else sgemm
         centers = centers.astype(X.dtype) - self._mean
         norms = np.einsum("ij,ij->i", centers, centers)

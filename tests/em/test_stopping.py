@@ -50,3 +50,8 @@ def test_passes_left():
     assert passes_left(1e-9, 0.9, 1e-8) == 0.0
     assert passes_left(1e-3, 0.0, 1e-8) == 0.0
     assert passes_left(1e-3, 1.0, 1e-8) == passes_left(1e-3, 0.9, 0.0) == math.inf
+
+
+def test_the_rate_can_be_bounded():
+    """Gains that stay the same are expected to shrink after all: 0.9 / 0.1 of the last is left."""
+    assert remaining_gain([-3.0, -2.0, -1.0], slowest=0.9) == pytest.approx(9.0)

@@ -90,7 +90,7 @@ def test_patterns():
 
 
 def test_patterns_of_many_features():
-    """Patterns that differ in the last of 130 features are told apart."""
+    """Rows that differ only in whether the last of 130 features is missing have two patterns."""
     X = np.zeros((6, 130))
     X[[1, 4], 129] = np.nan
     X[3, 0] = np.nan

@@ -11,7 +11,6 @@ import fastgmm
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.covariance import COVARIANCE_TYPES as KINDS
 from fastgmm.search.cell import Cell
-from fastgmm.search.climb import LEFT, has_converged, left_to_gain
 from fastgmm.search.coordinates import make_coordinates
 from fastgmm.search.merging import merged_partitions
 from fastgmm.search.moves import merges, splits
@@ -109,19 +108,6 @@ def test_a_sample_of_a_large_table_serves():
     sure = fastgmm.fit(X, 3, init_params="kmeans", tol=1e-7, max_iter=1000, random_state=0)
     assert mixture.n_iter < 60
     assert mixture.score(X) > sure.score(X) - 1e-3
-
-
-def test_the_estimate_of_what_is_left():
-    """Gains that shrink by a factor of 0.9 leave nine times the last."""
-    gains = 0.9 ** np.arange(10)
-    objectives = np.cumsum(gains)
-    assert left_to_gain(objectives) == pytest.approx(9 * gains[-1])
-    assert left_to_gain(objectives[:2]) == np.inf
-    slow = 1e-6 * np.cumsum(0.99 ** np.arange(5))
-    assert not has_converged(slow, 4e-5)  # 95e-6 are left, though the last gain is 1e-6
-    assert has_converged(slow, 1e-4)
-    fast = 1e-6 * np.cumsum(0.5 ** np.arange(5))
-    assert has_converged(fast, LEFT)
 
 
 def test_coordinates_do_not_depend_on_units():

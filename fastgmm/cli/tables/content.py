@@ -28,7 +28,7 @@ class Numbers(NamedTuple):
 
 
 class Content(Protocol):
-    """An open table. Columns are told by their positions in the file, from 0."""
+    """An open table. A column is given by its position in the file, counted from 0."""
 
     names: list[str]  # of all columns; "" where a column of a text has none
     named: bool  # whether the file names its columns

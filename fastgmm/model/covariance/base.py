@@ -282,10 +282,10 @@ class CovarianceType(ABC):
         `gaps` (..., n_components, n_features) are the means minus those of the origin. Their
         coordinates, of the same shape, are ``origin_k gap_k``. The coordinates of the factors are
         (..., n_matrices, n_numbers): one row for each component, or one row in all if all
-        components have the same matrix. For one row, with P = U origin^-1, they are
-        ``sqrt(2) log P_jj`` and the entries of P below its diagonal, or what is left of them if
-        the type allows fewer matrices. All are zero at the origin, and the Fisher information of
-        a Gaussian in them is the identity there.
+        components have the same matrix. Let P = U origin^-1. A row holds ``sqrt(2) log P_jj`` and
+        the entries of P below its diagonal. Types with fewer free numbers leave out those that are
+        fixed. All are zero at the origin, and the Fisher information of a Gaussian in them is the
+        identity there.
         """
         raise self._lacks("quasi-Newton steps")
 

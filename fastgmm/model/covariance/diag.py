@@ -35,7 +35,7 @@ class Diag(CovarianceType):
         return nk
 
     def total_distance(self, factors, s2):
-        return float((factors * factors * s2).sum())
+        return helpers.total_distance(factors, s2)
 
     def one(self, covariances):
         return covariances[0]

@@ -41,3 +41,8 @@ def squares_about_means(statistics, gaps):
     """
     shift = statistics.nk[:, None] * gaps
     return gaps * (2.0 * statistics.s1 - shift), statistics.s1 - shift
+
+
+def total_distance(factors, s2):
+    """Return ``sum_k tr(U_k S2_k U_k^T)`` for diagonal U_k."""
+    return float((factors * factors * s2).sum())
