@@ -51,7 +51,7 @@ def test_a_log_file_gets_lines(capsys, always):
         assert [int(m[2]) for m in matches] == list(range(1, len(matches) + 1))
         assert matches[0][5] is None  # iteration 1 has no previous value to compare with
         changes = np.array([float(m[6]) for m in matches[1:]])
-        assert (changes > 0).all()
+        assert (changes > -1e-10).all()  # reg_covar may lower the last digits at the optimum
         assert changes[-1] <= 1e-7
     assert mixture.n_iter in map(len, starts)
     traces = {f"{value:.6f}" for value in mixture.log_likelihoods}
