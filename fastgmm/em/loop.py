@@ -1,12 +1,13 @@
 """The EM loop: iterations and convergence."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from fastgmm.model.base import Model
-from fastgmm.sources.base import Source, Statistics
+from fastgmm.model.parameters import Parameters
+from fastgmm.sources.base import Source, Statistics, Steps
 from fastgmm.sources.precision import needs_double
 
 
@@ -77,6 +78,28 @@ def pass_is_imprecise(source: Source, model: Model, old: Any, new: Any) -> bool:
     kind, dtype = model.covariance_type, source.dtype
     imprecise = needs_double(kind, new, dtype) and not needs_double(kind, old, dtype)
     return imprecise or model.has_dwindled(old, new)
+
+
+def em_steps(
+    source: Source, model: Model, mixtures: Sequence[Parameters], n_iter: int
+) -> list[Steps]:
+    """Return each of the mixtures after `n_iter` EM steps, and the objectives before each step.
+
+    A mixture with a singular covariance, whose log-determinant is NaN, ends its steps.
+    """
+    return [
+        _complete(source, model, steps, n_iter) for steps in source.steps(model, mixtures, n_iter)
+    ]
+
+
+def _complete(source, model, steps, n_iter):
+    """Return a mixture after the rest of its `n_iter` steps."""
+    parameters, objectives = steps
+    while len(objectives) < n_iter and not np.isnan(parameters.log_det).any():
+        statistics, new = em_step(source, model, parameters)
+        objectives.append(model.objective(parameters, statistics, source.total_weight))
+        parameters = new
+    return Steps(parameters, objectives)
 
 
 def run_em(

@@ -27,6 +27,8 @@ class MaximumLikelihood(Model):
         Number added to the diagonals, in squared units of the data.
     """
 
+    has_compiled_step = True
+
     def __init__(self, covariance_type: CovarianceType, reg_covar: float = 0.0) -> None:
         self.covariance_type = covariance_type
         self.reg_covar = reg_covar

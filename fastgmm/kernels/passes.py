@@ -26,6 +26,17 @@ from fastgmm.kernels.distances import (
     mahalanobis_spherical,
     mahalanobis_tied,
 )
+from fastgmm.kernels.maximize import (
+    clear,
+    estimate_at,
+    maximize_diag,
+    maximize_full,
+    maximize_spherical,
+    maximize_tied,
+    operands_of,
+    prepare,
+    step_of,
+)
 from fastgmm.kernels.micro.lanes import lanes_of, prefer_wide_vectors
 from fastgmm.kernels.moments import accumulate_diag, accumulate_matrices, accumulate_tied
 from fastgmm.kernels.skipping import list_unskipped, sort_block, store_distances, update_bounds
@@ -82,12 +93,14 @@ def write_labels(resp, start, count, best, place, labels):
         labels[start + p] = place[p]
 
 
-def em_pass_of(mahalanobis, accumulate):
+def em_pass_of(mahalanobis, accumulate, maximize):
     """Return the fitting pass for one covariance type.
 
     ``mahalanobis(operands, work)`` writes squared distances into `work.resp`.
     ``accumulate(operands, X, work, s1, s2)`` adds moments and returns the live pairs.
+    ``maximize(runs, r, s1, s2, old, new)`` is the M-step of `fastgmm.kernels.maximize`.
     """
+    take_step = step_of(maximize)
 
     @jit
     def expectation(t, place, count, weighted, work, operands, bounds, drift):
@@ -118,13 +131,15 @@ def em_pass_of(mahalanobis, accumulate):
         return log_likelihood
 
     @jit
-    def em_chunk(chunk, n_chunks, work, inputs, moments):
-        """Run both steps, or the M-step alone, over one chunk; update its row of `moments`."""
-        data, given, operands, bounds, drift = inputs
-        X = data.X
+    def em_chunk(tiles, work, inputs, operands, s1, s2, pairs):
+        """Run both steps, or the M-step alone, over the tiles of a chunk.
+
+        Add to the moments, in place, and return the log-likelihood.
+        """
+        data, given, _, bounds, drift = inputs
+        X, (begin, end) = data.X, tiles
         size, lanes = work.peak.size, lanes_of(work.tile)
-        s1, s2, pairs = moments.s1[chunk], moments.s2[chunk], moments.pairs[chunk]
-        begin, end = chunk_tiles(chunk, n_chunks, X.shape[0], size, bounds.tiles)
+        total = 0.0
         for t in range(begin, end):
             start = t * size
             count = min(size, X.shape[0] - start)
@@ -136,10 +151,7 @@ def em_pass_of(mahalanobis, accumulate):
             list_all(work.places, work.counts, lanes)
             if operands.offsets.size:
                 place, weighted = start - block * size, data.sample_weight.size > 0
-                log_likelihood = expectation(
-                    t, place, count, weighted, work, operands, bounds, drift
-                )
-                moments.log_likelihood[chunk] += log_likelihood
+                total += expectation(t, place, count, weighted, work, operands, bounds, drift)
             else:
                 load_given(given.labels, given.resp, work)
             pairs[0] += work.counts.sum() * lanes
@@ -147,16 +159,33 @@ def em_pass_of(mahalanobis, accumulate):
             if drift.reorder and (t + 1 == end or (t + 1) % bounds.tiles == 0):
                 begin_row, n = block * size, start + count - block * size
                 sort_block(operands.offsets, bounds, drift, block, begin_row, n, work)
+        return total
 
     @entry
-    def em_pass(begin, end, n_chunks, work, inputs, moments):
+    def em_pass(begin, end, n_chunks, work, inputs, moments, runs):
         """Add the moments of some chunks to `moments` and update the bounds in `inputs`, in place.
 
         If `operands.offsets` is empty, the responsibilities are those `given` and no log-likelihood
         is computed. If `drift` is empty, every pair is computed and `bounds` do not change.
+
+        If there are `runs`, a chunk is a run: its iterations, each over all rows.
         """
+        X, tiles, operands = inputs.data.X, inputs.bounds.tiles, inputs.operands
+        n_iter, size = runs.n_iter, work.peak.size
         for chunk in range(begin, end):
-            em_chunk(chunk, n_chunks, work, inputs, moments)
+            part, n_parts = (0, 1) if n_iter else (chunk, n_chunks)
+            range_of_tiles = chunk_tiles(part, n_parts, X.shape[0], size, tiles)
+            s1, s2, pairs = moments.s1[chunk], moments.s2[chunk], moments.pairs[chunk]
+            if n_iter and not prepare(runs, estimate_at(runs, chunk, 0)):
+                continue
+            for i in range(max(n_iter, 1)):
+                if n_iter:
+                    operands = operands_of(runs, estimate_at(runs, chunk, i % 2))
+                    clear(s1, s2)
+                log_likelihood = em_chunk(range_of_tiles, work, inputs, operands, s1, s2, pairs)
+                moments.log_likelihood[chunk] = log_likelihood
+                if n_iter and not take_step(runs, chunk, i, s1, s2, log_likelihood):
+                    break
 
     return em_pass
 
@@ -208,12 +237,12 @@ class Kernels(NamedTuple):
     infer_pass: Any
 
 
-def _kernels(mahalanobis, accumulate):
+def _kernels(mahalanobis, accumulate, maximize):
     """Return both passes of one covariance type."""
-    return Kernels(em_pass_of(mahalanobis, accumulate), infer_pass_of(mahalanobis))
+    return Kernels(em_pass_of(mahalanobis, accumulate, maximize), infer_pass_of(mahalanobis))
 
 
-FULL = _kernels(mahalanobis_full, accumulate_matrices)
-TIED = _kernels(mahalanobis_tied, accumulate_tied)
-DIAG = _kernels(mahalanobis_diag, accumulate_diag)
-SPHERICAL = _kernels(mahalanobis_spherical, accumulate_diag)
+FULL = _kernels(mahalanobis_full, accumulate_matrices, maximize_full)
+TIED = _kernels(mahalanobis_tied, accumulate_tied, maximize_tied)
+DIAG = _kernels(mahalanobis_diag, accumulate_diag, maximize_diag)
+SPHERICAL = _kernels(mahalanobis_spherical, accumulate_diag, maximize_spherical)

@@ -261,6 +261,80 @@ class EMInputs(NamedTuple):
     drift: Drift
 
 
+class Estimate(NamedTuple):
+    """One mixture of a run: see `Runs`.
+
+    `covariances` have a row for each factor, in the layout of `Operands.factors`.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    factors: np.ndarray
+    log_det: np.ndarray
+    offsets: np.ndarray
+    negligible: np.ndarray
+    centers: np.ndarray
+
+
+class Runs(NamedTuple):
+    """Mixtures that take several iterations each within one pass; all float64 for float64 rows.
+
+    Iteration i reads place ``i % 2`` of a run's arrays and writes the other.
+
+    Attributes
+    ----------
+    n_iter : int
+        Number of iterations; 0 if there are no runs.
+    total_weight : float
+        Sum of the weights of the rows.
+    reg_covar : float
+        Number added to the diagonals of the covariances.
+    about_center : bool
+        Whether moments are taken about `center`.
+    center : ndarray of shape (1, n_features)
+        The mean of all rows.
+    scatter : ndarray of shape (n_features, n_features)
+        Second moments of all rows about `center`; empty if `about_center` is false.
+    weights, log_det, offsets, negligible : ndarray of shape (n_runs, 2, n_components)
+        See `Parameters` and `Operands`.
+    means : ndarray of shape (n_runs, 2, n_components, row_width)
+        The means, padded with zeros.
+    covariances, factors : ndarray of shape (n_runs, 2, n_factors, size)
+        See `Estimate`.
+    centers : ndarray of shape (n_runs, 2, n_components, n_features)
+        Whitened means relative to `center`; empty if `about_center` is false.
+    matrices : ndarray of shape (n_runs, 2, n_features, n_features)
+        Scratch space; empty for types without matrices, like `squares`.
+    squares : ndarray of shape (n_runs, 2, width, width)
+        Scratch space for `factorize_one`.
+    objectives : ndarray of shape (n_runs, n_iter)
+        Mean log-likelihoods before each iteration.
+    n_done : ndarray of shape (n_runs,)
+        Number of iterations done. A run ends early if the sums of a pass are too imprecise for
+        the next mixture, and after an iteration in which a covariance became singular.
+    """
+
+    n_iter: int
+    total_weight: float
+    reg_covar: float
+    about_center: bool
+    center: np.ndarray
+    scatter: np.ndarray
+    weights: np.ndarray
+    log_det: np.ndarray
+    offsets: np.ndarray
+    negligible: np.ndarray
+    means: np.ndarray
+    covariances: np.ndarray
+    factors: np.ndarray
+    centers: np.ndarray
+    matrices: np.ndarray
+    squares: np.ndarray
+    objectives: np.ndarray
+    n_done: np.ndarray
+
+
 class Outputs(NamedTuple):
     """What an inference pass fills; it skips empty arrays.
 

@@ -37,10 +37,14 @@ class Model(ABC):
         A value of `COVARIANCE_TYPES`.
     reg_covar : float
         The M-step adds this number to the diagonals of the covariances.
+    has_compiled_step : bool
+        Whether `update` and `objective` are those of maximum likelihood, so that compiled code
+        may take several iterations at once: see `CovarianceType.has_compiled_step`.
     """
 
     covariance_type: CovarianceType
     reg_covar: float
+    has_compiled_step: bool = False
 
     @abstractmethod
     def terms(self, parameters: Any) -> Terms:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm.em.loop import em_step
+from fastgmm.em.loop import em_steps
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.climb import LEFT, LEFT_ON_SAMPLE, climb
@@ -104,19 +104,22 @@ class Cell:
             points, lambda double: source.given(kind, points, double=double, **given)
         )
 
-    def advance(self, trial: Trial, n_iter: int) -> Trial | None:
-        """Return a trial after more iterations, or None if a covariance became singular."""
-        source, parameters = self.sample.source, trial.parameters
-        for _ in range(n_iter):
-            if np.isnan(parameters.log_det).any():
-                return None
-            self._tick()
-            before = parameters
-            statistics, parameters = em_step(source, self.model, before)
-        if np.isnan(parameters.log_det).any():
-            return None
-        objective = self.model.objective(before, statistics, source.total_weight)
-        return trial._replace(parameters=parameters, objective=objective)
+    def advance(self, trials: Iterable[Trial], n_iter: int) -> list[Trial]:
+        """Return the trials after more iterations, without those with a singular covariance."""
+        trials = [trial for trial in trials if not np.isnan(trial.parameters.log_det).any()]
+        if not trials:
+            return []
+        self._end_if_asked()
+        mixtures = [trial.parameters for trial in trials]
+        advanced = []
+        for trial, steps in zip(
+            trials, em_steps(self.sample.source, self.model, mixtures, n_iter), strict=True
+        ):
+            self.record.n_passes += len(steps.objectives)
+            if not np.isnan(steps.parameters.log_det).any():
+                objective = steps.objectives[-1]
+                advanced.append(trial._replace(parameters=steps.parameters, objective=objective))
+        return advanced
 
     def halve(self, trials: Iterable[Trial], plan: Iterable[tuple[int, int]]) -> list[Trial]:
         """Return the best trials after successive halving, the best first.
@@ -125,13 +128,23 @@ class Cell:
         that look spurious are kept only if there are not enough others.
         """
         for n_iter, n_kept in plan:
-            advanced = [self.advance(trial, n_iter) for trial in trials]
-            ranked = sorted(
-                (trial for trial in advanced if trial is not None),
-                key=lambda trial: (self._looks_spurious(trial.parameters), -trial.objective),
-            )
-            trials = _distinct(ranked)[:n_kept]
+            trials = self._choose(self.advance(trials, n_iter), n_kept)
         return list(trials)
+
+    def _choose(self, trials, n_kept):
+        """Return the best trials with different objectives; those that look spurious come last."""
+        kept: list[Trial] = []
+        spurious: list[Trial] = []
+        for trial in sorted(trials, key=lambda trial: -trial.objective):
+            if len(kept) == n_kept:
+                break
+            if _is_new(trial, kept):
+                looks_spurious = self._looks_spurious(trial.parameters)
+                (spurious if looks_spurious else kept).append(trial)
+        for trial in spurious:
+            if len(kept) < n_kept and _is_new(trial, kept):
+                kept.append(trial)
+        return kept
 
     def offer(self, trials: Iterable[Trial]) -> bool:
         """Run trials to convergence and keep the best; return whether neighbours should see it."""
@@ -182,10 +195,6 @@ class Cell:
         return block.proba.astype(np.float64)
 
 
-def _distinct(ranked):
-    """Return the trials whose objectives differ from those of all better ones."""
-    kept: list[Trial] = []
-    for trial in ranked:
-        if all(abs(trial.objective - other.objective) > _SAME for other in kept):
-            kept.append(trial)
-    return kept
+def _is_new(trial, others):
+    """Return whether a trial's objective differs from those of all others."""
+    return all(abs(trial.objective - other.objective) > _SAME for other in others)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from fastgmm.em.loop import em_step
+from fastgmm.em.loop import em_steps
 from fastgmm.em.stopping import has_converged, remaining_gain
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
@@ -14,6 +14,7 @@ LEFT = 1e-5  # nats per row that may be left to gain on all rows
 LEFT_ON_SAMPLE = 5e-4  # and on a sample, whose optimum is farther than that from that of all rows
 _NOTHING = 0.02  # a gain of so little of what may be left needs no estimate
 _MOST_ITERATIONS = 500
+_STEPS = 4  # between two looks at the objectives
 _SLOWEST = 0.98  # rate of convergence: a run that is behind is not expected to creep more slowly
 _HOPE = 3.0  # times Aitken's estimate: a run that even so stays below the best is given up
 _SAME = 2e-6  # nats per row: a run that ends so near to the best ends in the same optimum
@@ -54,15 +55,15 @@ def climb(
         The objective before each iteration.
     """
     objectives: list[float] = []
-    total_weight = source.total_weight
-    for _ in range(most):
+    while len(objectives) < most:
         if tick is not None:
             tick()
-        statistics, new = em_step(source, model, parameters)
-        objectives.append(model.objective(parameters, statistics, total_weight))
-        if np.isnan(new.log_det).any():
-            return new, objectives
-        parameters = new
+        n_iter = min(_STEPS, most - len(objectives))
+        (steps,) = em_steps(source, model, [parameters], n_iter)
+        parameters = steps.parameters
+        objectives += steps.objectives
+        if np.isnan(parameters.log_det).any():
+            break
         if _is_at_the_end(objectives, left) or _is_hopeless(objectives, best):
             break
     return parameters, objectives

@@ -14,6 +14,7 @@ from fastgmm.sources.seeding import Seeding
 from fastgmm.sources.wide import make_pass
 
 _EMPTY = np.empty(0)
+_MOST_WORK = 1_000_000  # rows x features x components of a pass whose M-step is compiled, too
 
 
 class ArraySource(Source):
@@ -66,15 +67,31 @@ class ArraySource(Source):
         kind, n_components = model.covariance_type, len(parameters.weights)
         if needs_double(kind, parameters, self.dtype):
             return self.in_double().statistics(model, parameters, complete)
-        last = self._pass
-        if last is None or (last.covariance_type, last.n_components) != (kind, n_components):
-            last = self._pass = make_pass(self._data, kind, n_components, self.n_threads)
-        statistics = last.statistics(model, parameters, complete)
+        statistics = self._passes(kind, n_components).statistics(model, parameters, complete)
         if complete and self.dtype != np.float64:
             new = model.update(parameters, statistics, self.n_threads)
             if needs_double(kind, new, self.dtype):
                 return self.in_double().statistics(model, parameters, complete)
         return statistics
+
+    def _passes(self, kind, n_components):
+        """Return the object that runs passes for a covariance type and number of components."""
+        last = self._pass
+        if last is None or (last.covariance_type, last.n_components) != (kind, n_components):
+            last = self._pass = make_pass(self._data, kind, n_components, self.n_threads)
+        return last
+
+    def steps(self, model, mixtures, n_iter):
+        """Return each of the mixtures after up to `n_iter` EM steps: see `Source.steps`.
+
+        All steps are taken in one launch if a pass costs little more than Python between passes.
+        """
+        kind = model.covariance_type
+        compiled = kind.has_compiled_step and model.has_compiled_step
+        work = self.n_samples * self.n_features * len(mixtures[0].weights)
+        if not compiled or self.dtype != np.float64 or work > _MOST_WORK:
+            return super().steps(model, mixtures, n_iter)
+        return self._passes(kind, len(mixtures[0].weights)).steps(model, mixtures, n_iter)
 
     def in_double(self):
         """Return the rows in float64, for sums that float32 cannot resolve."""
@@ -97,12 +114,12 @@ class ArraySource(Source):
         """
         if double and self.dtype != np.float64:
             return self.in_double().given(covariance_type, means, labels, resp)
-        once = make_pass(self._data, covariance_type, len(means), self.n_threads)
-        return once.given(means, labels, resp)
+        return self._passes(covariance_type, len(means)).given(means, labels, resp)
 
     def moments(self, covariance_type, point):
         """Return N, S1 and S2 about a point: see `Source.moments`."""
-        return self.given(covariance_type, np.atleast_2d(point))
+        once = make_pass(self._data, covariance_type, 1, self.n_threads)
+        return once.given(np.atleast_2d(point))
 
     def first_row(self):
         """Return the first row as float64."""

@@ -15,6 +15,7 @@ import numpy as np
 
 from fastgmm.model.base import Model
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
+from fastgmm.model.parameters import Parameters
 from fastgmm.sources.operands import Densities
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ class Statistics(NamedTuple):
     nk: np.ndarray
     s1: np.ndarray
     s2: np.ndarray
+
+
+class Steps(NamedTuple):
+    """A mixture after some EM steps, and the mean log-likelihoods of a row before each of them."""
+
+    parameters: Parameters
+    objectives: list[float]
 
 
 def merge(parts: Iterable[Statistics]) -> Statistics:
@@ -124,6 +132,15 @@ class Source(ABC):
         rows may still be added up in float32 if the new parameters need no more (see
         `fastgmm.sources.precision`).
         """
+
+    def steps(self, model: Model, mixtures: Sequence[Parameters], n_iter: int) -> list[Steps]:
+        """Return each of the mixtures after up to `n_iter` EM steps, all in one launch.
+
+        The mixtures have the same number of components. A source takes as many steps as its
+        compiled code can, maybe none. A mixture with a singular covariance, whose log-determinant
+        is NaN, ends its steps.
+        """
+        return [Steps(mixture, []) for mixture in mixtures]
 
     @abstractmethod
     def moments(self, covariance_type: CovarianceType, point: np.ndarray) -> Statistics:

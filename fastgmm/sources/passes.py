@@ -10,10 +10,11 @@ import numpy as np
 
 from fastgmm.jit.threads import Workspaces, launch
 from fastgmm.kernels.tiles import make_workspace, row_width, tile_size
-from fastgmm.kernels.types import EMInputs, Given, Moments
+from fastgmm.kernels.types import EMInputs, Given, Moments, Operands
 from fastgmm.model.sums import shifted, weighted_mean
 from fastgmm.sources.base import Statistics
 from fastgmm.sources.operands import loses_digits, make_operands, mean_operands
+from fastgmm.sources.runs import make_runs, no_runs, results_of
 from fastgmm.sources.skipping import NO_DRIFT, Skipping
 from fastgmm.sources.skipping_check import CHECKED, check_skipped
 
@@ -21,7 +22,7 @@ _MOMENT_BYTES = 16 * 2**20  # bytes for the moments of all chunks together
 _MAX_CHUNKS = 64
 _TILES_PER_CHUNK = 4
 WORK = 10  # arithmetic operations per number of X and component, roughly
-_NO_S2 = np.empty(0)
+_EMPTY = np.empty(0)
 _NOTHING_GIVEN = Given(np.empty(0, np.int32), np.empty((0, 0)))
 
 
@@ -30,6 +31,20 @@ def chunk_count(X, bytes_per_chunk=1):
     tiles = -(-len(X) // tile_size(*X.shape, X.itemsize))
     most = min(_MAX_CHUNKS, tiles // _TILES_PER_CHUNK, max(4, _MOMENT_BYTES // bytes_per_chunk))
     return 1 << max(most, 1).bit_length() - 1
+
+
+def make_moments(covariance_type, X, n_components, n_sets=None):
+    """Return buffers for the sums of passes over X, one set for each chunk by default."""
+    n_features = X.shape[1]
+    width = row_width(n_features, X.itemsize)
+    second = covariance_type.moment_shape(n_components, n_features, width)
+    n_sets = n_sets or chunk_count(X, 8 * (n_components * width + math.prod(second)))
+    return Moments(
+        np.empty((n_sets, n_components, width)),
+        np.empty((n_sets, *second)),
+        np.empty(n_sets),
+        np.zeros((n_sets, 2), np.int64),
+    )
 
 
 def _of_all_chunks(array):
@@ -53,24 +68,16 @@ class EMPass:
     """
 
     def __init__(self, data, covariance_type, n_components, n_threads=None):
-        n_features = data.X.shape[1]
         self.covariance_type = covariance_type
         self.n_components = n_components
         self._data = data
         self._work = data.X.size * n_components * WORK
         self._n_threads = n_threads
-        width = row_width(n_features, data.X.itemsize)
-        second = covariance_type.moment_shape(n_components, n_features, width)
-        n_chunks = chunk_count(data.X, 8 * (n_components * width + math.prod(second)))
         self._skipping = Skipping(covariance_type, data.X, n_components, self._n_threads)
         self._workspaces = self._make_workspaces()
+        self._no_runs = no_runs(data.X.dtype)
         self._scatter_of_all = None  # a point, and the statistics of all rows about it
-        self._moments = Moments(
-            np.empty((n_chunks, n_components, width)),
-            np.empty((n_chunks, *second)),
-            np.empty(n_chunks),
-            np.empty((n_chunks, 2), np.int64),
-        )
+        self._moments = make_moments(covariance_type, data.X, n_components)
 
     def _make_workspaces(self):
         """Return buffers for each thread."""
@@ -89,6 +96,7 @@ class EMPass:
             self._workspaces,
             EMInputs(self._data, given, operands, self._skipping.bounds, drift),
             moments,
+            self._no_runs,
             work=self._work,
             n_threads=self._n_threads,
         )
@@ -98,7 +106,7 @@ class EMPass:
             float(_of_all_chunks(log_likelihood)),
             s1[:, n_features],
             s1[:, :n_features],
-            _NO_S2
+            _EMPTY
             if omits_s2
             else self.covariance_type.second_moments(_of_all_chunks(s2), n_features),
         )
@@ -154,6 +162,37 @@ class EMPass:
         self._skipping.decide(*pairs)
         if self._skipping.ordered and not ordered:
             self._workspaces = self._make_workspaces()
+
+    def steps(self, model, mixtures, n_iter):
+        """Return mixtures after up to `n_iter` EM steps each: see `ArraySource.steps`."""
+        X = self._data.X
+        weight = self._data.sample_weight
+        total = weight.sum() if weight.size else len(X)
+        runs = make_runs(model, mixtures, n_iter, total, self._center_and_scatter())
+        moments = make_moments(self.covariance_type, X, self.n_components, len(mixtures))
+        none = np.empty((1, 0))
+        operands = Operands(False, none, none, none, _EMPTY, _EMPTY, none, none, none, none)
+        launch(
+            self.covariance_type.kernels.em_pass,
+            len(mixtures),
+            self._workspaces,
+            EMInputs(self._data, _NOTHING_GIVEN, operands, self._skipping.bounds, NO_DRIFT),
+            moments,
+            runs,
+            work=self._work * n_iter * len(mixtures),
+            n_threads=self._n_threads,
+        )
+        return results_of(runs, mixtures)
+
+    def _center_and_scatter(self):
+        """Return the mean of all rows and the second moments about it, where they are needed."""
+        if not self.covariance_type.scatter_is_constant:
+            return np.zeros(self._data.X.shape[1]), np.empty((0, 0))
+        if self._scatter_of_all is None:
+            self._scatter(self._data.X[0])
+        origin, statistics = self._scatter_of_all
+        move = statistics.s1.sum(axis=0) / statistics.nk.sum()
+        return origin + move, shifted(statistics, move)[1]
 
     def _scatter(self, center):
         """Return the second moments of all rows about a point (n_features,).

@@ -30,6 +30,9 @@ class CovarianceType(ABC):
     scatter_is_constant : bool
         Whether S2, taken about one point for all components, is the same for all
         responsibilities. Passes then do not sum it.
+    has_compiled_step : bool
+        Whether the passes in `kernels` take the type's M-step as well, for several iterations in
+        one launch. Factors and covariances must then be one row for each, of the same length.
     has_coordinates : bool
         Whether `to_local` and `from_local` are implemented. EM takes no quasi-Newton steps
         otherwise.
@@ -43,6 +46,7 @@ class CovarianceType(ABC):
     kernels: ClassVar[Kernels]
     worth_skipping: ClassVar[float]
     scatter_is_constant: ClassVar[bool] = False
+    has_compiled_step: ClassVar[bool] = False
     has_coordinates: ClassVar[bool] = False
     most_wide: ClassVar[float] = 0
 

@@ -14,6 +14,7 @@ class Diag(CovarianceType):
     name = "diag"
     kernels = passes.DIAG
     worth_skipping = 0.5
+    has_compiled_step = True
     has_coordinates = True
 
     def shape(self, n_components, n_features):

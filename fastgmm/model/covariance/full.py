@@ -14,6 +14,7 @@ class Full(CovarianceType):
     name = "full"
     kernels = passes.FULL
     worth_skipping = 0.65
+    has_compiled_step = True
     has_coordinates = True
     most_wide = np.inf
 

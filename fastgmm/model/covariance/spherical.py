@@ -14,6 +14,7 @@ class Spherical(CovarianceType):
     name = "spherical"
     kernels = passes.SPHERICAL
     worth_skipping = 0.4
+    has_compiled_step = True
     has_coordinates = True
 
     def shape(self, n_components, n_features):

@@ -15,6 +15,7 @@ class Tied(CovarianceType):
     name = "tied"
     kernels = passes.TIED
     worth_skipping = 0.2  # most of the M-step is done once for all components
+    has_compiled_step = True
     has_coordinates = True
     scatter_is_constant = True
     most_wide = 1  # with more, whitening all rows once is faster
