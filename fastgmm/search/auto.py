@@ -18,20 +18,27 @@ from fastgmm.search.sample import Sample, make_sample
 from fastgmm.search.spurious import points_needed
 from fastgmm.search.start import Start
 
-_START_PLAN = ((3, 8), (7, 4), (10, 3))  # iterations and trials kept, for each stage of halving
-_SHORT_PLAN = ((2, 2), (5, 1))  # for large data
-_PASSES_OF_PLAN = 200  # that the plan takes with all partitions, roughly
+# The plan of a search by the passes that it may take: iterations and trials kept, for each stage of
+# halving.
+_PLANS = {
+    6000: ((3, 12), (10, 12), (20, 8)),
+    200: ((3, 8), (7, 4), (10, 3)),
+    0: ((2, 2), (5, 1)),
+}
+_SHORT = 200  # passes: with fewer allowed, a search leaves out what takes longest
 _PASSES_OF_TRIAL = 12
 _MOVE_PLAN = ((2, 6), (5, 3), (10, 2))
 _PASSES_OF_MOVES = 60  # that the later stages take
 _MOST_ROUNDS = 10
 _MOST_SPLITS = 27  # proposals after each merge
 _FULL_PASSES = 1.0  # over all rows, which a search may take as much time as
-_LEAST_WORK = 3e9  # that a search on all rows may take: rows x components x parameters of each
+_LEAST_WORK = 1e10  # that a search on all rows may take: rows x components x parameters of each
 _LEAST_ON_SAMPLE = 5e8  # and one on a sample
 _FEW = 3  # starts from which an optimum may be clear
 _CLEAR_AFTER = 10  # iterations of each
 _SAME = 1e-5  # nats per row: starts that differ by less lead to the same optimum
+_MOST_SEARCHES = 6
+_FOUND_AGAIN = 5e-5  # nats per row: two searches that differ by less have found the same optimum
 _LADDER = 8  # ratio of the sizes of samples
 _ITERATIONS_ON_A_RUNG = 100
 
@@ -65,21 +72,47 @@ def auto(start: Start, random_state: np.random.RandomState) -> Parameters | None
     if not is_worth_searching(sample, cell):
         return None
     allowed = _passes_allowed(start, sample)
-    is_short = allowed < _PASSES_OF_PLAN
-    most = max(2, int(allowed // _PASSES_OF_TRIAL)) if is_short else None
-    seed = random_state.randint(2**31 - 1)
-    partitions = Partitions(sample, [start.n_components], seed, merging=not is_short)
-    if is_short or not _is_clear(cell, from_partitions(cell, partitions, _FEW)):
-        trials = from_partitions(cell, partitions, most)
-        cell.offer(cell.halve(trials, _SHORT_PLAN if is_short else _START_PLAN))
-        if cell.best is not None:
-            _swap(cell, allowed)
+    best = _repeated(cell, allowed, random_state)
     if start.record is not None:
         start.record.add(cell.record)
-    if cell.best is None:
+    if best is None:
         return None
-    parameters = by_weight(start.model, cell.optimum.parameters)
+    parameters = by_weight(start.model, best.parameters)
     return climb_ladder(start, parameters, sample.source.n_samples, random_state)
+
+
+def _repeated(cell, allowed, random_state):
+    """Return the best trial of several searches, or None if all are spurious.
+
+    They end when two have found it, which no other exceeds, or when the passes are spent.
+    """
+    best: Trial | None = None
+    for _ in range(_MOST_SEARCHES):
+        cell.best = None
+        is_clear = _search(cell, allowed, random_state.randint(2**31 - 1))
+        found = cell.best
+        if found is not None:
+            gain = np.inf if best is None else found.objective - best.objective
+            best = found if gain > 0 else best
+            if is_clear or abs(gain) < _FOUND_AGAIN:
+                break
+        if 2 * cell.record.n_passes > allowed:
+            break
+    return best
+
+
+def _search(cell, allowed, seed):
+    """Search once, for a cell without an optimum; return whether a few starts made it clear."""
+    is_short = allowed < _SHORT
+    most = max(2, int(allowed // _PASSES_OF_TRIAL)) if is_short else None
+    partitions = Partitions(cell.sample, [cell.n_components], seed, merging=not is_short)
+    if not is_short and _is_clear(cell, from_partitions(cell, partitions, _FEW)):
+        return True
+    trials = from_partitions(cell, partitions, most)
+    cell.compete(trials, next(plan for least, plan in _PLANS.items() if allowed >= least))
+    if cell.best is not None:
+        _swap(cell, allowed)
+    return False
 
 
 def _is_clear(cell, trials):
@@ -91,7 +124,7 @@ def _is_clear(cell, trials):
     ranked = sorted(cell.advance(trials, _CLEAR_AFTER), key=lambda trial: -trial.objective)
     if len(ranked) < 2 or ranked[0].objective - ranked[1].objective > _SAME:
         return False
-    cell.offer(ranked[:1])
+    cell.offer(ranked[0])
     return cell.best is not None and next(_proposals(cell, 1), None) is None
 
 
@@ -129,7 +162,7 @@ def _swap(cell, allowed):
             break
         proposals = _proposals(cell, min(_MOST_SPLITS, affordable))
         trials = [cell.from_proposal(proposal) for proposal in proposals]
-        if not cell.offer(cell.halve(trials, _MOVE_PLAN)):
+        if not cell.compete(trials, _MOVE_PLAN):
             break
 
 

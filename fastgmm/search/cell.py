@@ -1,6 +1,6 @@
 """One cell of a search: a covariance type, a number of components, and its best optimum so far."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from fastgmm.sources.totals import totals
 
 _BETTER = 1e-7  # nats per row by which an optimum must be better to replace another
 _BETTER_FOR_NEIGHBOURS = 2e-5  # nats per row by which it must be better to be shown to neighbours
+_MOST_REPLACED = 2  # trials for each winner of a competition
 _SAME = 1e-5  # nats per row: trials that differ by less go to the same optimum
 
 
@@ -121,15 +122,27 @@ class Cell:
                 advanced.append(trial._replace(parameters=steps.parameters, objective=objective))
         return advanced
 
-    def halve(self, trials: Iterable[Trial], plan: Iterable[tuple[int, int]]) -> list[Trial]:
-        """Return the best trials after successive halving, the best first.
+    def compete(self, trials: Iterable[Trial], plan: Sequence[tuple[int, int]]) -> bool:
+        """Halve the trials successively, run the winners to convergence and keep the best.
 
         Each stage of the plan is a number of iterations and the number of trials to keep. Trials
-        that look spurious are kept only if there are not enough others.
+        that look spurious are kept only if there are not enough others. A winner that turns out
+        spurious is replaced by one that was dropped, the last dropped first. Return whether
+        neighbours should see the result.
         """
+        winners, dropped = list(trials), list[Trial]()
         for n_iter, n_kept in plan:
-            trials = self._choose(self.advance(trials, n_iter), n_kept)
-        return list(trials)
+            advanced = self.advance(winners, n_iter)
+            winners = self._choose(advanced, n_kept)
+            kept = set(map(id, winners))
+            lost = [trial for trial in advanced if id(trial) not in kept]
+            dropped = sorted(lost, key=lambda trial: -trial.objective) + dropped
+        seen, n_winners = self.version, len(winners)
+        for trial in winners + dropped[: _MOST_REPLACED * n_winners]:
+            n_winners -= not self.offer(trial)
+            if n_winners == 0:
+                break
+        return self.version > seen
 
     def _choose(self, trials, n_kept):
         """Return the best trials with different objectives; those that look spurious come last."""
@@ -146,31 +159,27 @@ class Cell:
                 kept.append(trial)
         return kept
 
-    def offer(self, trials: Iterable[Trial]) -> bool:
-        """Run trials to convergence and keep the best; return whether neighbours should see it."""
-        seen = self.version
-        for trial in trials:
-            self._offer(trial)
-        return self.version > seen
-
-    def _offer(self, trial):
-        """Run a trial to convergence; keep it if it is valid and better than the best so far."""
+    def offer(self, trial: Trial) -> bool:
+        """Run a trial to convergence and keep it if it is the best; return if it was spurious."""
         best = -np.inf if self.best is None else self.best.objective
         if np.isnan(trial.parameters.log_det).any():
-            return
-        self._tick()
+            return True
         source = self.sample.source
         left = LEFT if self.sample.is_whole else LEFT_ON_SAMPLE
         parameters, objectives = climb(
-            source, self.model, trial.parameters, best, self._tick, left=left
+            source, self.model, trial.parameters, best, self._end_if_asked, left=left
         )
-        if objectives[-1] <= best + _BETTER or np.isnan(parameters.log_det).any():
-            return
+        self.record.n_passes += len(objectives)
+        if np.isnan(parameters.log_det).any():
+            return True
+        if objectives[-1] <= best + _BETTER:
+            return False
         if self.is_spurious(parameters):
-            return
+            return True
         self.record.n_moves += trial.is_move
         self.best = trial._replace(parameters=parameters, objective=objectives[-1])
         self.version += bool(objectives[-1] > best + _BETTER_FOR_NEIGHBOURS)
+        return False
 
     def _looks_spurious(self, parameters):
         """Return whether components have too little weight or variance, without a pass."""

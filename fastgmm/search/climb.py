@@ -10,7 +10,7 @@ from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
 from fastgmm.sources.base import Source
 
-LEFT = 1e-5  # nats per row that may be left to gain on all rows
+LEFT = 1e-6  # nats per row that may be left to gain on all rows
 LEFT_ON_SAMPLE = 5e-4  # and on a sample, whose optimum is farther than that from that of all rows
 _NOTHING = 0.02  # a gain of so little of what may be left needs no estimate
 _MOST_ITERATIONS = 500

@@ -92,7 +92,7 @@ class Neighbourhood:
             proposals = self._of_other_types(cell) + self._moves(cell, -1, splits, _MOST_SPLITS)
             trials += [cell.from_proposal(proposal) for proposal in proposals]
             plan = _FEW_PLAN if len(trials) <= _FEW else _UP_PLAN
-            improved |= cell.offer(cell.halve(trials, plan))
+            improved |= cell.compete(trials, plan)
         return improved
 
     def _down(self):
@@ -103,7 +103,7 @@ class Neighbourhood:
                 cell = self._cells[model.covariance_type, count]
                 proposals = self._of_other_types(cell) + self._moves(cell, 1, merges, _MOST_MERGES)
                 trials = [cell.from_proposal(proposal) for proposal in proposals]
-                improved |= cell.offer(cell.halve(trials, _DOWN_PLAN))
+                improved |= cell.compete(trials, _DOWN_PLAN)
         return improved
 
     def _is_news(self, cell, other):

@@ -186,30 +186,32 @@ class EMPass:
 
     def _center_and_scatter(self):
         """Return the mean of all rows and the second moments about it, where they are needed."""
+        X = self._data.X
         if not self.covariance_type.scatter_is_constant:
-            return np.zeros(self._data.X.shape[1]), np.empty((0, 0))
-        if self._scatter_of_all is None:
-            self._scatter(self._data.X[0])
-        origin, statistics = self._scatter_of_all
-        move = statistics.s1.sum(axis=0) / statistics.nk.sum()
+            return np.zeros(X.shape[1]), np.empty((0, 0))
+        origin, statistics = self._sums_of_all(X[0])
+        move = statistics.s1[0] / statistics.nk[0]
         return origin + move, shifted(statistics, move)[1]
 
     def _scatter(self, center):
-        """Return the second moments of all rows about a point (n_features,).
+        """Return the second moments of all rows about a point (n_features,)."""
+        origin, statistics = self._sums_of_all(center)
+        return shifted(statistics, center - origin)[1]
 
-        They are computed once, in one pass, and shifted to the point of each iteration. A second
-        pass, about the mean of all rows, follows if the first point is more than a standard
-        deviation away from that mean in some feature.
+    def _sums_of_all(self, point):
+        """Return a point (n_features,), and the statistics of all rows about it as component 0.
+
+        They are computed once, in one pass about `point`. A second pass, about the mean of all
+        rows, follows if `point` is more than a standard deviation away from it in some feature.
         """
         if self._scatter_of_all is None:
-            origin, statistics = center, self._moments_about(center)
+            statistics = self._moments_about(point)
             move = statistics.s1[0] / statistics.nk[0]
             if (2.0 * move**2 > np.diag(statistics.s2) / statistics.nk[0]).any():
-                origin = center + move
-                statistics = self._moments_about(origin)
-            self._scatter_of_all = origin, statistics
-        origin, statistics = self._scatter_of_all
-        return shifted(statistics, center - origin)[1]
+                point = point + move
+                statistics = self._moments_about(point)
+            self._scatter_of_all = point, statistics
+        return self._scatter_of_all
 
     def _moments_about(self, point):
         """Return the statistics about a point (n_features,), with all rows in component 0."""

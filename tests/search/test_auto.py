@@ -156,7 +156,7 @@ def test_a_spurious_optimum_is_not_kept():
     sample = make_sample(ArraySource(X), 2, np.random.RandomState(0))
     cell = Cell(sample, MaximumLikelihood(KINDS["full"], 1e-6), 2, lambda: None)
     labels = np.repeat(np.array([0, 1], np.int32), [200, 30])
-    cell.offer([cell.from_labels("given", labels, np.array([[0.0, 0.0], [0.5, 0.5]]))])
+    cell.offer(cell.from_labels("given", labels, np.array([[0.0, 0.0], [0.5, 0.5]])))
     assert cell.best is None
     assert cell.record.n_passes > 0
 
