@@ -54,9 +54,11 @@ class ClusterSource(PartedSource):
         self._parts = parts
         self.n_features, self.dtype, self.names = parts.partition[:3]
         self.n_threads = None
+        self.n_passes = 0
         self._keep(self._survey() if found is None else found)
 
     def _survey(self) -> Survey:
+        self.n_passes = 1
         tallies = [
             self._submit(_tally, future, number)
             for number, future in enumerate(self._parts.futures)
@@ -65,6 +67,7 @@ class ClusterSource(PartedSource):
         return tally.result()
 
     def _total(self, sum_of_part: Sum) -> Statistics:
+        self.n_passes += 1
         leaves = [self._submit(_sum, future, sum_of_part) for future in self._parts.futures]
         total: Statistics = self._result(self._tree(_add, leaves))
         return total
