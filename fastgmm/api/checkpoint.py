@@ -106,13 +106,17 @@ class Checkpoint(Journal):
             )
         for name, value in self._base["fit"].items():
             before = found["fit"][name]
-            if before != value:
-                was = "another value" if name.endswith("_init") and name != "n_init" else before
-                raise ValueError(
-                    f"checkpoint {self._path} is of a fit with {name}={was!r}, but {name} is"
-                    f" {value!r}; pass the same arguments, {_ANEW}."
-                )
-        if is_seeded and found["begin"] != self._base["begin"]:
+            if before == value:
+                continue
+            given = isinstance(value or before, str) and name.endswith("s_init")  # a digest
+            differs = f"another {name}" if given else f"{name}={before!r}, not {value!r}"
+            raise ValueError(
+                f"checkpoint {self._path} is of a fit with {differs}; pass the same arguments,"
+                f" {_ANEW}."
+            )
+        kinds = (state["bit_generator"] for state in (found["begin"], self._base["begin"]))
+        is_other = found["begin"] != self._base["begin"]
+        if is_other and (is_seeded or len(set(kinds)) > 1):
             raise ValueError(
                 f"checkpoint {self._path} is of a fit with another random_state; pass the same"
                 f" seed, {_ANEW}."
