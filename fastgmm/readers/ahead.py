@@ -10,7 +10,7 @@ from typing import Any
 from fastgmm.readers.base import Block, Reader
 
 _END = object()
-_PATIENCE = 0.5  # seconds
+_PATIENCE = 0.1  # seconds
 
 
 def blocks_ahead(reader: Reader) -> Iterator[Block]:
