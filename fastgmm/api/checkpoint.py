@@ -5,8 +5,9 @@ that the rest of the fit depends on: the state of the run of EM and of the repai
 components, the random generator, and the best run of the starts before. It is replaced in one step
 before the first pass of a start and after each pass.
 
-What depends on the data alone is made again: the first pass over rows outside memory. It shows that
-the file is of these rows. A search that was finished is not made again, and neither is any start.
+What depends on the data alone is made again: the first pass over rows outside memory. Its counts
+and its sample must be those of the file. A search that was finished is not made again, and neither
+is any start.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from fastgmm.model.packing import pack, unpack
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.record import SearchRecord
 
+_FORMAT = 1
 _ANEW = "or delete the file to begin anew"
 
 
@@ -87,7 +89,7 @@ class Checkpoint(Journal):
             If the file is of another fit; the message says what differs.
         """
         self._random_state, self._count = random_state, count
-        self._base = {"fit": dict(fit), "begin": _state_of(random_state)}
+        self._base = {"format": _FORMAT, "fit": dict(fit), "begin": _state_of(random_state)}
         found = self._found
         if found is None:
             return
@@ -209,6 +211,11 @@ def _read(path: Path) -> Mapping[str, Any]:
             f"checkpoint {path} is a saved mixture without the state of a fit; pass another name."
         )
     tree: Mapping[str, Any] = unpack(str(fields["state"]), fields["numbers"])
+    if tree["format"] != _FORMAT:
+        raise ValueError(
+            f"checkpoint {path} was written by another version of fastgmm; delete the file to begin"
+            " anew."
+        )
     return tree
 
 

@@ -250,9 +250,10 @@ def fit(
     is_seeded, draw = random_state is not None, checks.check_random_state(random_state)
     model = MaximumLikelihood(COVARIANCE_TYPES[covariance_type], reg_covar)
     journal = Checkpoint(checkpoint)
-    passes_before = (X.n_passes or 0) if isinstance(X, Source) else 0
     with fit_progress(progress, n_init, settings.max_iter) as report:
-        source = rows_to_fit(X, sample_weight, n_threads, missing, report.reading)
+        watch = report.reading if progress else None
+        source = rows_to_fit(X, sample_weight, n_threads, missing, watch)
+        passes_before = (source.n_passes or 0) if source is X else 0
         names = names_to_keep(X, feature_names, source)
         _refuse_impossible(source, names, model.covariance_type, n_components)
         warn_of_scale(source, reg_covar, names)

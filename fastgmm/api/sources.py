@@ -118,7 +118,9 @@ def _outside_memory(
         )
     from fastgmm.api.collections import source_of
 
-    return source_of(X, sample_weight, n_threads)
+    source = source_of(X, sample_weight, n_threads)
+    source.watch = watch
+    return source
 
 
 def _given_source(source: Source, sample_weight: ArrayLike | None, n_threads: int | None) -> Source:
