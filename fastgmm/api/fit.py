@@ -268,6 +268,7 @@ def fit(
         starts = _Starts(init_params, n_init, given)
         if checkpoint is not None:
             arguments = _arguments(source, model, n_components, settings, starts)
+            arguments["missing"] = missing
             journal.open(arguments, draw, is_seeded, lambda: (source.n_passes or 0) - passes_before)
             source = source.independent()
         settings = settings._replace(callback=both(report, callback), journal=journal)

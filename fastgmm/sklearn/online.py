@@ -22,7 +22,7 @@ def start_of_stream(source: Source) -> tuple[float, float]:
 def partial_fit(model: Any, X: ArrayLike, sample_weight: ArrayLike | None) -> None:
     """Fit the first batch, or take a step with a later one."""
     if not hasattr(model, "means_"):
-        fitting.fit_attributes(model, X, sample_weight)
+        model._fit(X, sample_weight)
         return
     if is_foreign(X):
         raise TypeError("X must be an array of NumPy here; convert it with numpy.asarray.")
