@@ -1,16 +1,20 @@
 """`fit`: check the arguments, run EM from each start, return the best mixture."""
 
+import os
 from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
+from fastgmm.api.checkpoint import Checkpoint
 from fastgmm.api.convergence import convergence_warning
 from fastgmm.api.memory import fit_bytes, refuse_beyond_memory
 from fastgmm.api.mixture import Mixture
 from fastgmm.api.names import Names, check_names, names_of
 from fastgmm.api.options import INIT_PARAMS, ON_COLLAPSE
-from fastgmm.api.progress import both, fit_progress
+from fastgmm.api.progress import NoProgress, both, fit_progress
 from fastgmm.api.scale import fault_of_scale
 from fastgmm.api.sources import refuse_unobserved, rows_to_fit
 from fastgmm.api.warn import warn_caller
@@ -20,9 +24,10 @@ from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
 from fastgmm.search.final import FINAL_RUNS
 from fastgmm.search.restarts import best_of
-from fastgmm.search.start import Given, make_start
+from fastgmm.search.settling import settled_outside_memory
+from fastgmm.search.start import Given, Start, make_start
 from fastgmm.search.starts import starting_parameters
-from fastgmm.sources.base import Source
+from fastgmm.sources.base import Source, digest_of
 
 
 def _given(
@@ -103,6 +108,7 @@ def fit(
     progress: bool = False,
     feature_names: Iterable[str] | None = None,
     missing: str = "error",
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Mixture:
     """Fit a Gaussian mixture by expectation maximisation.
 
@@ -164,8 +170,9 @@ def fit(
         Called as ``callback(iteration, log_likelihood)`` after each iteration, with iterations
         counted from 1 in every start. A return value of True stops that start.
     progress : bool, default=False
-        Show the start, the iteration, the log-likelihood, the rate and the greatest time left
-        on the standard error; needs tqdm.
+        Show the start, what the search has tried, the iteration, the log-likelihood, the rate and
+        the greatest time left on the standard error; for rows in files also the share of the pass,
+        the rows a second and the time left of the pass. Needs tqdm.
     feature_names : iterable of str, optional
         Names of the features, for `Mixture.feature_names`; by default the column names of X if
         it is a data frame of pandas, polars or pyarrow and all its names are strings.
@@ -175,6 +182,15 @@ def fit(
         the values that are there. This is right if values are missing at random, that is, if
         whether a value is missing depends on observed values only. A row without any value has
         no influence.
+    checkpoint : str or path-like, optional
+        Name of a file, usually ending in ``.npz``, to which the state of the fit is written after
+        each pass of EM over all rows. If the fit is killed, the same call goes on from there, and
+        its result has the same bits as if nothing had happened. `n_threads`, `callback`,
+        `progress` and `feature_names` may differ. What is made again is the first pass over rows
+        outside memory, and what was not finished: the search, or the pass. After the fit the file
+        stays, and the same call returns the same mixture; delete it to fit anew. `fastgmm.load`
+        reads from it the mixture that the present start has reached. For rows in memory, passes
+        then cannot use bounds from earlier passes, and may take a few times as long.
 
     Returns
     -------
@@ -184,9 +200,12 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        If an argument is not as described; the message names it and says what to do.
+        If an argument is not as described; the message names it and says what to do. Also if
+        `checkpoint` is a file of a fit to other rows or with other arguments, or is damaged.
     ImportError
         If `progress` is true and tqdm is not installed.
+    OSError
+        If the file `checkpoint` cannot be written.
     MemoryError
         If the fit would need more memory than the machine has.
     ReadingError
@@ -228,37 +247,116 @@ def fit(
     checks.check_option(init_params, "init_params", INIT_PARAMS)
     settings = check_settings(tol, max_iter, on_collapse)
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
-    random_state = checks.check_random_state(random_state)
-    source = rows_to_fit(X, sample_weight, n_threads, missing)
-    names = names_to_keep(X, feature_names, source)
-    refuse_unobserved(source, names)
-    refuse_few_rows(source, n_components)
-    kind = COVARIANCE_TYPES[covariance_type]
-    shape = source.n_samples, source.n_features
-    refuse_beyond_memory(
-        fit_bytes(kind, shape, source.dtype.itemsize, n_components),
-        f"{n_components} {covariance_type} components of {source.n_features} features",
-        "use fewer of either, or a covariance_type with fewer parameters",
-    )
-    warn_of_scale(source, reg_covar, names)
-    given = _given(kind, n_components, source.n_features, weights_init, means_init, precisions_init)
-    # A start that the caller gives is followed by EM as in scikit-learn.
-    em = run_em if given.means is not None else FINAL_RUNS.get(init_params, run_em)
-    model = MaximumLikelihood(kind, reg_covar)
-    start = make_start(source, model, n_components, random_state)
+    is_seeded, draw = random_state is not None, checks.check_random_state(random_state)
+    model = MaximumLikelihood(COVARIANCE_TYPES[covariance_type], reg_covar)
+    journal = Checkpoint(checkpoint)
     with fit_progress(progress, n_init, settings.max_iter) as report:
-        settings = settings._replace(callback=both(report, callback))
-
-        def run_start(init: int) -> Run:
-            parameters = starting_parameters(start, init_params, given, random_state)
-            policy = CollapsePolicy(settings.on_collapse, model, source, random_state)
-            return em(source, model, parameters, settings, policy)
-
-        best = best_of(n_init, run_start)
+        watch = report.reading if progress else None
+        source = rows_to_fit(X, sample_weight, n_threads, missing, watch)
+        passes_before = (source.n_passes or 0) if source is X else 0
+        names = names_to_keep(X, feature_names, source)
+        _refuse_impossible(source, names, model.covariance_type, n_components)
+        warn_of_scale(source, reg_covar, names)
+        given = _given(
+            model.covariance_type,
+            n_components,
+            source.n_features,
+            weights_init,
+            means_init,
+            precisions_init,
+        )
+        starts = _Starts(init_params, n_init, given)
+        if checkpoint is not None:
+            arguments = _arguments(source, model, n_components, settings, starts)
+            arguments["missing"] = missing
+            journal.open(arguments, draw, is_seeded, lambda: (source.n_passes or 0) - passes_before)
+            source = source.independent()
+        settings = settings._replace(callback=both(report, callback), journal=journal)
+        start = make_start(source, model, n_components, draw)._replace(watch=report.searching)
+        best = _best_run(source, start, settings, starts, draw, report)
     if not best.converged and settings.max_iter > 0 and not best.stopped:
         warn_caller(
             f"EM did not converge in {max_iter} iterations; raise max_iter or tol, or try "
             "another start.",
             convergence_warning(),
         )
-    return Mixture._of_run(covariance_type, best, names, start.record)
+    n_passes = None if source.n_passes is None else source.n_passes - passes_before
+    if n_passes is not None:
+        n_passes += journal.n_passes_before
+    return Mixture._of_run(covariance_type, best, names, start.record, n_passes)
+
+
+class _Starts(NamedTuple):
+    """How a fit starts: the method, how often, and the values that the caller gave."""
+
+    init_params: str
+    n_init: int
+    given: Given
+
+
+def _refuse_impossible(
+    source: Source, names: Names, kind: CovarianceType, n_components: int
+) -> None:
+    """Raise ValueError or MemoryError if the rows do not suffice, or the fit would be too large."""
+    refuse_unobserved(source, names)
+    refuse_few_rows(source, n_components)
+    shape = source.n_samples, source.n_features
+    refuse_beyond_memory(
+        fit_bytes(kind, shape, source.dtype.itemsize, n_components),
+        f"{n_components} {kind.name} components of {source.n_features} features",
+        "use fewer of either, or a covariance_type with fewer parameters",
+    )
+
+
+def _arguments(
+    source: Source,
+    model: MaximumLikelihood,
+    n_components: int,
+    settings: Settings,
+    starts: _Starts,
+) -> dict[str, Any]:
+    """Return what the result of a fit depends on, by the names of arguments of `fit`."""
+    given = starts.given
+    values = {"weights": given.weights, "means": given.means, "precisions": given.covariances}
+    return {
+        "X": source.digest(),
+        "n_components": n_components,
+        "covariance_type": model.covariance_type.name,
+        "tol": settings.tol,
+        "reg_covar": model.reg_covar,
+        "max_iter": settings.max_iter,
+        "n_init": starts.n_init,
+        "init_params": starts.init_params,
+        "on_collapse": settings.on_collapse,
+        **{
+            f"{name}_init": None if value is None else digest_of(value)
+            for name, value in values.items()
+        },
+    }
+
+
+def _best_run(
+    source: Source,
+    start: Start,
+    settings: Settings,
+    starts: _Starts,
+    random_state: np.random.RandomState,
+    report: NoProgress,
+) -> Run:
+    """Run EM from each start, or from where the journal goes on; return the best run."""
+    init_params, n_init, given = starts
+    # A start that the caller gives is followed by EM as in scikit-learn.
+    em = run_em if given.means is not None else FINAL_RUNS.get(init_params, run_em)
+    journal: Any = settings.journal
+
+    def run_start(init: int) -> Run:
+        report.begin(init)
+        policy = CollapsePolicy(settings.on_collapse, start.model, source, random_state)
+        parameters = journal.begin(init, policy, start.record)
+        if parameters is None:
+            parameters = starting_parameters(start, init_params, given, random_state)
+            if given.means is None:
+                parameters = settled_outside_memory(source, start.model, parameters)
+        return em(source, start.model, parameters, settings, policy)
+
+    return best_of(n_init, run_start, journal.first, journal.best, journal.note)

@@ -31,6 +31,7 @@ from fastgmm.search.final import FINAL_RUNS
 from fastgmm.search.grid_starts import GridPlan, Prepared, grid_starts
 from fastgmm.search.record import SearchRecord
 from fastgmm.search.restarts import best_of
+from fastgmm.search.settling import settled_outside_memory
 from fastgmm.search.spurious import Yardstick, make_yardstick, spurious_components
 from fastgmm.search.start import make_start
 from fastgmm.sources.base import Source
@@ -136,6 +137,7 @@ class Grid:
 
         def run_start(init: int) -> Run:
             parameters = prepared.runs[init](start, random_state)
+            parameters = settled_outside_memory(source, model, parameters)
             policy = CollapsePolicy(self._settings.on_collapse, model, source, random_state)
             settings = self._settings._replace(callback=callback)
             return self._run_em(source, model, parameters, settings, policy)

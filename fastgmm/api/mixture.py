@@ -83,6 +83,10 @@ class Mixture:
     search : SearchRecord or None
         What the search of ``init_params="auto"`` did: the numbers of candidates, moves, rows and
         passes. None without a search, and in a model that was read from a file.
+    n_passes : int or None
+        Number of passes over all rows that the fit took, the first one included, which counts the
+        rows and draws a sample. None if the rows were in memory, and in a model that was read from
+        a file.
 
     Notes
     -----
@@ -104,6 +108,7 @@ class Mixture:
     _parameters: Parameters = field(repr=False)
     _densities: Densities = field(repr=False)
     search: SearchRecord | None = None
+    n_passes: int | None = None
 
     @classmethod
     def _build(
@@ -115,6 +120,7 @@ class Mixture:
         regularized: Sequence[int] = (),
         feature_names: Names = None,
         search: SearchRecord | None = None,
+        n_passes: int | None = None,
     ) -> Self:
         """Make a mixture from internal parameters. Pickles call this method."""
         kind = COVARIANCE_TYPES[name]
@@ -131,11 +137,17 @@ class Mixture:
             parameters,
             Densities(MaximumLikelihood(kind), parameters),
             search,
+            n_passes,
         )
 
     @classmethod
     def _of_run(
-        cls, name: str, run: Run, feature_names: Names, search: SearchRecord | None = None
+        cls,
+        name: str,
+        run: Run,
+        feature_names: Names,
+        search: SearchRecord | None = None,
+        n_passes: int | None = None,
     ) -> Self:
         """Make a mixture from the outcome of EM, after a search if `search` tells of one."""
         return cls._build(
@@ -146,6 +158,7 @@ class Mixture:
             run.regularized,
             feature_names,
             search if search and search.n_candidates else None,
+            n_passes,
         )
 
     @classmethod
@@ -318,6 +331,7 @@ class Mixture:
             self.regularized,
             self.feature_names,
             self.search,
+            self.n_passes,
         )
 
     def updated(self, statistics: "Statistics", *, reg_covar: float = 1e-6) -> "Mixture":
@@ -921,6 +935,7 @@ class Mixture:
             self.regularized,
             self.feature_names,
             self.search,
+            self.n_passes,
         )
 
     def __eq__(self, other: object) -> bool:
@@ -946,6 +961,8 @@ class Mixture:
                 f", log_likelihood={self.log_likelihood:.6g}, n_iter={self.n_iter}, "
                 f"converged={self.converged}"
             )
+        if self.n_passes is not None:
+            found += f", n_passes={self.n_passes}"
         names = f", feature_names={_brief.repr(self.feature_names)}" if self.feature_names else ""
         return (
             f"Mixture(n_components={self.n_components}, n_features={self.n_features}, "

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from fastgmm.search.record import SearchRecord
+
 Callback = Callable[[int, float], object]
 
 _REFRESH_SECONDS = 0.1
@@ -84,34 +86,85 @@ def change(log_likelihood: float, previous: float | None) -> str:
     return text if previous is None else f"{text} ({log_likelihood - previous:+.1e})"
 
 
-class FitProgress:
+class NoProgress:
+    """What `fit` tells its progress to, if it is not shown."""
+
+    def begin(self, init: int) -> None:
+        """Hear that a start begins; starts are counted from 0."""
+
+    def searching(self, record: SearchRecord) -> None:
+        """Hear what the search of this start has done so far."""
+
+    def reading(self, n_done: int, n_rows: int) -> None:
+        """Hear how many rows of a pass are done, of all rows (0 if their number is not known)."""
+
+    def __call__(self, iteration: int, log_likelihood: float) -> None:
+        """Hear of an iteration of this start."""
+
+
+class FitProgress(NoProgress):
     """Callback of `fit` that shows start, iteration, log-likelihood, rate and time left.
 
-    The time left assumes ``max_iter`` iterations; EM may converge earlier.
+    The time left assumes ``max_iter`` iterations; EM may converge earlier. During a search it shows
+    what was tried. For rows outside memory it shows the share of the pass, the rows a second, and
+    the time that is left of the pass.
     """
 
     def __init__(self, bar: Any, n_init: int) -> None:
         self._display = _Display(bar)
         self._n_init = n_init
-        self._start = 0
         self._previous: float | None = None
-        self._display.show(self._title(1), "k-means", now=True)
+        self._is_first = True
+        self._pass_began = time.monotonic()
+        self.begin(0)
+        self._show("starting", now=True)
 
-    def _title(self, start: int) -> str:
-        return f"start {start} of {self._n_init}"
+    def begin(self, init: int) -> None:
+        """Show the number of the start from now on."""
+        self._title = f"start {init + 1} of {self._n_init}"
+        self._is_first = True
+        self._display.bar.n = 0
+
+    def searching(self, record: SearchRecord) -> None:
+        """Show what the search has done."""
+        self._show(f"search: {record}")
+
+    def reading(self, n_done: int, n_rows: int) -> None:
+        """Show how far a pass is; it begins with no row done."""
+        if n_done == 0:
+            self._pass_began = time.monotonic()
+            return
+        rate = n_done / max(time.monotonic() - self._pass_began, 1e-9)
+        text = f"{n_done:,} rows read" if not n_rows else f"{n_done / n_rows:.0%} of a pass"
+        text += f" at {rate:,.0f} rows/s"
+        if n_rows:
+            text += f", {_minutes((n_rows - n_done) / rate)} left"
+        done = f"{self._text}; " if n_rows else ""
+        self._display.show(self._title, done + text)
+
+    def _show(self, text: str, now: bool = False) -> None:
+        self._text = text
+        self._display.show(self._title, text, now)
 
     def __call__(self, iteration: int, log_likelihood: float) -> None:
-        """Show an iteration; iteration 1 is the first of the next start."""
+        """Show an iteration."""
         bar = self._display.bar
-        if iteration == 1:
-            self._start += 1
-            self._previous = None
+        if self._is_first:
+            self._is_first, self._previous = False, None
             # tqdm computes the rate and the time left from the beginning of this start.
             bar.start_t = bar.last_print_t = time.time()
+            bar.initial = iteration - 1
         bar.n = iteration
         text = change(log_likelihood, self._previous)
         self._previous = log_likelihood
-        self._display.show(self._title(self._start), text)
+        self._show(text)
+
+
+def _minutes(seconds: float) -> str:
+    """Return a time as minutes and seconds, with hours if there are any."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
 
 
 class GridProgress:
@@ -154,10 +207,10 @@ class GridProgress:
 
 
 @contextmanager
-def fit_progress(shown: bool, n_init: int, max_iter: int) -> Iterator[FitProgress | None]:
-    """Yield a callback that shows the progress of a fit, or None."""
+def fit_progress(shown: bool, n_init: int, max_iter: int) -> Iterator[NoProgress]:
+    """Yield a callback that shows the progress of a fit, or does nothing."""
     if not shown:
-        yield None
+        yield NoProgress()
         return
     with _bar(total=max_iter, unit="it", bar_format=_FIT_FORMAT) as bar:
         yield FitProgress(bar, n_init)
@@ -173,10 +226,10 @@ def grid_progress(shown: bool, n_fits: int, total_cost: int) -> Iterator[GridPro
         yield GridProgress(bar, n_fits)
 
 
-def both(report: Callback | None, callback: Callback | None) -> Callback | None:
+def both(report: Callback, callback: Callback | None) -> Callback:
     """Return a callback that calls both and returns the value of the second."""
-    if report is None or callback is None:
-        return report or callback
+    if callback is None:
+        return report
 
     def call(iteration: int, log_likelihood: float) -> object:
         report(iteration, log_likelihood)

@@ -1,5 +1,6 @@
 """The source for the rows that a caller passes; a new kind of rows is recognised here."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,20 @@ from fastgmm.sources.blocks import BlockSource
 from fastgmm.sources.incomplete import IncompleteSource
 from fastgmm.sources.incomplete_blocks import IncompleteBlocks
 
+Watch = Callable[[int, int], object]
+
 
 def rows_to_fit(
     X: Any,
     sample_weight: ArrayLike | None = None,
     n_threads: int | None = None,
     missing: str = "error",
+    watch: Watch | None = None,
 ) -> Source:
     """Return the checked source of rows to fit a mixture to.
 
-    `missing` is the argument of `fastgmm.fit`.
+    `missing` is the argument of `fastgmm.fit`. `watch` follows passes over rows in files, and the
+    first pass already: see `Source`.
 
     Raises
     ------
@@ -34,7 +39,7 @@ def rows_to_fit(
     if isinstance(X, Source):
         return _given_source(X, sample_weight, n_threads)
     gaps = checks.check_missing(missing)
-    outside = _outside_memory(X, sample_weight, n_threads, gaps)
+    outside = _outside_memory(X, sample_weight, n_threads, gaps, watch)
     if outside is not None:
         return outside
     X = checks.check_points(X, gaps=gaps)
@@ -92,14 +97,20 @@ def _has_nan(X: np.ndarray) -> bool:
         return not np.isfinite(X.sum()) and bool(np.isnan(X).any())
 
 
-def _outside_memory(X: Any, sample_weight: Any, n_threads: int | None, gaps: bool) -> Source | None:
+def _outside_memory(
+    X: Any,
+    sample_weight: Any,
+    n_threads: int | None,
+    gaps: bool,
+    watch: Watch | None = None,
+) -> Source | None:
     """Return the source of rows in files or on a cluster, None if X is in memory."""
     collection = is_collection(X)
     reader = None if collection else reader_of(X, sample_weight)
     if not collection and reader is None:
         return None
     if reader is not None:
-        return (IncompleteBlocks if gaps else BlockSource)(reader, n_threads)
+        return (IncompleteBlocks if gaps else BlockSource)(reader, n_threads, watch=watch)
     if gaps:
         raise ValueError(
             "missing is 'em' but X is a collection of Dask, which must be complete; write it to"
@@ -107,7 +118,9 @@ def _outside_memory(X: Any, sample_weight: Any, n_threads: int | None, gaps: boo
         )
     from fastgmm.api.collections import source_of
 
-    return source_of(X, sample_weight, n_threads)
+    source = source_of(X, sample_weight, n_threads)
+    source.watch = watch
+    return source
 
 
 def _given_source(source: Source, sample_weight: ArrayLike | None, n_threads: int | None) -> Source:

@@ -137,7 +137,26 @@ def run_to_convergence(
     most = _remembered(parameters) if accelerate else 0
     secants = Secants(model.covariance_type, most)
     climb = _Climb(source, model, settings, policy, secants)
-    return climb.run(policy.repair(parameters, iterated=False)[0])
+    return climb.run(parameters)
+
+
+class _Position(NamedTuple):
+    """Where a run is between two passes.
+
+    Without a `place` an EM step from `new` comes next. `last_chance` tells that a quasi-Newton step
+    failed where EM ends: the run ends if that EM step gains little, too.
+    """
+
+    place: _Place | None
+    new: Parameters
+    last_chance: bool = False
+
+
+# Attributes of a run that the journal keeps, beside the position and the secants.
+_STATE = (
+    "_stretch", "_passes", "_accepted", "_rejected", "_objectives", "_creeps", "_em_falls",
+    "_em_objectives", "_rate", "_gain",
+)  # fmt: skip
 
 
 class _Climb:
@@ -157,29 +176,63 @@ class _Climb:
         self._em_objectives = []  # of the consecutive EM steps that end at the present place
         self._rate = 1.0
         self._gain = math.inf  # of the last iteration
+        self._reported = 0  # passes that the callback knows of
 
     def run(self, parameters):
         """Iterate; return a `Convergence`."""
-        converged, last_chance, new = False, False, parameters
-        place = self._em(parameters) if self._may_go_on() else None
-        while place is not None:
-            new = place.new
+        at = self._resumed() or _Position(None, self._policy.repair(parameters, iterated=False)[0])
+        self._keep_state(at)
+        while True:
+            if at.place is None:
+                if not self._may_go_on():
+                    return self._result(at.new, False)
+                place = self._em(at.new)
+                at = at._replace(place=place, new=place.new)
+                self._after_pass(at)
             step = self._step()
             em_ends = self._em_ends(step)
-            converged = em_ends and (last_chance or self._nothing_left(step))
+            converged = em_ends and (at.last_chance or self._nothing_left(step))
             if converged or not self._may_go_on():
-                break
-            last_chance = False
-            if step is not None and self._tries(step, em_ends):
-                better = self._extrapolated(place, step)
-                if better is not None:
-                    place = better
-                    continue
-                last_chance = em_ends
-                if not self._may_go_on():
-                    break
-            place = self._em(new)
-        return self._result(new, converged)
+                return self._result(at.new, converged)
+            at = self._next(at, step, em_ends)
+
+    def _next(self, at, step, em_ends):
+        """Try a step if there is one and it promises enough; return where the run goes on."""
+        if step is None or not self._tries(step, em_ends):
+            return _Position(None, at.new)
+        better = self._extrapolated(at.place, step)
+        at = _Position(None, at.new, em_ends) if better is None else _Position(better, better.new)
+        self._after_pass(at)
+        return at
+
+    def _after_pass(self, at):
+        """Keep the state and call the callback, if there was a pass since the last call."""
+        if self._passes == self._reported:
+            return
+        self._reported = self._passes
+        self._keep_state(at)
+        callback = self._settings.callback
+        if callback is not None:
+            self._stopped = callback(self._passes, self._objectives[-1]) is True
+
+    def _keep_state(self, at):
+        """Tell the journal everything that the run depends on."""
+        state = {name: getattr(self, name) for name in _STATE}
+        state["_secants"] = self._secants.pairs
+        self._settings.journal.keep(at.new, self._objectives, {**state, "at": at})
+
+    def _resumed(self):
+        """Restore the state that the journal kept; return the position, None without one."""
+        kept = self._settings.journal.kept()
+        if kept is None:
+            return None
+        for name in _STATE:
+            setattr(self, name, kept[name])
+        self._reported = self._passes
+        for before, after in kept["_secants"]:
+            self._secants.add(before, after)
+        place, new, last_chance = kept["at"]
+        return _Position(place and _Place(*place), new, last_chance)
 
     def _may_go_on(self):
         """Return whether another pass is allowed."""
@@ -215,13 +268,7 @@ class _Climb:
             self._gain = place.objective - self._objectives[-1]
         self._objectives.append(place.objective)
         self._secants.add(place.parameters, place.new)
-        self._report(place.objective)
-
-    def _report(self, objective):
-        """Count a pass and call the callback, which may stop the run."""
         self._passes += 1
-        callback = self._settings.callback
-        self._stopped = callback is not None and callback(self._passes, objective) is True
 
     def _step(self):
         """Return the next quasi-Newton step, or None if an EM step is due."""
@@ -269,7 +316,7 @@ class _Climb:
         if better is None:
             self._rejected += 1
             self._stretch = _shorter(self._stretch, taken)
-            self._report(place.objective)
+            self._passes += 1
             return None
         part = gain / step.gain_of(taken)
         if part < _POOR:

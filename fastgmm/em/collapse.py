@@ -9,6 +9,9 @@ relative to the variance of the mixture in the same feature.
   is at most 1e-6. Its number of rows is its weight times `Source.effective_rows`.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from fastgmm._errors import CollapseError
@@ -65,7 +68,16 @@ class CollapsePolicy:
         self._n_rows = source.effective_rows
         self._resets = 0
         self._on_collapse = on_collapse
-        self.floor_raised = False
+        self.floor_raised: np.ndarray | bool = False
+
+    def state(self) -> dict[str, Any]:
+        """Return what earlier repairs of this start have left, for `Journal.keep`."""
+        return {"resets": self._resets, "floor_raised": np.array(self.floor_raised).tolist()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned."""
+        self._resets, raised = state["resets"], state["floor_raised"]
+        self.floor_raised = np.array(raised) if isinstance(raised, list) else raised
 
     def on_few_points(self, parameters: Parameters) -> np.ndarray:
         """Return a mask (n_components,) of the components on a single point or on few rows."""

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from fastgmm.em.journal import NO_JOURNAL, Journal
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
 from fastgmm.sources.base import Source, Statistics, Steps
@@ -14,13 +15,18 @@ from fastgmm.sources.precision import needs_double
 class Settings(NamedTuple):
     """When EM stops, and how it repairs collapsed components: see `fastgmm.fit`.
 
-    `run_em` is given a policy and does not read `on_collapse`, from which callers make it.
+    `run_em` is given a policy and does not read `on_collapse`, from which callers make it. The run
+    tells the journal its state before the first pass and after each one.
     """
 
     tol: float
     max_iter: int
     on_collapse: str = "raise"
     callback: Callable[[int, float], object] | None = None
+    journal: Journal = NO_JOURNAL
+
+
+_STATE = "parameters", "objectives", "previous", "converged"  # of `run_em`, for the journal
 
 
 class Policy(Protocol):
@@ -115,19 +121,29 @@ def run_em(
     As in scikit-learn, the objective of an iteration is that of the parameters before its M-step.
     `previous` is the last objective of the run that this one continues, if any.
     """
-    total_weight = source.total_weight
-    parameters, _ = policy.repair(parameters, iterated=False)
-    trace, converged, stop = [], False, False
-    for iteration in range(1, settings.max_iter + 1):
+    total_weight, journal = source.total_weight, settings.journal
+    trace: list[float] = []
+    converged = stop = False
+    kept = journal.kept()
+    if kept is None:
+        parameters, _ = policy.repair(parameters, iterated=False)
+        journal.keep(parameters, trace, _state(parameters, trace, previous, converged))
+    else:
+        parameters, trace, previous, converged = (kept[name] for name in _STATE)
+    while len(trace) < settings.max_iter and not (converged or stop):
         before = parameters
         statistics, parameters = em_step(source, model, before)
         parameters, moved = policy.repair(parameters)
         trace.append(model.objective_of_step(before, statistics, parameters, total_weight))
-        stop = settings.callback is not None and settings.callback(iteration, trace[-1]) is True
         converged = not moved and abs(trace[-1] - previous) < settings.tol
-        if converged or stop:
-            break
         previous = -np.inf if moved else trace[-1]
+        journal.keep(parameters, trace, _state(parameters, trace, previous, converged))
+        stop = settings.callback is not None and settings.callback(len(trace), trace[-1]) is True
     at_floor = policy.on_few_points(parameters) | policy.floor_raised
     regularized = tuple(np.flatnonzero(at_floor).tolist())
     return Run(parameters, converged, stop, tuple(trace), regularized)
+
+
+def _state(*values):
+    """Return the state of `run_em` by name."""
+    return dict(zip(_STATE, values, strict=True))

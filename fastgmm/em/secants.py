@@ -81,29 +81,32 @@ class Chart:
 
 
 class Secants:
-    """The last EM iterations: mixtures, and where an EM step leads from each of them."""
+    """The last EM iterations.
+
+    Attribute `pairs` has mixtures, and where an EM step leads from each of them.
+    """
 
     def __init__(self, kind: CovarianceType, most: int) -> None:
         self._kind = kind
         self._most = most
-        self._pairs: list[tuple[Parameters, Parameters]] = []
+        self.pairs: list[tuple[Parameters, Parameters]] = []
 
     def __len__(self) -> int:
-        return len(self._pairs)
+        return len(self.pairs)
 
     def add(self, before: Parameters, after: Parameters) -> None:
         """Add an EM step; the oldest is dropped beyond `most`."""
-        self._pairs.append((before, after))
-        del self._pairs[: -self._most or None]
+        self.pairs.append((before, after))
+        del self.pairs[: -self._most or None]
 
     def clear(self) -> None:
         """Forget all EM steps."""
-        self._pairs = []
+        self.pairs = []
 
     def step(self) -> "Step | None":
         """Return the quasi-Newton step from the last mixture; None if it is not an ascent."""
-        chart = Chart(self._kind, self._pairs[-1][1])
-        points = chart.coordinates(*_stacked([mixture for pair in self._pairs for mixture in pair]))
+        chart = Chart(self._kind, self.pairs[-1][1])
+        points = chart.coordinates(*_stacked([mixture for pair in self.pairs for mixture in pair]))
         starts, steps = points[::2], points[1::2] - points[::2]
         if not np.isfinite(steps).all():
             return None

@@ -27,7 +27,9 @@ _NAMES = {
     "format", "version", "covariance_type", "weights", "means", "covariances", "factors",
     "log_det", "converged", "log_likelihoods", "regularized",
 }  # fmt: skip
-_OPTIONAL = {"feature_names"}  # a JSON list: NumPy would cut zeros off strings, and pad all to one
+# A JSON list, because NumPy would cut zeros off strings and pad all to one; and what a checkpoint
+# has beside the mixture: see `fastgmm.model.packing`.
+_OPTIONAL = {"feature_names", "state", "numbers"}
 # The header that numpy.savez writes before an array. NumPy's own parser evaluates it as a Python
 # literal, so it is parsed here instead.
 _HEADER = re.compile(

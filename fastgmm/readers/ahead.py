@@ -10,13 +10,15 @@ from typing import Any
 from fastgmm.readers.base import Block, Reader
 
 _END = object()
+_PATIENCE = 0.1  # seconds
 
 
 def blocks_ahead(reader: Reader) -> Iterator[Block]:
     """Yield the blocks of a reader; one more is read meanwhile.
 
     An error of the reader is raised where its block would have come. If the iteration ends early,
-    the thread ends after the block that it is reading.
+    by an interrupt for example, the thread ends after the block that it is reading. Nobody waits
+    longer for it than `_PATIENCE`: a block may take minutes.
     """
     ready: queue.Queue[Any] = queue.Queue(maxsize=1)
     stopped = threading.Event()
@@ -48,4 +50,4 @@ def blocks_ahead(reader: Reader) -> Iterator[Block]:
             yield item
     finally:
         stopped.set()
-        thread.join()
+        thread.join(_PATIENCE)

@@ -10,11 +10,11 @@ import numpy as np
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.cell import Cell, Trial
-from fastgmm.search.climb import LEFT_ON_SAMPLE, climb
 from fastgmm.search.merging import means_of
 from fastgmm.search.moves import MERGES, swaps
 from fastgmm.search.partitions import Partitions
 from fastgmm.search.sample import Sample, make_sample
+from fastgmm.search.settling import settled
 from fastgmm.search.spurious import points_needed
 from fastgmm.search.start import Start
 
@@ -40,11 +40,6 @@ _SAME = 1e-5  # nats per row: starts that differ by less lead to the same optimu
 _MOST_SEARCHES = 6
 _FOUND_AGAIN = 5e-5  # nats per row: two searches that differ by less have found the same optimum
 _LADDER = 8  # ratio of the sizes of samples
-_ITERATIONS_ON_A_RUNG = 100
-
-
-def never() -> None:
-    """Do nothing: the search goes on."""
 
 
 def from_partitions(cell: Cell, partitions: Partitions, most: int | None = None) -> list[Trial]:
@@ -68,7 +63,11 @@ def auto(start: Start, random_state: np.random.RandomState) -> Parameters | None
     if start.n_components == 1:
         return None
     sample = make_sample(start.source, start.n_components, random_state)
-    cell = Cell(sample, start.model, start.n_components, never)
+
+    def tick() -> None:
+        start.watch(cell.record)
+
+    cell = Cell(sample, start.model, start.n_components, tick)
     if not is_worth_searching(sample, cell):
         return None
     allowed = _passes_allowed(start, sample)
@@ -181,10 +180,5 @@ def climb_ladder(
     n_rows *= _LADDER
     while n_rows <= start.source.n_weighted // 2:
         rung = start.source.sample(random_state, n_rows)
-        improved, _ = climb(
-            rung, start.model, parameters, most=_ITERATIONS_ON_A_RUNG, left=LEFT_ON_SAMPLE
-        )
-        if np.isnan(improved.log_det).any():
-            break
-        parameters, n_rows = improved, n_rows * _LADDER
+        parameters, n_rows = settled(rung, start.model, parameters), n_rows * _LADDER
     return parameters

@@ -32,16 +32,22 @@ class Given(NamedTuple):
         return {name: value for name, value in self._asdict().items() if value is not None}
 
 
+def unwatched(record: SearchRecord) -> None:
+    """Do nothing: nobody watches the search."""
+
+
 class Start(NamedTuple):
     """The problem for which a start is computed: rows, a model and a number of components.
 
-    A search adds what it did to `record`, if there is one.
+    A search adds what it did to `record`, if there is one, and calls `watch` before each pass with
+    what it has done so far.
     """
 
     source: ArraySource
     model: Model
     n_components: int
     record: SearchRecord | None = None
+    watch: Callable[[SearchRecord], object] = unwatched
 
     def estimate(self, means: np.ndarray, statistics: Statistics) -> Parameters:
         """Return the M-step's parameters from `statistics` about `means`.

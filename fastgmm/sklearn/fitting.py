@@ -45,7 +45,7 @@ def fit_attributes(model: Any, X: ArrayLike, sample_weight: ArrayLike | None) ->
     if is_foreign(X):
         _fit_theirs(model, X, FOREIGN, sample_weight)
         return None
-    source, rows = _checked_source(model, X, sample_weight)
+    source, rows = checked_source(model, X, sample_weight)
     previous = None
     if model.warm_start and hasattr(model, "converged_"):
         previous = model._fitted()
@@ -81,26 +81,42 @@ def _fit_theirs(
     model.__dict__.update(vars(theirs))
 
 
-def _checked_source(
-    model: Any, X: ArrayLike, sample_weight: ArrayLike | None
+def checked_source(
+    model: Any, X: ArrayLike, sample_weight: ArrayLike | None, is_first: bool = True
 ) -> tuple[Source, np.ndarray]:
-    """Return the source of rows, and the rows, checked by scikit-learn's code with its messages."""
-    finite = finite_values(model)
-    rows = validate_data(model, X, dtype=[np.float64, np.float32], ensure_min_samples=2, **finite)
+    """Return the source of rows, and the rows, checked by scikit-learn's code with its messages.
+
+    A later batch of a stream (not `is_first`) may have a single row, and must have the features of
+    the first.
+    """
+    rows = validate_data(
+        model,
+        X,
+        dtype=[np.float64, np.float32],
+        ensure_min_samples=2 if is_first else 1,
+        reset=is_first,
+        **finite_values(model),
+    )
     weight = np.empty(0) if sample_weight is None else checked_weight(sample_weight, rows)
-    n_samples = np.count_nonzero(weight) if weight.size else len(rows)
+    if is_first:
+        _refuse_few(model, int(np.count_nonzero(weight)) if weight.size else len(rows))
+        model._check_parameters(rows, **namespace_of(rows))
+    rows = checks.for_kernels(rows)
+    if takes_gaps(model) and np.isnan(rows).any():
+        incomplete = IncompleteSource(rows, weight, model.n_threads)
+        if is_first:
+            refuse_unobserved(incomplete, _names_of(model))
+        return incomplete, rows
+    return ArraySource(rows, weight, model.n_threads), rows
+
+
+def _refuse_few(model: Any, n_samples: int) -> None:
+    """Raise ValueError if there are fewer rows than components."""
     if n_samples < model.n_components:
         raise ValueError(
             f"Expected n_samples >= n_components but got n_components = {model.n_components}, "
             f"n_samples = {n_samples}"
         )
-    model._check_parameters(rows, **namespace_of(rows))
-    rows = checks.for_kernels(rows)
-    if takes_gaps(model) and np.isnan(rows).any():
-        incomplete = IncompleteSource(rows, weight, model.n_threads)
-        refuse_unobserved(incomplete, _names_of(model))
-        return incomplete, rows
-    return ArraySource(rows, weight, model.n_threads), rows
 
 
 def checked_weight(sample_weight: ArrayLike, X: np.ndarray) -> np.ndarray:

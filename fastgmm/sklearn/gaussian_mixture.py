@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Integral
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastgmm.api.options import INIT_PARAMS, MISSING, ON_COLLAPSE
@@ -14,12 +15,13 @@ from fastgmm.em.loop import Policy
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.start import Start
-from fastgmm.sklearn import inference, likelihood
+from fastgmm.sklearn import inference, likelihood, online
 from fastgmm.sklearn.attributes import covariance_type_of, fitted_parameters, set_attributes
 from fastgmm.sklearn.base import KernelMixture
 from fastgmm.sklearn.compat import TheirGaussianMixture
 from fastgmm.sklearn.fallback import FIT_STEPS, is_foreign
 from fastgmm.sklearn.standin import StandIn
+from fastgmm.sources.array import ArraySource
 
 
 class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
@@ -72,6 +74,13 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
     missing : {"error", "em"}, default="error"
         What to do with missing values (NaN). "error" refuses them as scikit-learn does; "em" fits
         and predicts from the observed values of each row, without filling in: see `fastgmm.fit`.
+    learning_decay : float, default=0.7
+        The exponent kappa of the step sizes of `partial_fit`, above 0.5 and at most 1. The smaller
+        it is, the faster old batches are forgotten; with 1 and a `learning_offset` of 2, all
+        batches of a size have the same weight.
+    learning_offset : float, default=2.0
+        The number added to the number of steps in the step sizes of `partial_fit`, above 1. The
+        greater it is, the less the second batch changes what the first one gave.
 
     Attributes
     ----------
@@ -124,6 +133,8 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         "n_threads": None,
         "on_collapse": "raise",
         "missing": "error",
+        "learning_decay": 0.7,
+        "learning_offset": 2.0,
     }
     _described_by = "weights_, means_ and precisions_cholesky_"
 
@@ -133,6 +144,8 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         "init_params": [StrOptions(set(INIT_PARAMS))],
         "on_collapse": [StrOptions(set(ON_COLLAPSE))],
         "missing": [StrOptions(set(MISSING))],
+        "learning_decay": [Interval(Real, 0.5, 1.0, closed="right")],
+        "learning_offset": [Interval(Real, 1.0, None, closed="neither")],
     }
 
     def __init__(
@@ -155,6 +168,8 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         n_threads: int | None = None,
         on_collapse: str = "raise",
         missing: str = "error",
+        learning_decay: float = 0.7,
+        learning_offset: float = 2.0,
     ) -> None:
         super().__init__(
             n_components=n_components,
@@ -175,6 +190,57 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         self.n_threads = n_threads
         self.on_collapse = on_collapse
         self.missing = missing
+        self.learning_decay = learning_decay
+        self.learning_offset = learning_offset
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: ArrayLike, y: object = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Update the mixture with a batch of rows that is read once: stepwise EM.
+
+        The first call fits the batch as `fit` does, unless `fit` was called before. Each later
+        call takes one pass over its batch. With n steps so far, the batch has the weight
+
+            gamma = (n + learning_offset) ** -learning_decay
+
+        beside 1 - gamma for all rows before it. One step is as much weight of rows as the first
+        batch, or `fit`, had. A batch of a fraction f of that counts as f steps: its weight is
+        ``1 - (1 - gamma) ** f``, so rows may also come one by one.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Finite numbers, one row for each observation: at least `n_components` rows in the first
+            batch, and better thousands, because it decides which optimum is found; any number of
+            rows later.
+        y : Ignored
+            Not used, present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows: a weight of 2 counts as the row twice, 0 as no row.
+
+        Returns
+        -------
+        GaussianMixture
+            The estimator itself. `n_iter_` has grown by one, `converged_` is False, and
+            `lower_bound_` is the mean log-likelihood of a row of this batch before the update.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit`; also if X has other features than the rows before.
+
+        References
+        ----------
+        Cappe and Moulines, "On-line expectation-maximization algorithm for latent data models",
+        Journal of the Royal Statistical Society B 71, 2009. Liang and Klein, "Online EM for
+        unsupervised models", NAACL 2009.
+        """
+        online.partial_fit(self, X, sample_weight)
+        return self
+
+    def _prepare(self, source: ArraySource) -> None:
+        self._stream = online.start_of_stream(source)
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: whether NaN is allowed."""

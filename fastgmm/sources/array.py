@@ -3,7 +3,7 @@
 import numpy as np
 
 from fastgmm.kernels.types import Data
-from fastgmm.sources.base import Answers, Source
+from fastgmm.sources.base import Answers, Source, digest_of
 from fastgmm.sources.clustering import Assignment, labels_after, nearest
 from fastgmm.sources.distinct import first_of_equals
 from fastgmm.sources.double import DoubleRows
@@ -40,6 +40,7 @@ class ArraySource(Source):
         self._pass = None  # passes for the last covariance type and number of components
         self._double = None  # the rows in float64, once float32 does not suffice
         self._first_of_equals = None
+        self._remembers = True  # whether a pass profits from the passes before
 
     @property
     def total_weight(self):
@@ -65,6 +66,8 @@ class ArraySource(Source):
     def statistics(self, model, parameters, complete=False):
         """Return the statistics of all rows: see `Source.statistics`."""
         kind, n_components = model.covariance_type, len(parameters.weights)
+        if not self._remembers:
+            self._pass = self._double = None
         if needs_double(kind, parameters, self.dtype):
             return self.in_double().statistics(model, parameters, complete)
         statistics = self._passes(kind, n_components).statistics(model, parameters, complete)
@@ -198,6 +201,16 @@ class ArraySource(Source):
     def view(self, n_threads):
         """Return another source of the same array, without copying it."""
         return ArraySource(*self._data, n_threads)
+
+    def independent(self):
+        """Return a source of the same array whose passes keep no bounds: see `Source`."""
+        source = self.view(self.n_threads)
+        source._remembers = False
+        return source
+
+    def digest(self):
+        """Return a text that tells the rows and weights from others."""
+        return digest_of(*self._data)
 
     def folds(self, n_folds, random_state):
         """Split the rows of positive weight at random: see `Source.folds`.

@@ -7,8 +7,9 @@ values are all sources that add the statistics of their parts.
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -60,6 +61,21 @@ def merge(parts: Iterable[Statistics]) -> Statistics:
     return total
 
 
+def scaled(statistics: Statistics, factor: float) -> Statistics:
+    """Return the statistics of the same rows with weights multiplied by a factor."""
+    log_likelihood, nk, s1, s2 = statistics
+    return Statistics(factor * log_likelihood, factor * nk, factor * s1, factor * s2)
+
+
+def digest_of(*arrays: np.ndarray) -> str:
+    """Return a text that tells arrays from others."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.dtype.str} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
 class Answers(NamedTuple):
     """The results of inference for a block of consecutive rows.
 
@@ -94,6 +110,11 @@ class Source(ABC):
         Whether rows have weights. All weights are 1 otherwise.
     names : tuple of str or None
         Names of the features, if the rows come with them.
+    n_passes : int or None
+        Number of passes over all rows so far, if the rows are not in memory; None if they are.
+    watch : callable or None
+        Called during a pass as ``watch(n_done, n_rows)`` with the rows done in this pass and all
+        rows (0 in the first pass), if the rows are not in memory.
     """
 
     n_samples: int
@@ -102,6 +123,8 @@ class Source(ABC):
     n_threads: int | None
     is_weighted: bool
     names: tuple[str, ...] | None = None
+    n_passes: int | None = None
+    watch: Callable[[int, int], object] | None = None
 
     @property
     @abstractmethod
@@ -160,6 +183,13 @@ class Source(ABC):
     def in_memory(self, random_state: np.random.RandomState) -> ArraySource:
         """Return rows in memory from which starts are computed: all rows, or a random sample."""
 
+    def to_settle(self) -> Source | None:
+        """Return rows in memory on which EM runs before it reads all rows; None if all are there.
+
+        They are a random sample.
+        """
+        return None
+
     @abstractmethod
     def answers(
         self, densities: Densities, wanted: Sequence[str], n_rows: int
@@ -176,6 +206,21 @@ class Source(ABC):
     @abstractmethod
     def view(self, n_threads: int | None) -> Self:
         """Return a source of the same rows for a fit that runs at the same time as others."""
+
+    def independent(self) -> Self:
+        """Return a source of the same rows whose passes do not depend on the passes before.
+
+        The results of a pass then have the same bits in a run that goes on from a checkpoint.
+        """
+        return self
+
+    def digest(self) -> str:
+        """Return a text that is another one for other rows or weights.
+
+        A subclass whose `first_row` and number of rows do not tell its rows should override it.
+        """
+        numbers = [self.n_samples, self.n_features, self.total_weight, *self.first_row()]
+        return digest_of(np.array(numbers))
 
     @abstractmethod
     def folds(self, n_folds: int, random_state: np.random.RandomState) -> list[tuple[Self, Self]]:

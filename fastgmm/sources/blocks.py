@@ -6,7 +6,7 @@ the results have the same bits for every number of threads, however far blocks a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,7 @@ from fastgmm._errors import ReadingError
 from fastgmm.kernels.types import Data
 from fastgmm.readers.ahead import blocks_ahead
 from fastgmm.readers.base import Block, Reader
-from fastgmm.sources.array import ArraySource
-from fastgmm.sources.base import Answers, Source, Statistics, merge
+from fastgmm.sources.base import Answers, Statistics, merge
 from fastgmm.sources.parts import PartedSource, Sum
 from fastgmm.sources.survey import Survey, survey
 
@@ -32,11 +31,8 @@ class BlockSource(PartedSource):
         Greatest number of threads.
     found : Survey, optional
         The result of a first pass, if it was made already.
-
-    Attributes
-    ----------
-    n_passes : int
-        Number of passes over all rows so far, the first one included.
+    watch : callable, optional
+        See `Source`.
 
     Raises
     ------
@@ -46,12 +42,19 @@ class BlockSource(PartedSource):
 
     _has_gaps = False  # whether NaN stands for missing values
 
-    def __init__(self, reader: Reader, n_threads: int | None = None, found: Survey | None = None):
+    def __init__(
+        self,
+        reader: Reader,
+        n_threads: int | None = None,
+        found: Survey | None = None,
+        watch: Callable[[int, int], object] | None = None,
+    ) -> None:
         self._reader = reader
         self._state = reader.fingerprint()
         self.n_features, self.dtype, self.names = reader.n_features, reader.dtype, reader.names
         self.n_threads = n_threads
-        self.n_passes = 0
+        self.n_passes, self.watch = 0, watch
+        self.n_samples = 0
         if found is None:
             found = survey(self._read(), self.n_features, self.dtype, self._has_gaps)
         self._keep(found)
@@ -60,9 +63,15 @@ class BlockSource(PartedSource):
         """Yield all blocks that have rows; refuse rows that changed since the first pass."""
         self.n_passes += 1
         self._refuse_changes()
+        n_done = 0
+        if self.watch is not None:
+            self.watch(0, self.n_samples)
         for block in blocks_ahead(self._reader):
             if len(block.values):
                 yield block
+                n_done += len(block.values)
+                if self.watch is not None:
+                    self.watch(n_done, self.n_samples)
         self._refuse_changes()
 
     def _refuse_changes(self) -> None:
@@ -94,10 +103,6 @@ class BlockSource(PartedSource):
 
     def _total(self, sum_of_part: Sum) -> Statistics:
         return merge(sum_of_part(data, self.n_threads) for data in self._data())
-
-    def _rows(self, data: Data) -> Source:
-        """Return the source of the rows of a block."""
-        return ArraySource(*data, self.n_threads)
 
     def answers(self, densities: Any, wanted: Any, n_rows: int) -> Iterator[Answers]:
         """Yield the results of inference for blocks of rows: see `Source.answers`."""

@@ -9,7 +9,8 @@ the same reason passes keep no bounds between iterations, which would be lost wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -23,6 +24,7 @@ from fastgmm.sources.base import Answers, Statistics, merge
 from fastgmm.sources.parts import PartedSource, Sum
 from fastgmm.sources.survey import Survey, Tally, check_block
 
+_TELL_SECONDS = 0.2
 _ONE_THREAD = 1  # a worker runs as many tasks at a time as it has threads
 
 
@@ -54,9 +56,11 @@ class ClusterSource(PartedSource):
         self._parts = parts
         self.n_features, self.dtype, self.names = parts.partition[:3]
         self.n_threads = None
+        self.n_passes = 0
         self._keep(self._survey() if found is None else found)
 
     def _survey(self) -> Survey:
+        self.n_passes = 1
         tallies = [
             self._submit(_tally, future, number)
             for number, future in enumerate(self._parts.futures)
@@ -65,9 +69,24 @@ class ClusterSource(PartedSource):
         return tally.result()
 
     def _total(self, sum_of_part: Sum) -> Statistics:
+        self.n_passes += 1
         leaves = [self._submit(_sum, future, sum_of_part) for future in self._parts.futures]
-        total: Statistics = self._result(self._tree(_add, leaves))
+        future = self._tree(_add, leaves)
+        if self.watch is not None:
+            self._follow(future, leaves, self.watch)
+        total: Statistics = self._result(future)
         return total
+
+    def _follow(self, future: Any, leaves: list[Any], watch: Callable[[int, int], object]) -> None:
+        """Tell which share of the partitions is done, until all are or one fails."""
+        from distributed import wait
+
+        watch(0, self.n_samples)
+        while not future.done():
+            with suppress(TimeoutError):
+                wait([future], timeout=_TELL_SECONDS)
+            n_done = sum(leaf.done() for leaf in leaves)
+            watch(n_done * self.n_samples // len(leaves), self.n_samples)
 
     def _submit(self, function: Any, *arguments: Any) -> Any:
         return self._parts.client.submit(function, *arguments, pure=False)

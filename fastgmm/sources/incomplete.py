@@ -18,6 +18,7 @@ Little and Rubin, "Statistical Analysis with Missing Data", 3rd edition, 2019, c
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ from fastgmm.model.base import Model
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
 from fastgmm.model.parameters import Parameters
 from fastgmm.sources.array import ArraySource
-from fastgmm.sources.base import Answers, Source, Statistics, merge
+from fastgmm.sources.base import Answers, Source, Statistics, digest_of, merge
 from fastgmm.sources.distinct import first_of_equals
 from fastgmm.sources.gaussian import Gaussian, Part, fit_gaussian, moments_of_observed
 from fastgmm.sources.inference import infer
@@ -110,6 +111,16 @@ class IncompleteSource(Source):
         X = X if len(observed) == self.n_features else np.ascontiguousarray(X[:, observed])
         weight = self._weight[rows] if self.is_weighted else _EMPTY
         return Part(observed, ArraySource(X, weight, self.n_threads))
+
+    def independent(self) -> IncompleteSource:
+        """Return a source of the same rows whose passes keep no bounds: see `Source`."""
+        source = copy.copy(self)
+        source._parts = [part._replace(source=part.source.independent()) for part in self._parts]
+        return source
+
+    def digest(self) -> str:
+        """Return a text that tells the rows and weights from others."""
+        return digest_of(self._X, self._weight)
 
     def _has_values(self) -> np.ndarray:
         """Mask (n_features,) of the features that a row of positive weight has."""

@@ -7,7 +7,7 @@ first pass.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -47,9 +47,15 @@ class IncompleteBlocks(BlockSource):
     _has_gaps = True
     _statistics_of = IncompleteStatisticsOf
 
-    def __init__(self, reader: Reader, n_threads: int | None = None, found: Survey | None = None):
+    def __init__(
+        self,
+        reader: Reader,
+        n_threads: int | None = None,
+        found: Survey | None = None,
+        watch: Callable[[int, int], object] | None = None,
+    ) -> None:
         self.has_values = np.full(reader.n_features, found is not None)
-        super().__init__(reader, n_threads, found)
+        super().__init__(reader, n_threads, found, watch)
 
     def _read(self) -> Iterator[Block]:
         """Yield all blocks that have rows; those without any value get weight zero."""

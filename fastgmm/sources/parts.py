@@ -11,7 +11,7 @@ import numpy as np
 from fastgmm.kernels.types import Data
 from fastgmm.model.covariance import CovarianceType
 from fastgmm.sources.array import ArraySource
-from fastgmm.sources.base import Source, Statistics
+from fastgmm.sources.base import Source, Statistics, digest_of
 from fastgmm.sources.double import DoubleRows
 from fastgmm.sources.passes import chunk_count
 from fastgmm.sources.precision import needs_double
@@ -55,6 +55,7 @@ class PartedSource(Source):
     first pass, and implements `_total`, `answers`, `view` and `folds`.
     """
 
+    n_passes: int
     _found: Survey
     _statistics_of: type[StatisticsOf] = StatisticsOf
 
@@ -62,6 +63,10 @@ class PartedSource(Source):
         """Keep the result of the first pass."""
         self._found = found
         self.n_samples, self.is_weighted = found.n_rows, found.is_weighted
+
+    def _rows(self, data: Data) -> Source:
+        """Return the source of rows in memory."""
+        return ArraySource(*data, self.n_threads)
 
     @abstractmethod
     def _total(self, sum_of_part: Sum) -> Statistics:
@@ -116,6 +121,16 @@ class PartedSource(Source):
     def in_memory(self, random_state: np.random.RandomState) -> ArraySource:
         """Return the sample of the first pass: all rows of positive weight if they are few."""
         return ArraySource(self._found.sample, self._found.sample_weight, self.n_threads)
+
+    def to_settle(self) -> Source | None:
+        """Return the sample of the first pass, unless it is all rows: see `Source.to_settle`."""
+        if len(self._found.sample) == self._found.n_weighted:
+            return None
+        return self._rows(Data(self._found.sample, self._found.sample_weight))
+
+    def digest(self) -> str:
+        """Return a text that tells the rows from others, by what the first pass found."""
+        return digest_of(np.array(self._found[:5]), *self._found[5:])
 
     def first_of_equals(self) -> np.ndarray:
         """Return a mask that is true for all rows: equal rows are not searched for."""

@@ -69,6 +69,27 @@ def test_a_killed_worker_changes_no_bit(client, X):
     client.wait_for_workers(2, timeout=60)
 
 
+def test_a_fit_that_was_killed_goes_on(client, X, tmp_path, monkeypatch, capsys):
+    from fastgmm.api import progress
+
+    class Killed(BaseException):
+        pass
+
+    def kill(iteration, _):
+        if iteration == 5:
+            raise Killed
+
+    expected = fastgmm.fit(collection(X), 3, **OPTIONS)
+    options = OPTIONS | {"checkpoint": tmp_path / "fit.npz"}
+    with pytest.raises(Killed):
+        fastgmm.fit(collection(X), 3, callback=kill, **options)
+    monkeypatch.setattr(progress, "_LOG_SECONDS", 0.0)
+    mixture = fastgmm.fit(collection(X), 3, progress=True, **options)
+    assert mixture == expected
+    assert mixture.n_passes == expected.n_passes + 1 == 14
+    assert " 100% of a pass at " in capsys.readouterr().err
+
+
 def test_the_number_of_workers_changes_no_bit(client, X):
     both = fastgmm.fit(collection(X), 3, **OPTIONS)
     with (
