@@ -186,11 +186,13 @@ FILE_READERS: dict[str, Callable[..., Reader]] = {
 class DatasetReader(TableReader):
     """A dataset of pyarrow, in the order of its fragments."""
 
-    def __init__(self, dataset: Any, weight: str | None = None):
+    def __init__(
+        self, dataset: Any, weight: str | None = None, columns: Sequence[str] | None = None
+    ):
         self._dataset = dataset
         schema = dataset.schema
         types = dict(zip(schema.names, schema.types, strict=True))
-        super().__init__("the dataset", types, weight)
+        super().__init__("the dataset", types, weight, columns)
 
     def _batches(self, columns: list[str], n_rows: int) -> Iterator[Any]:
         yield from self._dataset.to_batches(
@@ -201,12 +203,14 @@ class DatasetReader(TableReader):
 class LazyFrameReader(TableReader):
     """A lazy frame of polars, which runs its query once for each pass."""
 
-    def __init__(self, frame: Any, weight: str | None = None):
+    def __init__(
+        self, frame: Any, weight: str | None = None, columns: Sequence[str] | None = None
+    ):
         self._frame = frame
         self._place = "the LazyFrame"
         with self._errors():
             types = dict(frame.collect_schema())
-        super().__init__(self._place, types, weight)
+        super().__init__(self._place, types, weight, columns)
 
     def _batches(self, columns: list[str], n_rows: int) -> Iterator[Any]:
         yield from self._frame.select(columns).collect_batches(
