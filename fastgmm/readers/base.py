@@ -38,6 +38,14 @@ class Block(NamedTuple):
         return f"{self.place}, row {self.first + row}"
 
 
+class Text(NamedTuple):
+    """How text is written: its separator, its decimal mark, and whether a first line has names."""
+
+    separator: str = ","
+    decimal: str = "."
+    header: bool = True
+
+
 class Reader(ABC):
     """Rows that are read in blocks, in the same order every time.
 
