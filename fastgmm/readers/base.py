@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BLOCK_BYTES = 2**24  # of the rows of a block: several blocks fit in any memory
+BLOCK_BYTES = 2**23  # of the rows of a block: several blocks fit in any memory
 
 
 class Block(NamedTuple):
