@@ -492,7 +492,7 @@ class Mixture:
 
     def predict_blocks(
         self,
-        X: ArrayLike | Source,
+        X: Any,
         *,
         proba: bool = False,
         log_prob: bool = False,

@@ -37,9 +37,9 @@ def files_of(paths: Paths) -> list[Path]:
 def _files(name: str) -> Iterator[Path]:
     path = Path(name)
     if path.is_dir():
-        files = [file for file in sorted(path.rglob("*")) if _kind(file) and file.is_file()]
+        files = [file for file in sorted(path.rglob("*")) if _is_part(file, path)]
         if not files:
-            raise ReadingError(f"the folder {name} has no file that ends in {_ENDINGS}.")
+            raise ReadingError(f"the folder {name} has no file that ends in {', '.join(ENDINGS)}.")
         yield from files
     elif path.exists():
         yield path
@@ -68,6 +68,12 @@ def columns_of(file: Path, text: Text = Text()) -> tuple[str, ...] | None:  # no
         return None
     types = _tables(file).FILE_READERS[_kind_of(file)].types_of(file, text)
     return tuple(types)
+
+
+def _is_part(file: Path, folder: Path) -> bool:
+    """Return whether a file below a folder is data, and not hidden or metadata of a writer."""
+    hidden = any(part.startswith((".", "_")) for part in file.relative_to(folder).parts)
+    return _kind(file) is not None and not hidden and file.is_file()
 
 
 def open_paths(
@@ -134,7 +140,7 @@ def _tables(file: Path) -> Any:
 def _kind_of(file: Path) -> str:
     kind = _kind(file)
     if kind is None:
-        raise ReadingError(f"{file}: the name must end in {_ENDINGS}.")
+        raise ReadingError(f"{file}: the name must end in {', '.join(ENDINGS)}.")
     return kind
 
 
@@ -147,7 +153,7 @@ _KINDS = {
     ".csv": "csv",
     ".npy": "npy",
 }
-_ENDINGS = ", ".join(_KINDS)
+ENDINGS = tuple(_KINDS)  # of names of files that can be read
 
 
 def _kind(file: Path) -> str | None:
