@@ -12,6 +12,7 @@ from fastgmm.cli.wording import one_line
 
 _OPTIONS = {  # how the library's advice reads on the command line
     "missing='em'": "--missing em",
+    "choose the columns, or": "choose columns with --columns, or",
     "with polars.scan_parquet(...).select(...)": "with --exclude",
 }
 

@@ -104,7 +104,10 @@ def fit(
     standardize: bool,
     **settings: Any,
 ) -> None:
-    """Fit a Gaussian mixture to the rows of DATA and print its components."""
+    """Fit a Gaussian mixture to the rows of DATA and print its components.
+
+    DATA is a file, or several, a folder or a quoted pattern: see "fastgmm --help".
+    """
     from fastgmm.cli.files import PICTURES, check_outputs, outputs, write_picture
     from fastgmm.cli.inputs.choice import files_read, open_input
     from fastgmm.cli.writers import ANSWERS, write_blocks

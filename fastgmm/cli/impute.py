@@ -43,6 +43,8 @@ def impute(
 ) -> None:
     """Print the columns of the fit with missing values filled in, as CSV.
 
+    DATA is a file, or several, a folder or a quoted pattern: see "fastgmm --help".
+
     A missing value is replaced by its expectation given the other values of its row. MODEL is a
     file that "fastgmm fit" or "fastgmm select" saved with --out.
     """

@@ -37,7 +37,8 @@ def predict(
 ) -> None:
     """Print the component of each row of DATA, as CSV.
 
-    MODEL is a file that "fastgmm fit" or "fastgmm select" saved with --out.
+    MODEL is a file that "fastgmm fit" or "fastgmm select" saved with --out. DATA is a file, or
+    several, a folder or a quoted pattern: see "fastgmm --help". Their columns are found by name.
     """
     from fastgmm.cli.files import check_outputs, output
     from fastgmm.cli.inputs.choice import files_read, open_input

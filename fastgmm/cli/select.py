@@ -89,7 +89,10 @@ def select(
     standardize: bool,
     **settings: Any,
 ) -> None:
-    """Fit mixtures of many sizes and shapes to the rows of DATA and print which is best."""
+    """Fit mixtures of many sizes and shapes to the rows of DATA and print which is best.
+
+    DATA is a file, or several, a folder or a quoted pattern: see "fastgmm --help".
+    """
     from fastgmm.cli.files import PICTURES, check_outputs, outputs, write_csv, write_picture
     from fastgmm.cli.inputs.choice import files_read, open_input
 

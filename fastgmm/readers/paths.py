@@ -109,7 +109,20 @@ def open_paths(
     for file in files_of(paths):
         chosen = columns if columns is not None or not readers else readers[0].names
         readers.append(_open(file, weight, chosen, text))
+        if columns is None:
+            _refuse_other_columns(file, readers)
     return readers[0] if len(readers) == 1 else ManyReaders(readers)
+
+
+def _refuse_other_columns(file: Path, readers: Sequence[Reader]) -> None:
+    """Refuse columns of the last reader that the first one does not have."""
+    first, last = (getattr(reader, "all_names", ()) for reader in (readers[0], readers[-1]))
+    for name in last:
+        if name not in first:
+            raise ReadingError(
+                f"{file} has a column {name!r} that other files do not have; choose the columns, or"
+                " leave the file out."
+            )
 
 
 def _open(file: Path, weight: str | None, columns: Sequence[str] | None, text: Text) -> Reader:

@@ -25,6 +25,8 @@ _NUMERIC = ("int", "uint", "float", "half", "double", "bool", "decimal", "null")
 class TableReader(Reader):
     """Rows of a table, read in batches by a library.
 
+    The attribute `all_names` has the names of all columns.
+
     Parameters
     ----------
     place : str
@@ -45,6 +47,7 @@ class TableReader(Reader):
         columns: Sequence[str] | None = None,
     ):
         self._place, self._weight = place, weight
+        self.all_names = tuple(types)
         for name in (*(columns or ()), *((weight,) if weight else ())):
             if name not in types:
                 known = ", ".join(map(str, types))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from fastgmm import Mixture
 
+_MARKS = {";": "semicolon", "\t": "tab", "|": "bar"}
 _DRAWN = 10_000  # greatest number of points in a picture
 
 
@@ -161,7 +162,13 @@ def _check_request(request: Request) -> None:
 
 
 def _check_header(file: Path, names: tuple[str, ...] | None, request: Request) -> None:
-    """Refuse a text whose first line may be data."""
+    """Refuse a text whose first line may be data, or has other separators."""
+    mark = next((mark for mark in ";\t|" if names and len(names) == 1 and mark in names[0]), None)
+    if mark and request.separator is None:
+        raise FileProblem(
+            f"{file}: files that are read in blocks have commas between their fields; give another"
+            f" character with --separator, such as --separator {_MARKS[mark]}"
+        )
     if names and request.header is None and all(map(_is_number, names)):
         raise FileProblem(
             f"{file}: the first line holds numbers; say with --header or --no-header whether it"
@@ -180,7 +187,7 @@ def _is_number(name: str) -> bool:
 def _chosen(
     file: Path, names: tuple[str, ...] | None, request: Request
 ) -> tuple[tuple[str, ...] | None, str | None]:
-    """Return the names of the features, None for all columns of an array, and of the weights."""
+    """Return the names of the features and of the weights; None for all columns, or no weights."""
     given = {
         "--columns": request.columns,
         "--exclude": request.exclude,
@@ -198,9 +205,12 @@ def _chosen(
     picked = {
         option: columns.chosen(option, text) for option, text in given.items() if text is not None
     }
-    weights = picked.get("--weights", [])
+    weights = picked.pop("--weights", [])
     if len(weights) > 1:
         raise Failure(f"--weights names {len(weights)} columns; name one")
+    weight = names[weights[0]] if weights else None
+    if not picked and not request.fitted:
+        return None, weight
     features = picked.get("--columns")
     if features is None:
         features = columns.named(request.fitted) if request.fitted else list(range(len(names)))
@@ -210,4 +220,4 @@ def _chosen(
     kept = tuple(names[j] for j in features if j not in left_out)
     if not kept:
         raise FileProblem(f"{file}: no column is left of {', '.join(names)}")
-    return kept, names[weights[0]] if weights else None
+    return kept, weight
