@@ -1,4 +1,4 @@
-"""Answers for rows of a reader in a single pass, which checks every block as it comes."""
+"""Rows of a reader in a single pass, which checks every block as it comes, and answers for them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,34 @@ from collections.abc import Iterator, Sequence
 from fastgmm._errors import ReadingError
 from fastgmm.kernels.types import Data
 from fastgmm.readers.ahead import blocks_ahead
-from fastgmm.readers.base import Reader
+from fastgmm.readers.base import Block, Reader
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import Answers
 from fastgmm.sources.blocks import refuse_changes
 from fastgmm.sources.incomplete import IncompleteSource
 from fastgmm.sources.operands import Densities
 from fastgmm.sources.survey import check_block
+
+
+def checked_blocks(reader: Reader, gaps: bool = False) -> Iterator[Block]:
+    """Yield the blocks of a reader that have rows; one more is read meanwhile.
+
+    Raises
+    ------
+    ReadingError
+        If there are no rows, they cannot be read, or change meanwhile, or a value is not finite;
+        the message says where.
+    """
+    state = reader.fingerprint()
+    is_empty = True
+    for block in blocks_ahead(reader):
+        if len(block.values):
+            check_block(block, gaps, squares=False)
+            is_empty = False
+            yield block
+    refuse_changes(reader, state)
+    if is_empty:
+        raise ReadingError("X has no rows.")
 
 
 def stream_answers(
@@ -31,21 +52,13 @@ def stream_answers(
     Raises
     ------
     ReadingError
-        If the rows cannot be read, or change meanwhile, or a value is not finite; the message says
-        where.
+        As `checked_blocks`.
     """
-    state = reader.fingerprint()
     begin = 0
-    for block in blocks_ahead(reader):
-        if not len(block.values):
-            continue
-        check_block(block, gaps, squares=False)
+    for block in checked_blocks(reader, gaps):
         data = Data(block.values, block.weight)
         rows = (IncompleteSource if gaps else ArraySource)(*data, n_threads)
         for answers in rows.answers(densities, wanted, len(block.values)):
             end = begin + answers.rows.stop
             yield answers._replace(rows=slice(begin + answers.rows.start, end))
         begin += len(block.values)
-    refuse_changes(reader, state)
-    if not begin:
-        raise ReadingError("X has no rows.")

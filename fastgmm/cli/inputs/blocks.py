@@ -19,7 +19,7 @@ from fastgmm.readers.base import Reader, Text
 from fastgmm.readers.paths import columns_of, files_of, open_paths
 from fastgmm.sources.blocks import BlockSource
 from fastgmm.sources.incomplete_blocks import IncompleteBlocks
-from fastgmm.sources.survey import check_block
+from fastgmm.sources.streaming import checked_blocks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,8 +135,7 @@ class BlockInput(Input):
         mixture = mixture.with_feature_names(None)
         random_state = np.random.RandomState(seed)
         with library_errors():
-            for block in self._reader.blocks():
-                check_block(block, gaps=True, squares=False)
+            for block in checked_blocks(self._reader, gaps=True):
                 if seed is None:
                     filled = mixture.impute(block.values)
                 else:
