@@ -16,7 +16,8 @@ from fastgmm._errors import ReadingError
 from fastgmm.readers.base import Block, Reader, Text, file_fingerprint, rows_of_block
 
 _EMPTY = np.empty(0)
-_BUFFER = 2**20  # bytes that are read of each column of a Parquet file at a time
+_BUFFERS = 2**23  # bytes of the columns of a Parquet file that are read at a time
+_LEAST_BUFFER = 2**15  # bytes of one of these columns
 _TEXT_BLOCK = 2**22  # bytes of text that are parsed at a time
 _LONGEST = 200  # letters of a library's message
 _NUMERIC = ("int", "uint", "float", "half", "double", "bool", "decimal", "null")  # of pyarrow
@@ -163,17 +164,18 @@ class ParquetReader(_FileReader):
     """A Parquet file. Batches are decoded one by one, whatever the size of the row groups."""
 
     @staticmethod
-    def _open(path: Path, text: Text) -> Any:
+    def _open(path: Path, text: Text, n_columns: int = 1) -> Any:
         import pyarrow.parquet as pq
 
-        return pq.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False, memory_map=False)
+        size = max(_LEAST_BUFFER, _BUFFERS // n_columns)
+        return pq.ParquetFile(path, buffer_size=size, pre_buffer=False, memory_map=False)
 
     @staticmethod
     def _schema(file: Any) -> Any:
         return file.schema_arrow
 
     def _batches(self, columns: list[str], n_rows: int) -> Iterator[Any]:
-        with self._open(self._path, self._text) as file:
+        with self._open(self._path, self._text, len(columns)) as file:
             yield from file.iter_batches(n_rows, columns=columns, use_threads=False)
 
 
