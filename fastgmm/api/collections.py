@@ -1,10 +1,12 @@
 """Collections of Dask: their partitions, on the cluster of the current client if there is one."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgmm._errors import ReadingError
+from fastgmm.api.checks import check_missing, check_n_features, check_threads
+from fastgmm.api.names import refuse_other_names
 from fastgmm.api.readers import is_collection
 from fastgmm.readers.base import float_type
 from fastgmm.readers.delayed import DelayedReader, Partition, load
@@ -44,6 +46,66 @@ def source_of(X: Any, sample_weight: Any = None, n_threads: int | None = None) -
     if client is None:
         return BlockSource(DelayedReader(loads, partition), n_threads)
     return ClusterSource(Parts(client, client.compute(loads), partition))
+
+
+class _Rows(NamedTuple):
+    """Answers for the rows of a partition, in the process that has them."""
+
+    mixture: Any
+    method: str
+    missing: str
+    n_threads: int
+    dtype: np.dtype
+
+    def __call__(self, values: Any, block_id: tuple[int, ...] = (0,)) -> np.ndarray:
+        """Return the array of the method for these rows."""
+        partition = Partition(self.mixture.n_features, self.dtype, number=block_id[0])
+        rows = load(values, None, partition).values
+        if not len(rows):
+            return np.empty((0, self.mixture.n_components)[: 1 + (self.method == _PROBA)])
+        method = getattr(self.mixture, self.method)
+        try:
+            return np.asarray(method(rows, missing=self.missing, n_threads=self.n_threads))
+        except ValueError as error:
+            raise ReadingError(f"{partition.place}: {error}") from error
+
+
+_PROBA = "predict_proba"
+_METHODS = {"labels": "predict", "proba": _PROBA, "log_prob": "score_samples"}
+
+
+def lazy_answer(mixture: Any, name: str, X: Any, missing: str, n_threads: int | None) -> Any:
+    """Return the array of `Answers` of this name as an array of Dask; nothing is computed.
+
+    Partitions are answered where they are, each by one thread unless `n_threads` says otherwise.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If X or an argument is invalid, as far as this is known without computing X.
+    """
+    check_missing(missing)
+    n_threads = check_threads(n_threads) or 1
+    if hasattr(X, "columns"):
+        names = tuple(X.columns)
+        fitted = mixture.feature_names
+        if fitted is not None and set(fitted) <= set(names):
+            X = X[list(fitted)]
+        else:
+            refuse_other_names(names if all(isinstance(n, str) for n in names) else None, fitted)
+    partition = _partition(X, None)
+    check_n_features(partition.n_features, mixture.n_features)
+    if hasattr(X, "columns"):
+        X = X.to_dask_array() if hasattr(X, "to_dask_array") else X.values
+    X = X[:, None] if X.ndim == 1 else X.rechunk({1: -1})
+    rows = _Rows(
+        mixture.with_feature_names(None), _METHODS[name], missing, n_threads, partition.dtype
+    )
+    dtype = np.dtype(np.intp) if name == "labels" else partition.dtype
+    if name == "proba":
+        chunks = (X.chunks[0], (mixture.n_components,))
+        return X.map_blocks(rows, dtype=dtype, chunks=chunks, meta=np.empty((0, 0), dtype))
+    return X.map_blocks(rows, dtype=dtype, drop_axis=1, meta=np.empty(0, dtype))
 
 
 def _partition(X: Any, sample_weight: Any) -> Partition:

@@ -2,7 +2,7 @@
 
 import os
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from fastgmm._provided import provided
 from fastgmm.api import checks, conditioning
+from fastgmm.api.answers import Predictions, in_blocks, in_one_array
 from fastgmm.api.memory import refuse_beyond_memory
 from fastgmm.api.names import Names, check_names, names_of, refuse_other_names
-from fastgmm.api.readers import reader_of
+from fastgmm.api.readers import is_collection, reader_of
 from fastgmm.api.sources import rows_for_inference
 from fastgmm.em.loop import Run
 from fastgmm.em.models import MaximumLikelihood
@@ -21,10 +22,12 @@ from fastgmm.model import criteria
 from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.model.model_file import names_in, read_model, write_model
 from fastgmm.model.parameters import Parameters
+from fastgmm.readers.base import Reader
 from fastgmm.search.record import SearchRecord
-from fastgmm.sources.base import Source
+from fastgmm.sources.base import Answers, Source
 from fastgmm.sources.incomplete import impute
 from fastgmm.sources.operands import Densities
+from fastgmm.sources.streaming import stream_answers
 from fastgmm.sources.totals import log_likelihood, totals
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 _brief = reprlib.Repr()  # of feature names, which may be many and long
 _brief.maxtuple = 3
 _brief.maxstring = 20
+_BLOCK_ROWS = 2**18  # that are answered at a time where all rows are in memory
 
 
 def _read_only(array: ArrayLike) -> np.ndarray:
@@ -92,8 +96,13 @@ class Mixture:
     -----
     Methods that take rows compare the column names of a data frame with `feature_names`, as
     scikit-learn does: other names, or the same in another order, raise ValueError. A UserWarning
-    says so if only the rows or only the mixture have names. A `Source` has no names and is not
-    compared.
+    says so if only the rows or only the mixture have names. In files and other tables that are
+    read in blocks, the features are found by name among all columns. A `Source` has no names and
+    is not compared.
+
+    `predict`, `predict_proba` and `score_samples` give one array for all rows, whether these are in
+    memory or are read in blocks, and a lazy array of Dask for a collection of Dask.
+    `predict_blocks` gives one block after the other.
     """
 
     weights: np.ndarray
@@ -399,22 +408,47 @@ class Mixture:
         n_threads: int | None = None,
         missing: str = "error",
     ) -> Source:
-        n_threads = checks.check_threads(n_threads)
-        if not isinstance(X, Source):
-            reader = reader_of(X, sample_weight)
-            found = names_of(X) if reader is None else reader.names
-            refuse_other_names(found, self.feature_names)
-            if reader is not None:
-                return rows_for_inference(
-                    reader, self.n_features, sample_weight, n_threads, missing
-                )
-        return rows_for_inference(X, self.n_features, sample_weight, n_threads, missing)
+        rows, n_threads = self._rows(X, sample_weight), checks.check_threads(n_threads)
+        return rows_for_inference(rows, self.n_features, sample_weight, n_threads, missing)
 
-    def _answer(self, name: str, source: Source) -> np.ndarray:
-        """Return the array of `Answers` of this name for all rows."""
-        blocks = source.answers(self._densities, (name,), source.n_samples)
-        arrays = [getattr(block, name) for block in blocks]
-        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    def _rows(self, X: Any, sample_weight: Any = None) -> Any:
+        """Return X, or its reader if it is read in blocks, after a check of its names."""
+        if isinstance(X, Source):
+            return X
+        reader = reader_of(X, sample_weight, self.feature_names)
+        refuse_other_names(names_of(X) if reader is None else reader.names, self.feature_names)
+        return X if reader is None else reader
+
+    def _answers(
+        self,
+        X: Any,
+        wanted: Sequence[str],
+        missing: str,
+        n_threads: int | None,
+        n_rows: int | None = None,
+    ) -> Iterator[Answers]:
+        """Return blocks of at most `n_rows` rows, or as they are read."""
+        rows, n_threads = self._rows(X), checks.check_threads(n_threads)
+        if isinstance(rows, Reader):
+            gaps = checks.check_missing(missing)
+            checks.check_n_features(rows.n_features, self.n_features)
+            return stream_answers(rows, self._densities, wanted, n_threads, gaps)
+        source = rows_for_inference(rows, self.n_features, None, n_threads, missing)
+        if "proba" in wanted and n_rows is None:
+            refuse_beyond_memory(
+                source.n_samples * self.n_components * source.dtype.itemsize,
+                f"The probabilities of {self.n_components} components for {source.n_samples} rows",
+                "pass fewer rows at a time, or use predict_blocks",
+            )
+        return source.answers(self._densities, wanted, n_rows or source.n_samples)
+
+    def _answer(self, name: str, X: Any, missing: str, n_threads: int | None) -> Any:
+        """Return the array of `Answers` of this name for all rows, lazily if X is of Dask."""
+        if is_collection(X):
+            from fastgmm.api.collections import lazy_answer
+
+            return lazy_answer(self, name, X, missing, n_threads)
+        return in_one_array(self._answers(X, (name,), missing, n_threads), name)
 
     def predict_proba(
         self, X: ArrayLike | Source, *, missing: str = "error", n_threads: int | None = None
@@ -442,13 +476,7 @@ class Mixture:
         MemoryError
             If the result would need more memory than the machine has.
         """
-        source = self._source(X, n_threads=n_threads, missing=missing)
-        refuse_beyond_memory(
-            source.n_samples * self.n_components * source.dtype.itemsize,
-            f"The probabilities of {self.n_components} components for {source.n_samples} rows",
-            "pass fewer rows at a time",
-        )
-        return self._answer("proba", source)
+        return self._answer("proba", X, missing, n_threads)
 
     def predict(
         self, X: ArrayLike | Source, *, missing: str = "error", n_threads: int | None = None
@@ -474,7 +502,56 @@ class Mixture:
         ValueError, TypeError
             If X is not finite numbers with the mixture's number and names of features.
         """
-        return self._answer("labels", self._source(X, n_threads=n_threads, missing=missing))
+        return self._answer("labels", X, missing, n_threads)
+
+    def predict_blocks(
+        self,
+        X: Any,
+        *,
+        proba: bool = False,
+        log_prob: bool = False,
+        missing: str = "error",
+        n_threads: int | None = None,
+    ) -> Iterator[Predictions]:
+        """Yield answers for consecutive rows, so that neither rows nor answers fill the memory.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), Source or rows in files
+            What `fastgmm.fit` takes. Rows that are not in memory are read once, in blocks, while
+            the block before is worked on.
+        proba : bool, default=False
+            Whether to give the probability of each component, as `predict_proba` does.
+        log_prob : bool, default=False
+            Whether to give the log-density of each row, as `score_samples` does.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
+        n_threads : int, optional
+            Greatest number of threads.
+
+        Yields
+        ------
+        Predictions
+            Named arrays `labels` (n_rows,), `proba` (n_rows, n_components) and `log_prob`
+            (n_rows,); None for what was not requested.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If X is not finite numbers with the mixture's number and names of features.
+        ReadingError
+            If rows cannot be read, or are not finite numbers; the message says where.
+
+        Examples
+        --------
+        >>> import numpy as np, fastgmm
+        >>> mixture = fastgmm.Mixture.from_parameters([0.5, 0.5], [[0.0], [9.0]], [[[1.0]]] * 2)
+        >>> files = lambda: ([[0.5], [8.0]], [[9.5]])
+        >>> [block.labels.tolist() for block in mixture.predict_blocks(files)]
+        [[0, 1], [1]]
+        """
+        wanted = ("labels", *(("proba",) if proba else ()), *(("log_prob",) if log_prob else ()))
+        return in_blocks(self._answers(X, wanted, missing, n_threads, _BLOCK_ROWS), wanted)
 
     def score_samples(
         self, X: ArrayLike | Source, *, missing: str = "error", n_threads: int | None = None
@@ -500,7 +577,7 @@ class Mixture:
         ValueError, TypeError
             If X is not finite numbers with the mixture's number and names of features.
         """
-        return self._answer("log_prob", self._source(X, n_threads=n_threads, missing=missing))
+        return self._answer("log_prob", X, missing, n_threads)
 
     def score(
         self,

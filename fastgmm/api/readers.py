@@ -3,6 +3,7 @@
 Packages other than NumPy are recognised by the class of their objects, so none is imported.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,12 @@ _IN_MEMORY = ("__array_interface__", "__dlpack__", "__dask_graph__", "nnz", "ilo
 _SHARE = 0.5  # of the machine's memory: a larger array in a file is read in blocks
 
 
-def reader_of(X: Any, sample_weight: Any = None) -> Reader | None:
+def reader_of(
+    X: Any, sample_weight: Any = None, columns: Sequence[str] | None = None
+) -> Reader | None:
     """Return the reader of the rows of X, None if they are in memory.
+
+    `columns` are the features, where X is a table; all columns but the weights by default.
 
     Raises
     ------
@@ -35,12 +40,12 @@ def reader_of(X: Any, sample_weight: Any = None) -> Reader | None:
     from fastgmm.readers.paths import is_paths, open_paths
 
     if is_paths(X):
-        return open_paths(X, _column(sample_weight))
+        return open_paths(X, _column(sample_weight), columns)
     if _is_dataset(X) or _is_lazy_frame(X):
         from fastgmm.readers.tables import DatasetReader, LazyFrameReader
 
         kind = DatasetReader if _is_dataset(X) else LazyFrameReader
-        return kind(X, _column(sample_weight))
+        return kind(X, _column(sample_weight), columns)
     from fastgmm.readers.arrays import CallableReader, SliceReader
 
     if _is_sliceable(X) or isinstance(X, np.ndarray):
@@ -63,10 +68,7 @@ def _is_large_file(X: np.ndarray) -> bool:
 
 def _is_sliceable(X: Any) -> bool:
     """Return whether X is an array in a file, of which slices are read: HDF5, Zarr."""
-    if any(
-        hasattr(X, name)
-        for name in ("__array_interface__", "__dlpack__", "__dask_graph__", "nnz", "iloc")
-    ):
+    if any(hasattr(X, name) for name in _IN_MEMORY):
         return False
     return all(hasattr(X, name) for name in ("shape", "dtype", "chunks")) and hasattr(
         type(X), "__getitem__"

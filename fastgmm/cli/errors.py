@@ -10,6 +10,12 @@ import click
 
 from fastgmm.cli.wording import one_line
 
+_OPTIONS = {  # how the library's advice reads on the command line
+    "missing='em'": "--missing em",
+    "choose the columns, or": "choose columns with --columns, or",
+    "with polars.scan_parquet(...).select(...)": "with --exclude",
+}
+
 
 class Failure(click.ClickException):
     """An error that the user can correct; its message is one sentence."""
@@ -28,8 +34,11 @@ def library_errors() -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, TypeError) as error:
-        raise Failure(str(error)) from error
+    except (ValueError, TypeError, ImportError) as error:
+        message = str(error)
+        for advice, option in _OPTIONS.items():
+            message = message.replace(advice, option)
+        raise Failure(message) from error
 
 
 @contextmanager

@@ -7,7 +7,7 @@ no earlier result is lost.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -25,12 +25,15 @@ PICTURES = (".png", ".pdf", ".svg")
 _BLOCK_ROWS = 1 << 16
 
 
-def check_outputs(data: Path, outputs: Mapping[str, tuple[Path | None, *tuple[str, ...]]]) -> None:
+def check_outputs(
+    data: Iterable[Path], outputs: Mapping[str, tuple[Path | None, *tuple[str, ...]]]
+) -> None:
     """Refuse outputs with a wrong ending, or with the name of another file of the command.
 
-    `outputs` maps an option to its path and the endings that the path may have.
+    `data` are the files that are read. `outputs` maps an option to its path and the endings that
+    the path may have.
     """
-    taken = {os.path.realpath(data): "DATA"}
+    taken = {os.path.realpath(file): "DATA" for file in data}
     for option, (path, *suffixes) in outputs.items():
         if path is None:
             continue
@@ -77,16 +80,16 @@ def outputs(*paths: Path | None) -> Iterator[list[Path | None]]:
         yield [stack.enter_context(output(path)) if path else None for path in paths]
 
 
-def write_csv(target: Path | IO[bytes], columns: Mapping[str, Any]) -> None:
-    """Write columns of equal length, named by their keys, as CSV."""
+def write_csv(target: Path | IO[bytes], columns: Mapping[str, Any], header: bool = True) -> None:
+    """Write columns of equal length, named by their keys, as CSV, perhaps without their names."""
     frame = pl.DataFrame(dict(columns))
     if isinstance(target, Path):
         with file_errors(target, "written"), target.open("wb") as file:
-            frame.write_csv(file)
+            frame.write_csv(file, include_header=header)
         return
     # Blocks are written by Python, not by polars, which hides a closed pipe in an error of its own.
     for n, block in enumerate(frame.iter_slices(_BLOCK_ROWS)):
-        target.write(block.write_csv(include_header=n == 0).encode())
+        target.write(block.write_csv(include_header=header and n == 0).encode())
     target.flush()
 
 

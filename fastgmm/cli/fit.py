@@ -23,18 +23,20 @@ from fastgmm.cli.options import (
     seed_option,
     standardize_option,
     threads_option,
+    weights_option,
 )
 from fastgmm.cli.output import print_fit, print_written, wants_progress
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from fastgmm import Mixture
+    from fastgmm.cli.inputs.base import Input
+    from fastgmm.cli.standardizing import Units
     from fastgmm.cli.tables.request import Request
 
 
 @click.command(short_help="Fit a mixture to a table and print its components.")
 @data_options
+@weights_option
 @click.option(
     "--components",
     "n_components",
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
     "--labels",
     type=FILE,
     metavar="FILE",
-    help="Write the component of each row to this .csv file.",
+    help="Write the component of each row to this .csv, .parquet or .npy file.",
 )
 @click.option(
     "--tol",
@@ -93,7 +95,7 @@ if TYPE_CHECKING:
 @plot_option
 @progress_option
 def fit(
-    data: Path,
+    data: tuple[Path, ...],
     request: Request,
     out: Path | None,
     labels: Path | None,
@@ -102,38 +104,47 @@ def fit(
     standardize: bool,
     **settings: Any,
 ) -> None:
-    """Fit a Gaussian mixture to the rows of DATA and print its components."""
-    from fastgmm.cli.files import PICTURES, check_outputs, outputs, write_csv, write_picture
-    from fastgmm.cli.standardizing import Units
-    from fastgmm.cli.tables.answers import for_each_row
-    from fastgmm.cli.tables.reading import read_table
+    """Fit a Gaussian mixture to the rows of DATA and print its components.
+
+    DATA is a file, or several, a folder or a quoted pattern: see "fastgmm --help".
+    """
+    from fastgmm.cli.files import PICTURES, check_outputs, outputs, write_picture
+    from fastgmm.cli.inputs.choice import files_read, open_input
+    from fastgmm.cli.writers import ANSWERS, write_blocks
+    from fastgmm.model import criteria
 
     check_outputs(
-        data, {"--out": (out, ".npz"), "--labels": (labels, ".csv"), "--plot": (plot, *PICTURES)}
+        files_read(data),
+        {"--out": (out, ".npz"), "--labels": (labels, *ANSWERS), "--plot": (plot, *PICTURES)},
     )
-    table = read_table(data, request)
+    rows = open_input(data, request)
     with outputs(out, labels, plot) as (model_file, labels_file, plot_file):
-        units = Units.of(table.values, standardize)
-        rows = units.standardized(table.values)
-        fitted = _fit(rows, table.names, settings, wants_progress(progress))
+        units = rows.units(standardize)
+        fitted = _fit(rows, units, settings, wants_progress(progress))
         mixture = units.mixture(fitted)
-        unnamed = mixture.with_feature_names(None)  # as the rows are
+        unnamed = mixture.with_feature_names(None)
+        with library_errors():
+            score = unnamed.score(rows.values, rows.sample_weight, missing="em")
         if model_file:
             mixture.save(model_file)
         if labels_file:
-            labels_of_rows = unnamed.predict(table.values, missing="em")
-            write_csv(labels_file, for_each_row(table, {"label": labels_of_rows}))
+            write_blocks(labels_file, rows.answers(mixture, proba=False))
         if plot_file:
-            write_picture(plot_file, lambda: unnamed.plot(table.complete, names=table.columns))
-        bic = fitted.with_feature_names(None).bic(rows, missing="em") + 2.0 * units.lost
-        print_fit(unnamed, table, bic)
+            write_picture(plot_file, lambda: unnamed.plot(rows.points(), names=rows.columns))
+        total = rows.total_weight
+        print_fit(unnamed, rows, score, criteria.bic(score * total, fitted.n_parameters, total))
     print_written(out, labels, plot)
 
 
-def _fit(
-    rows: NDArray[Any], names: tuple[str, ...] | None, settings: dict[str, Any], progress: bool
-) -> Mixture:
+def _fit(rows: Input, units: Units, settings: dict[str, Any], progress: bool) -> Mixture:
     """Return the fit; print the library's warnings."""
     # The printed result says whether the fit converged.
     with library_errors(), library_warnings(ignored=fastgmm.ConvergenceWarning):
-        return fastgmm.fit(rows, feature_names=names, progress=progress, missing="em", **settings)
+        return fastgmm.fit(
+            rows.standardized(units),
+            sample_weight=rows.sample_weight,
+            feature_names=rows.names,
+            progress=progress,
+            missing="em",
+            **settings,
+        )

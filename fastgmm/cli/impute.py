@@ -12,7 +12,6 @@ import click
 import fastgmm
 from fastgmm.cli.errors import library_errors
 from fastgmm.cli.options import FILE, reading_options, seed_option
-from fastgmm.cli.predict import matched
 
 if TYPE_CHECKING:
     from fastgmm.cli.tables.request import Request
@@ -32,11 +31,11 @@ if TYPE_CHECKING:
     "--out",
     type=FILE,
     metavar="FILE",
-    help="Write to this .csv file instead of the standard output.",
+    help="Write to this .csv, .parquet or .npy file instead of the standard output.",
 )
 def impute(
     model: Path,
-    data: Path,
+    data: tuple[Path, ...],
     request: Request,
     draw: bool,
     random_state: int,
@@ -44,23 +43,19 @@ def impute(
 ) -> None:
     """Print the columns of the fit with missing values filled in, as CSV.
 
+    DATA is a file, or several, a folder or a quoted pattern: see "fastgmm --help".
+
     A missing value is replaced by its expectation given the other values of its row. MODEL is a
     file that "fastgmm fit" or "fastgmm select" saved with --out.
     """
-    from fastgmm.cli.files import check_outputs, output, write_csv
-    from fastgmm.cli.tables.answers import for_each_row
-    from fastgmm.cli.tables.reading import read_table
+    from fastgmm.cli.files import check_outputs, output
+    from fastgmm.cli.inputs.choice import files_read, open_input
+    from fastgmm.cli.writers import ANSWERS, write_blocks
 
-    check_outputs(data, {"--out": (out, ".csv")})
+    check_outputs(files_read(data), {"--out": (out, *ANSWERS)})
     with library_errors():
         mixture = fastgmm.load(model)
     request = request._replace(fitted=mixture.feature_names, missing="em")
-    table = matched(mixture, read_table(data, request), data)
-    unnamed = mixture.with_feature_names(None)
+    rows = open_input(data, request).matched(mixture)
     with output(out) if out else nullcontext(sys.stdout.buffer) as target:
-        if draw:
-            filled = unnamed.sample_missing(table.values, random_state)
-        else:
-            filled = unnamed.impute(table.values)
-        columns = dict(zip(table.columns, filled.T, strict=True))
-        write_csv(target, for_each_row(table, columns))
+        write_blocks(target, rows.imputed(mixture, random_state if draw else None))

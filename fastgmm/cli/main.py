@@ -45,6 +45,11 @@ def cli(context: click.Context) -> None:
     A table may be text such as CSV, Parquet, Arrow, Excel, JSON lines, .npy or .npz, compressed or
     not; "-" reads it from the standard input. Separators and headers are found out.
 
+    Rows need not fit in memory. A folder, a pattern such as 'data/*.parquet', several names, or a
+    .parquet, .arrow, .csv or .npy file larger than a quarter of the memory is read in blocks, anew
+    for each pass. Columns that are not numeric are then an error, text has commas and a line of
+    names unless options say otherwise, and missing values are an error or used with --missing em.
+
     "fastgmm run" runs a Python program with fastgmm's mixtures instead of scikit-learn's: see
     "fastgmm run --help".
     """

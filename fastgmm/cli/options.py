@@ -104,7 +104,7 @@ _missing_option = click.option(
 def data_options(command: Command) -> Command:
     """Add the argument DATA and the options that say how to read it.
 
-    The command is called with `data`, the path, and `request`, the options.
+    The command is called with `data`, the paths, and `request`, the options.
     """
     return reading_options(command, _missing_option)
 
@@ -164,10 +164,18 @@ def reading_options(command: Command, missing_option: Any = None) -> Command:
             help="Use only these columns: names, numbers from 1, or ranges such as 2:5 and a:d,"
             " separated by commas.",
         ),
-        click.argument("data", type=FILE),
+        click.argument("data", type=FILE, nargs=-1, required=True),
     ):
         with_request = decorate(with_request)
     return with_request
+
+
+weights_option = click.option(
+    "--weights",
+    metavar="COLUMN",
+    help="The column that holds the weights of the rows: a weight of 2 counts as the row twice. It"
+    " is no feature.",
+)
 
 
 def n_init_option(help_text: str) -> Callable[[Command], Command]:

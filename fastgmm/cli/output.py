@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from fastgmm import Mixture, Selection
     from fastgmm.api.selection import Candidate
-    from fastgmm.cli.tables.request import Table
+    from fastgmm.cli.inputs.base import Input
 
 _COLUMN_WIDTH = 18  # characters, of a mean and its standard deviation
 _FIXED_WIDTH = 22  # characters, of the component and its weight
@@ -54,21 +54,20 @@ def print_written(*paths: Path | None) -> None:
         click.echo(f"wrote {printable(str(path))}")
 
 
-def print_fit(mixture: Mixture, table: Table, bic: float) -> None:
+def print_fit(mixture: Mixture, rows: Input, score: float, bic: float) -> None:
     """Print the components of a mixture and how well it fits."""
     console = _console()
-    n_rows, n_columns = table.values.shape
+    n_rows, n_columns = rows.n_rows, len(rows.columns)
     n_components = mixture.n_components
     console.print(
         f"{n_rows} {plural(n_rows, 'row')}, {n_columns} {plural(n_columns, 'column')};"
         f" {n_components} {mixture.covariance_type} {plural(n_components, 'component')}"
     )
     n_shown = min(n_columns, max(1, (console.width - _FIXED_WIDTH) // _COLUMN_WIDTH))
-    console.print(_components(mixture, table.columns[:n_shown]))
+    console.print(_components(mixture, rows.columns[:n_shown]))
     if n_shown < n_columns:
         console.print(f"(the first {n_shown} of {n_columns} columns)\n")
-    score = mixture.score(table.values, missing="em")
-    console.print(f"log-likelihood  {score * n_rows:.3f} ({score:.6f} per row)")
+    console.print(f"log-likelihood  {score * rows.total_weight:.3f} ({score:.6f} per row)")
     console.print(f"BIC             {bic:.3f}")
     end = "converged" if mixture.converged else "not converged; raise --max-iter"
     console.print(f"iterations      {mixture.n_iter}, {end}")

@@ -23,6 +23,7 @@ from fastgmm.cli.options import (
     seed_option,
     standardize_option,
     threads_option,
+    weights_option,
 )
 from fastgmm.cli.output import print_selection, print_written, wants_progress
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Choose the number and the shape of the components.")
 @data_options
+@weights_option
 @click.option(
     "--components",
     "n_components",
@@ -78,7 +80,7 @@ if TYPE_CHECKING:
 @plot_option
 @progress_option
 def select(
-    data: Path,
+    data: tuple[Path, ...],
     request: Request,
     out: Path | None,
     table: Path | None,
@@ -87,21 +89,25 @@ def select(
     standardize: bool,
     **settings: Any,
 ) -> None:
-    """Fit mixtures of many sizes and shapes to the rows of DATA and print which is best."""
+    """Fit mixtures of many sizes and shapes to the rows of DATA and print which is best.
+
+    DATA is a file, or several, a folder or a quoted pattern: see "fastgmm --help".
+    """
     from fastgmm.cli.files import PICTURES, check_outputs, outputs, write_csv, write_picture
-    from fastgmm.cli.standardizing import Units
-    from fastgmm.cli.tables.reading import read_table
+    from fastgmm.cli.inputs.choice import files_read, open_input
 
     check_outputs(
-        data, {"--out": (out, ".npz"), "--table": (table, ".csv"), "--plot": (plot, *PICTURES)}
+        files_read(data),
+        {"--out": (out, ".npz"), "--table": (table, ".csv"), "--plot": (plot, *PICTURES)},
     )
-    rows = read_table(data, request)
+    rows = open_input(data, request)
     with outputs(out, table, plot) as (model_file, table_file, plot_file):
-        units = Units.of(rows.values, standardize)
+        units = rows.units(standardize)
         # An interrupt is reported below.
         with library_errors(), library_warnings(ignored=RuntimeWarning):
             selection = fastgmm.select(
-                units.standardized(rows.values),
+                rows.standardized(units),
+                sample_weight=rows.sample_weight,
                 feature_names=rows.names,
                 progress=wants_progress(progress),
                 missing="em",

@@ -5,10 +5,16 @@ Columns in small or unlike units hide clusters from k-means and are swamped by -
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+
+from fastgmm.api.sources import rows_to_fit
+from fastgmm.cli.errors import Failure, library_errors
+from fastgmm.readers.base import Block, Reader
+from fastgmm.sources.base import Source
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,28 +25,79 @@ if TYPE_CHECKING:
 _BLOCK_ROWS = 1 << 16
 
 
+def _deviation(mean: NDArray[Any], variance: NDArray[Any]) -> NDArray[Any]:
+    """Return standard deviations, 1 for columns that do not vary."""
+    deviation = np.sqrt(variance)
+    varies = deviation > 16 * np.finfo(float).eps * np.abs(mean)
+    return np.where(varies, deviation, 1.0)
+
+
+def _weighted(values: NDArray[Any], weights: NDArray[Any]) -> Source:
+    """Return the checked source of weighted rows."""
+    if np.isnan(values).any():
+        raise Failure(
+            "--standardize cannot be used with --weights where values are missing; leave one out"
+        )
+    with library_errors():
+        return rows_to_fit(values, weights)
+
+
+class StandardizedReader(Reader):
+    """The rows of a reader in other units."""
+
+    def __init__(self, reader: Reader, units: Units):
+        self.n_features, self.names = reader.n_features, reader.names
+        self.dtype = np.dtype(np.float64)
+        self._reader, self._units = reader, units
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks of the reader with each column scaled."""
+        for block in self._reader.blocks():
+            yield block._replace(values=self._units.standardized(block.values))
+
+    def fingerprint(self) -> dict[str, tuple[int, ...]]:
+        """Return that of the reader."""
+        return self._reader.fingerprint()
+
+
 class Units(NamedTuple):
     """The means and the standard deviations (n_columns,) that standardise columns.
 
     `counts` (n_columns,) are the numbers of values that are not missing, and `n_rows` is that of
-    rows that have any.
+    rows that have any; with weights both are sums of these.
     """
 
     mean: NDArray[Any]
     deviation: NDArray[Any]
     counts: NDArray[Any]
-    n_rows: int
+    n_rows: float
 
     @classmethod
-    def of(cls, values: NDArray[Any], standardize: bool) -> Units:
+    def original(cls, n_columns: int, n_rows: float) -> Units:
+        """Return the units that change nothing."""
+        return cls(np.zeros(n_columns), np.ones(n_columns), np.full(n_columns, n_rows), n_rows)
+
+    @classmethod
+    def of_source(cls, source: Source) -> Units:
+        """Return the units of the columns of a source without missing values."""
+        mean, variance = source.mean_and_variance()
+        counts = np.full(len(mean), source.total_weight)
+        return cls(mean, _deviation(mean, variance), counts, source.total_weight)
+
+    @classmethod
+    def of(
+        cls, values: NDArray[Any], standardize: bool, weights: NDArray[Any] | None = None
+    ) -> Units:
         """Return the units of columns; 0 and 1, which change nothing, unless they are wanted.
 
         A column that does not vary keeps the deviation 1.
         """
         n_rows, n_columns = values.shape
-        counts = np.full(n_columns, n_rows)
         if not standardize:
-            return cls(np.zeros(n_columns), np.ones(n_columns), counts, n_rows)
+            return cls.original(n_columns, n_rows)
+        if weights is not None:
+            return cls.of_source(_weighted(values, weights))
+        counts = np.full(n_columns, n_rows)
         mean = values.mean(axis=0, dtype=np.float64)
         if np.isnan(mean).any():
             gaps = np.isnan(values)
@@ -50,9 +107,7 @@ class Units(NamedTuple):
         squares = np.zeros(n_columns)
         for start in range(0, len(values), _BLOCK_ROWS):
             squares += np.nansum((values[start : start + _BLOCK_ROWS] - mean) ** 2, axis=0)
-        deviation = np.sqrt(squares / counts)
-        varies = deviation > 16 * np.finfo(float).eps * np.abs(mean)
-        return cls(mean, np.where(varies, deviation, 1.0), counts, n_rows)
+        return cls(mean, _deviation(mean, squares / counts), counts, n_rows)
 
     @property
     def is_original(self) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-BLOCK_BYTES = 2**24  # of the rows of a block: several blocks fit in any memory
+BLOCK_BYTES = 2**23  # of the rows of a block: several blocks fit in any memory
 
 
 class Block(NamedTuple):
@@ -36,6 +36,14 @@ class Block(NamedTuple):
     def where(self, row: int) -> str:
         """Return where a row of this block is, for a message."""
         return f"{self.place}, row {self.first + row}"
+
+
+class Text(NamedTuple):
+    """How text is written: its separator, its decimal mark, and whether a first line has names."""
+
+    separator: str = ","
+    decimal: str = "."
+    header: bool = True
 
 
 class Reader(ABC):

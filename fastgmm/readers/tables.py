@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,20 @@ from typing import Any
 import numpy as np
 
 from fastgmm._errors import ReadingError
-from fastgmm.readers.base import Block, Reader, file_fingerprint, rows_of_block
+from fastgmm.readers.base import Block, Reader, Text, file_fingerprint, rows_of_block
 
 _EMPTY = np.empty(0)
-_BUFFER = 2**20  # bytes that are read of each column of a Parquet file at a time
+_BUFFERS = 2**23  # bytes of the columns of a Parquet file that are read at a time
+_LEAST_BUFFER = 2**15  # bytes of one of these columns
+_TEXT_BLOCK = 2**22  # bytes of text that are parsed at a time
+_LONGEST = 200  # letters of a library's message
+_NUMERIC = ("int", "uint", "float", "half", "double", "bool", "decimal", "null")  # of pyarrow
 
 
 class TableReader(Reader):
     """Rows of a table, read in batches by a library.
+
+    The attribute `all_names` has the names of all columns.
 
     Parameters
     ----------
@@ -40,6 +48,7 @@ class TableReader(Reader):
         columns: Sequence[str] | None = None,
     ):
         self._place, self._weight = place, weight
+        self.all_names = tuple(types)
         for name in (*(columns or ()), *((weight,) if weight else ())):
             if name not in types:
                 known = ", ".join(map(str, types))
@@ -67,11 +76,15 @@ class TableReader(Reader):
         assert self.names is not None
         columns = [*self.names, *((self._weight,) if self._weight else ())]
         first = 0
-        with self._errors():
-            for batch in self._batches(columns, rows_of_block(self.n_features)):
+        batches = self._batches(columns, rows_of_block(self.n_features))
+        while True:
+            with reading_errors(f"{self._place}, rows from {first}," if first else self._place):
+                batch = next(batches, None)
+                if batch is None:
+                    return
                 block = self._block(batch, first)
-                first += len(block.values)
-                yield block
+            first += len(block.values)
+            yield block
 
     def _block(self, batch: Any, first: int) -> Block:
         assert self.names is not None
@@ -83,32 +96,64 @@ class TableReader(Reader):
             weight = np.array(_numbers(batch, self._weight), np.float64)
         return Block(values, weight, self._place, first)
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turn a library's error into one that says where."""
-        try:
-            yield
-        except (ReadingError, MemoryError):
-            raise
-        except Exception as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ReadingError(f"{self._place} cannot be read: {reason}") from error
+
+@contextmanager
+def reading_errors(place: str) -> Iterator[None]:
+    """Turn a library's error into one that says what cannot be read."""
+    try:
+        yield
+    except (ReadingError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        reason = reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]}..."
+        raise ReadingError(
+            f"{place} cannot be read: {reason}; write the file again, or leave it out."
+        ) from error
 
 
 class _FileReader(TableReader):
     """A table in a file."""
 
-    def __init__(self, path: Path, weight: str | None = None, columns: Sequence[str] | None = None):
-        self._path, self._place = path, str(path)
-        if path.stat().st_size == 0:
-            raise ReadingError(f"{path} is empty; remove it, or write its rows.")
-        with self._errors():
-            types = self._types()
-        super().__init__(str(path), types, weight, columns)
+    def __init__(
+        self,
+        path: Path,
+        weight: str | None = None,
+        columns: Sequence[str] | None = None,
+        text: Text = Text(),  # noqa: B008
+    ):
+        self._path, self._text = path, text
+        super().__init__(str(path), self.types_of(path, text), weight, columns)
 
+    @classmethod
+    def types_of(cls, path: Path, text: Text) -> dict[str, Any]:
+        """Return the columns of a file and their types, in its order.
+
+        Raises
+        ------
+        ReadingError
+            If the file is empty or cannot be read, or two columns have the same name.
+        """
+        with reading_errors(str(path)):
+            if path.stat().st_size == 0:
+                raise ReadingError(f"{path} is empty; remove it, or write its rows.")
+            with cls._open(path, text) as file:
+                schema = cls._schema(file)
+        twice = [name for name, count in Counter(schema.names).items() if count > 1]
+        if twice:
+            raise ReadingError(
+                f"{path} has several columns {twice[0]!r}; give every column its own name."
+            )
+        return dict(zip(schema.names, schema.types, strict=True))
+
+    @staticmethod
     @abstractmethod
-    def _types(self) -> dict[str, Any]:
-        """Return the columns of the file and their types."""
+    def _open(path: Path, text: Text) -> Any:
+        """Return the file, opened by pyarrow."""
+
+    @staticmethod
+    def _schema(file: Any) -> Any:
+        return file.schema
 
     def fingerprint(self) -> dict[str, tuple[int, ...]]:
         """Return the size and the time of the file."""
@@ -118,35 +163,33 @@ class _FileReader(TableReader):
 class ParquetReader(_FileReader):
     """A Parquet file. Batches are decoded one by one, whatever the size of the row groups."""
 
-    def _open(self) -> Any:
+    @staticmethod
+    def _open(path: Path, text: Text, n_columns: int = 1) -> Any:
         import pyarrow.parquet as pq
 
-        return pq.ParquetFile(self._path, buffer_size=_BUFFER, pre_buffer=False, memory_map=False)
+        size = max(_LEAST_BUFFER, _BUFFERS // n_columns)
+        return pq.ParquetFile(path, buffer_size=size, pre_buffer=False, memory_map=False)
 
-    def _types(self) -> dict[str, Any]:
-        with self._open() as file:
-            schema = file.schema_arrow
-            return dict(zip(schema.names, schema.types, strict=True))
+    @staticmethod
+    def _schema(file: Any) -> Any:
+        return file.schema_arrow
 
     def _batches(self, columns: list[str], n_rows: int) -> Iterator[Any]:
-        with self._open() as file:
+        with self._open(self._path, self._text, len(columns)) as file:
             yield from file.iter_batches(n_rows, columns=columns, use_threads=False)
 
 
 class ArrowReader(_FileReader):
     """An Arrow file, which a Feather file is, too."""
 
-    def _open(self) -> Any:
+    @staticmethod
+    def _open(path: Path, text: Text) -> Any:
         import pyarrow as pa
 
-        return pa.ipc.open_file(pa.memory_map(str(self._path)))
-
-    def _types(self) -> dict[str, Any]:
-        schema = self._open().schema
-        return dict(zip(schema.names, schema.types, strict=True))
+        return pa.ipc.open_file(pa.memory_map(str(path)))
 
     def _batches(self, columns: list[str], n_rows: int) -> Iterator[Any]:
-        file = self._open()
+        file = self._open(self._path, self._text)
         for i in range(file.num_record_batches):
             batch = file.get_batch(i).select(columns)
             for first in range(0, len(batch), n_rows):
@@ -156,27 +199,37 @@ class ArrowReader(_FileReader):
 class CsvReader(_FileReader):
     """A CSV file with a line of names and then numbers."""
 
-    def _open(self, **options: Any) -> Any:
+    @staticmethod
+    def _open(path: Path, text: Text, **options: Any) -> Any:
         import pyarrow.csv as pc
 
-        convert = pc.ConvertOptions(**options)
-        reading = pc.ReadOptions(use_threads=False, block_size=2**22)
-        return pc.open_csv(self._path, read_options=reading, convert_options=convert)
-
-    def _types(self) -> dict[str, Any]:
-        with self._open() as file:
-            schema = file.schema
-            return dict(zip(schema.names, schema.types, strict=True))
+        return pc.open_csv(
+            path,
+            read_options=pc.ReadOptions(
+                use_threads=False,
+                block_size=_TEXT_BLOCK,
+                column_names=None if text.header else _numbered(path, text),
+            ),
+            parse_options=pc.ParseOptions(delimiter=text.separator),
+            convert_options=pc.ConvertOptions(decimal_point=text.decimal, **options),
+        )
 
     def _batches(self, columns: list[str], n_rows: int) -> Iterator[Any]:
-        types = dict.fromkeys(columns, "float64")
-        with self._open(include_columns=columns, column_types=types) as file:
+        options = {"include_columns": columns, "column_types": dict.fromkeys(columns, "float64")}
+        with self._open(self._path, self._text, **options) as file:
             for batch in file:
                 for first in range(0, len(batch), n_rows):
                     yield batch.slice(first, n_rows)
 
 
-FILE_READERS: dict[str, Callable[..., Reader]] = {
+def _numbered(path: Path, text: Text) -> list[str]:
+    """Return the names of the columns of a file without a line of names."""
+    with path.open(encoding="utf-8", newline="") as file:
+        first = next(csv.reader(file, delimiter=text.separator), [])
+    return [f"column_{number + 1}" for number in range(len(first))]
+
+
+FILE_READERS: dict[str, type[_FileReader]] = {
     "parquet": ParquetReader,
     "arrow": ArrowReader,
     "csv": CsvReader,
@@ -186,11 +239,13 @@ FILE_READERS: dict[str, Callable[..., Reader]] = {
 class DatasetReader(TableReader):
     """A dataset of pyarrow, in the order of its fragments."""
 
-    def __init__(self, dataset: Any, weight: str | None = None):
+    def __init__(
+        self, dataset: Any, weight: str | None = None, columns: Sequence[str] | None = None
+    ):
         self._dataset = dataset
         schema = dataset.schema
         types = dict(zip(schema.names, schema.types, strict=True))
-        super().__init__("the dataset", types, weight)
+        super().__init__("the dataset", types, weight, columns)
 
     def _batches(self, columns: list[str], n_rows: int) -> Iterator[Any]:
         yield from self._dataset.to_batches(
@@ -201,12 +256,12 @@ class DatasetReader(TableReader):
 class LazyFrameReader(TableReader):
     """A lazy frame of polars, which runs its query once for each pass."""
 
-    def __init__(self, frame: Any, weight: str | None = None):
+    def __init__(self, frame: Any, weight: str | None = None, columns: Sequence[str] | None = None):
         self._frame = frame
         self._place = "the LazyFrame"
-        with self._errors():
+        with reading_errors(self._place):
             types = dict(frame.collect_schema())
-        super().__init__(self._place, types, weight)
+        super().__init__(self._place, types, weight, columns)
 
     def _batches(self, columns: list[str], n_rows: int) -> Iterator[Any]:
         yield from self._frame.select(columns).collect_batches(
@@ -218,14 +273,14 @@ def _is_numeric(kind: Any) -> bool:
     """Return whether a type of pyarrow or polars is one of numbers or truth values."""
     if hasattr(kind, "is_numeric"):
         return bool(kind.is_numeric() or str(kind) == "Boolean")
-    return str(kind).startswith(("int", "uint", "float", "half", "double", "bool", "decimal"))
+    return str(kind).startswith(_NUMERIC)
 
 
 def _numbers(batch: Any, name: str) -> Any:
     """Return a column of a batch as numbers, NaN where a value is missing."""
     column = batch[name]
     if hasattr(column, "null_count") and not callable(column.null_count):  # pyarrow
-        if str(column.type).startswith(("bool", "decimal")):
+        if str(column.type).startswith(("bool", "decimal", "null")):
             column = column.cast("float64")
         return column.to_numpy(zero_copy_only=False)
     return column.cast(float).to_numpy() if column.null_count() else column.to_numpy()

@@ -6,7 +6,7 @@ the results have the same bits for every number of threads, however far blocks a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ class BlockSource(PartedSource):
     def _read(self) -> Iterator[Block]:
         """Yield all blocks that have rows; refuse rows that changed since the first pass."""
         self.n_passes += 1
-        self._refuse_changes()
+        refuse_changes(self._reader, self._state)
         n_done = 0
         if self.watch is not None:
             self.watch(0, self.n_samples)
@@ -72,16 +72,7 @@ class BlockSource(PartedSource):
                 n_done += len(block.values)
                 if self.watch is not None:
                     self.watch(n_done, self.n_samples)
-        self._refuse_changes()
-
-    def _refuse_changes(self) -> None:
-        now = self._reader.fingerprint()
-        for place, state in self._state.items():
-            if now.get(place) != state:
-                raise ReadingError(
-                    f"{place} has changed since it was first read; fit again when nothing writes to"
-                    " it."
-                )
+        refuse_changes(self._reader, self._state)
 
     def _data(self) -> Iterator[Data]:
         n_rows = 0
@@ -130,6 +121,17 @@ class BlockSource(PartedSource):
             )
             for fold in range(n_folds)
         ]
+
+
+def refuse_changes(reader: Reader, state: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse rows that changed since `state` was the reader's fingerprint."""
+    now = reader.fingerprint()
+    for place, then in state.items():
+        if now.get(place) != then:
+            raise ReadingError(
+                f"{place} has changed since it was first read; start again when nothing writes to"
+                " it."
+            )
 
 
 class FoldReader(Reader):

@@ -129,10 +129,10 @@ def survey(blocks: Iterable[Block], n_features: int, dtype: np.dtype, gaps: bool
     return tally.result()
 
 
-def check_block(block: Block, gaps: bool = False) -> None:
+def check_block(block: Block, gaps: bool = False, squares: bool = True) -> None:
     """Refuse values that are not finite, or so large that their squares overflow.
 
-    If `gaps` is true, NaN is allowed.
+    If `gaps` is true, NaN is allowed. If `squares` is false, all finite values are.
     """
     values, weight = block.values, block.weight
     greatest, least = (np.fmax, np.fmin) if gaps else (np.maximum, np.minimum)  # fmax ignores NaN
@@ -141,7 +141,8 @@ def check_block(block: Block, gaps: bool = False) -> None:
             float(greatest.reduce(values, axis=None, initial=0.0)),
             -float(least.reduce(values, axis=None, initial=0.0)),
         )
-    if not largest < np.sqrt(np.finfo(values.dtype).max) / 64.0:
+    limit = np.sqrt(np.finfo(values.dtype).max) / 64.0 if squares else np.inf
+    if not largest < limit:
         bad = (np.isinf(values) if gaps else ~np.isfinite(values)).any(axis=1)
         sizes = np.fmax.reduce(np.abs(values), axis=1)
         row = int(np.argmax(bad)) if bad.any() else int(np.nanargmax(sizes))

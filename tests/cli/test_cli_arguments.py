@@ -10,7 +10,7 @@ OLD_FAITHFUL = Path(__file__).parents[2] / "examples" / "old_faithful.csv"
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["fit"], "Missing argument 'DATA'"),
+        (["fit"], "Missing argument 'DATA...'"),
         (["fit", OLD_FAITHFUL], "Missing option '--components'"),
         (["fit", OLD_FAITHFUL, "--components", 0], "0 is not in the range"),
         (["fit", OLD_FAITHFUL, "--components", "two"], "'two' is not a valid integer"),
@@ -34,7 +34,7 @@ OLD_FAITHFUL = Path(__file__).parents[2] / "examples" / "old_faithful.csv"
         (["fit", "none.csv", "--components", 2], "none.csv cannot be read: No such file"),
         (
             ["fit", "folder.csv", "--components", 2],
-            "folder.csv is a folder, not a file; name a file",
+            "the folder folder.csv has no file that ends in .parquet",
         ),
         (["fit", OLD_FAITHFUL, "--components", 2, "--out", "m.csv"], "must end in .npz"),
         (["fit", OLD_FAITHFUL, "--components", 2, "--labels", "m.npz"], "must end in .csv"),

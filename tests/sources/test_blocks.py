@@ -171,7 +171,7 @@ def test_a_file_that_changes_between_passes_is_refused(problem):
         os.utime("d.npy", ns=(1, 10**18 + iteration))
 
     with pytest.raises(
-        ReadingError, match=r"d\.npy has changed since it was first read; fit again"
+        ReadingError, match=r"d\.npy has changed since it was first read; start again"
     ):
         fastgmm.fit("d.npy", 3, random_state=0, callback=touch, tol=0.0)
 

@@ -22,6 +22,7 @@ class Choice(NamedTuple):
 
     features: list[int]
     id_column: int | None
+    weights: int | None
     is_explicit: bool  # whether the user or a model names the features
 
 
@@ -36,7 +37,8 @@ class Features(NamedTuple):
 def choose(path: Path, content: Content, request: Request) -> Choice:
     """Return the columns to read: those that are asked for, or else all but what is left out."""
     columns = Columns.of(path, content.names)
-    id_column = _id_column(columns, request.id_column)
+    id_column = _single(columns, "--id", request.id_column)
+    weights = _single(columns, "--weights", request.weights)
     if request.columns is not None:
         features = columns.chosen("--columns", request.columns)
     elif request.fitted and content.named:
@@ -46,11 +48,12 @@ def choose(path: Path, content: Content, request: Request) -> Choice:
     excluded = (
         set() if request.exclude is None else set(columns.chosen("--exclude", request.exclude))
     )
-    features = [j for j in features if j not in excluded and j != id_column]
+    excluded |= {j for j in (id_column, weights) if j is not None}
+    features = [j for j in features if j not in excluded]
     if not features:
         raise FileProblem(f"{path}: no column is left of {listed(content.names)}")
     is_explicit = request.columns is not None or bool(request.fitted and content.named)
-    return Choice(features, id_column, is_explicit)
+    return Choice(features, id_column, weights, is_explicit)
 
 
 def numeric_features(path: Path, content: Content, choice: Choice, strict: bool) -> Features:
@@ -70,19 +73,32 @@ def numeric_features(path: Path, content: Content, choice: Choice, strict: bool)
         values, positions = _without_row_numbers(path, content, values, positions)
     names = unique_names(content.names)
     _say_renamed(content, names)
-    left_out = content.index.union(wrong, empty)
-    in_file = [name for j, name in enumerate(names) if j not in left_out and j != choice.id_column]
+    left_out = content.index.union(wrong, empty, (choice.id_column, choice.weights))
+    in_file = [name for j, name in enumerate(names) if j not in left_out]
     if positions and positions[0] != choice.features[0]:
         in_file = [name for name in in_file if name != names[choice.features[0]]]
     return Features(values, tuple(names[j] for j in positions), tuple(in_file))
 
 
-def _id_column(columns: Columns, item: str | None) -> int | None:
+def weights_of(path: Path, content: Content, position: int) -> NDArray[Any]:
+    """Return the weights (n_rows,) in a column."""
+    values, wrong, _ = content.numbers([position])
+    if wrong:
+        reason = wrong[position].reason
+        raise FileProblem(
+            f"{path}: the column of --weights, {shortened(content.names[position])}, is not numeric"
+            f" ({reason}); name a column of numbers"
+        )
+    return values[:, 0]
+
+
+def _single(columns: Columns, option: str, item: str | None) -> int | None:
+    """Return the position of the only column that an option names."""
     if item is None:
         return None
-    position, *others = columns.chosen("--id", item)
+    position, *others = columns.chosen(option, item)
     if others:
-        raise FileProblem(f"--id {shortened(item)} names {len(others) + 1} columns; name one")
+        raise FileProblem(f"{option} {shortened(item)} names {len(others) + 1} columns; name one")
     return position
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from fastgmm.cli.files import file_errors
 from fastgmm.cli.output import note
 from fastgmm.cli.tables.content import Content
-from fastgmm.cli.tables.features import choose, numeric_features
+from fastgmm.cli.tables.features import choose, numeric_features, weights_of
 from fastgmm.cli.tables.opening import open_table
 from fastgmm.cli.tables.request import Request, Table
 from fastgmm.cli.tables.rows import usable_rows
@@ -50,6 +50,10 @@ def _table(path: Path, content: Content, request: Request) -> Table:
     ids = None
     if choice.id_column is not None:
         ids = content.column(choice.id_column).alias(content.names[choice.id_column])
+    weights = None
+    if choice.weights is not None:
+        weights = weights_of(path, content, choice.weights)
+        weights = weights if rows.kept is None else weights[rows.kept]
     return Table(
-        rows.values, features.names, features.in_file, content.named, kept=rows.kept, ids=ids
+        rows.values, features.names, features.in_file, content.named, rows.kept, ids, weights
     )

@@ -32,6 +32,8 @@ class Request(NamedTuple):
         The name of the array in a .npz file, or of the sheet in a workbook.
     fitted : tuple of str, optional
         The columns that a model was fitted to; used where the file names its columns.
+    weights : str, optional
+        The column that holds the weights of the rows; it is no feature.
     """
 
     columns: str | None = None
@@ -44,6 +46,7 @@ class Request(NamedTuple):
     decimal: str | None = None
     array: str | None = None
     fitted: tuple[str, ...] | None = None
+    weights: str | None = None
 
 
 class Table(NamedTuple):
@@ -58,6 +61,7 @@ class Table(NamedTuple):
     named: bool = True  # whether the file names its columns
     kept: NDArray[Any] | None = None  # (n_rows,) bool: the rows that are used; None: all
     ids: pl.Series | None = None  # (n_rows,): the column that identifies the rows
+    weights: NDArray[Any] | None = None  # (n_kept,): the weights of the rows that are used
 
     @property
     def complete(self) -> NDArray[Any]:

@@ -1,0 +1,1 @@
+"""The rows that a command reads: a table in memory, or files that are read in blocks."""
