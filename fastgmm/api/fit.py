@@ -6,10 +6,12 @@ from numpy.typing import ArrayLike
 
 from fastgmm.api import checks
 from fastgmm.api.convergence import convergence_warning
+from fastgmm.api.fixed import FixedParts, check_fixed
 from fastgmm.api.memory import fit_bytes, refuse_beyond_memory
 from fastgmm.api.mixture import Mixture
 from fastgmm.api.names import Names, check_names, names_of
 from fastgmm.api.options import INIT_PARAMS, ON_COLLAPSE
+from fastgmm.api.priors import Priors, check_prior, make_model, priors_of
 from fastgmm.api.progress import both, fit_progress
 from fastgmm.api.scale import fault_of_scale
 from fastgmm.api.sources import refuse_unobserved, rows_to_fit
@@ -103,8 +105,10 @@ def fit(
     progress: bool = False,
     feature_names: Iterable[str] | None = None,
     missing: str = "error",
+    prior: Priors = None,
+    fixed: FixedParts = None,
 ) -> Mixture:
-    """Fit a Gaussian mixture by expectation maximisation.
+    """Fit a Gaussian mixture by expectation maximisation, to the likelihood or to a posterior.
 
     Parameters
     ----------
@@ -175,6 +179,20 @@ def fit(
         the values that are there. This is right if values are missing at random, that is, if
         whether a value is missing depends on observed values only. A row without any value has
         no influence.
+    prior : "default", NormalInverseWishart, Dirichlet, list of both or None, default=None
+        Prior of the parameters: the result has the greatest posterior density (maximum a
+        posteriori). "default" is that of Fraley and Raftery (2007), as in mclust: means near the
+        mean of the rows with the weight of 0.01 rows; covariances near that of the rows, divided
+        by ``n_components^(2 / n_features)``, with ``n_features + 2`` degrees of freedom; see
+        `fastgmm.NormalInverseWishart`. No covariance can then become singular, and `reg_covar` is
+        added to the scale of the prior, not to the covariances. Objectives are log-posteriors,
+        divided by the sum of the row weights and without constants. Starts are those of maximum
+        likelihood.
+    fixed : str, int, iterable of these, or dict, optional
+        Parts that keep the values of the start exactly: names among "weights", "means" and
+        "covariances" for all components, indices of components for all their parameters, or a
+        dict from names to indices. Weights that are not fixed share what is left. The start of
+        these parts must be given.
 
     Returns
     -------
@@ -229,6 +247,7 @@ def fit(
     settings = check_settings(tol, max_iter, on_collapse)
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     random_state = checks.check_random_state(random_state)
+    priors = check_prior(prior)
     source = rows_to_fit(X, sample_weight, n_threads, missing)
     names = names_to_keep(X, feature_names, source)
     refuse_unobserved(source, names)
@@ -242,17 +261,23 @@ def fit(
     )
     warn_of_scale(source, reg_covar, names)
     given = _given(kind, n_components, source.n_features, weights_init, means_init, precisions_init)
+    held = check_fixed(fixed, kind, n_components, given.known())
+    if held is not None and settings.on_collapse == "reset":
+        raise ValueError(
+            "on_collapse='reset' moves components, which fixed forbids; use 'regularize' or 'raise'."
+        )
     # A start that the caller gives is followed by EM as in scikit-learn.
     em = run_em if given.means is not None else FINAL_RUNS.get(init_params, run_em)
-    model = MaximumLikelihood(kind, reg_covar)
-    start = make_start(source, model, n_components, random_state)
+    model = make_model(kind, reg_covar, priors, source)
+    start = make_start(source, MaximumLikelihood(kind, reg_covar), n_components, random_state)
     with fit_progress(progress, n_init, settings.max_iter) as report:
         settings = settings._replace(callback=both(report, callback))
 
         def run_start(init: int) -> Run:
             parameters = starting_parameters(start, init_params, given, random_state)
-            policy = CollapsePolicy(settings.on_collapse, model, source, random_state)
-            return em(source, model, parameters, settings, policy)
+            fitted = model if held is None else model.holding(held.at(parameters))
+            policy = CollapsePolicy(settings.on_collapse, fitted, source, random_state)
+            return em(source, fitted, parameters, settings, policy)
 
         best = best_of(n_init, run_start)
     if not best.converged and settings.max_iter > 0 and not best.stopped:
@@ -261,4 +286,6 @@ def fit(
             "another start.",
             convergence_warning(),
         )
-    return Mixture._of_run(covariance_type, best, names, start.record)
+    return Mixture._of_run(
+        covariance_type, best, names, start.record, priors_of(model, n_components)
+    )

@@ -73,7 +73,8 @@ class Mixture:
     n_iter : int
         Number of EM iterations of the best start.
     log_likelihoods : ndarray of shape (n_iter,)
-        Weighted mean log-likelihood of a row, in nats, before each M-step.
+        Weighted mean log-likelihood of a row, in nats, before each M-step. With a prior, its
+        log-density, without constants and divided by the sum of the row weights, is added.
     regularized : tuple of int
         Indices of the components that lie on a single point, or whose covariance could be
         factorised only with more than ``reg_covar`` on its diagonal.
@@ -83,6 +84,9 @@ class Mixture:
     search : SearchRecord or None
         What the search of ``init_params="auto"`` did: the numbers of candidates, moves, rows and
         passes. None without a search, and in a model that was read from a file.
+    prior : tuple of NormalInverseWishart and Dirichlet
+        The priors of a fit to the posterior, with the values that followed from the rows. Empty
+        after maximum likelihood, and in a model that was read from a file.
 
     Notes
     -----
@@ -104,6 +108,7 @@ class Mixture:
     _parameters: Parameters = field(repr=False)
     _densities: Densities = field(repr=False)
     search: SearchRecord | None = None
+    prior: tuple[Any, ...] = ()
 
     @classmethod
     def _build(
@@ -115,6 +120,7 @@ class Mixture:
         regularized: Sequence[int] = (),
         feature_names: Names = None,
         search: SearchRecord | None = None,
+        prior: tuple[Any, ...] = (),
     ) -> Self:
         """Make a mixture from internal parameters. Pickles call this method."""
         kind = COVARIANCE_TYPES[name]
@@ -131,11 +137,17 @@ class Mixture:
             parameters,
             Densities(MaximumLikelihood(kind), parameters),
             search,
+            prior,
         )
 
     @classmethod
     def _of_run(
-        cls, name: str, run: Run, feature_names: Names, search: SearchRecord | None = None
+        cls,
+        name: str,
+        run: Run,
+        feature_names: Names,
+        search: SearchRecord | None = None,
+        prior: tuple[Any, ...] = (),
     ) -> Self:
         """Make a mixture from the outcome of EM, after a search if `search` tells of one."""
         return cls._build(
@@ -146,6 +158,7 @@ class Mixture:
             run.regularized,
             feature_names,
             search if search and search.n_candidates else None,
+            prior,
         )
 
     @classmethod
@@ -921,6 +934,7 @@ class Mixture:
             self.regularized,
             self.feature_names,
             self.search,
+            self.prior,
         )
 
     def __eq__(self, other: object) -> bool:

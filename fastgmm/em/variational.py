@@ -31,6 +31,7 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from fastgmm.em.models import has_dwindled, row_estimates
+from fastgmm.em.priors import Prior
 from fastgmm.em.weight_priors import WeightPrior
 from fastgmm.model.base import Model, Terms
 from fastgmm.model.covariance import CovarianceType
@@ -40,18 +41,6 @@ from fastgmm.sources.base import Statistics
 _LEAST_WEIGHT = 1e-300  # of the thresholds below which responsibilities are dropped
 _LOG_2_PI = np.log(2.0 * np.pi)
 _ONE = np.ones(1)
-
-
-class Prior(NamedTuple):
-    """The prior of means and precisions: Normal(mean, (mean_precision Lambda)^-1) and Wishart.
-
-    `scale` is W^-1 in the shape of one component's covariance, `mean` is (n_features,).
-    """
-
-    mean_precision: float
-    mean: np.ndarray
-    degrees_of_freedom: float
-    scale: np.ndarray
 
 
 class Posterior(NamedTuple):
@@ -91,6 +80,8 @@ class Variational(Model):
     prior : Prior
         The prior of means and precisions.
     """
+
+    is_bounded = True
 
     def __init__(
         self,

@@ -1,7 +1,8 @@
 """The interface of a model: the parameters that EM estimates and the objective it maximises."""
 
+import copy
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -37,10 +38,23 @@ class Model(ABC):
         A value of `COVARIANCE_TYPES`.
     reg_covar : float
         The M-step adds this number to the diagonals of the covariances.
+    is_bounded : bool
+        Whether the objective has an upper bound, because a prior keeps covariances from becoming
+        singular. Then no component collapses and no optimum is spurious.
+    fixed : Fixed or None
+        The parts of the mixture that stay at the values of its start.
     """
 
     covariance_type: CovarianceType
     reg_covar: float
+    is_bounded: bool = False
+    fixed: Any = None
+
+    def holding(self, fixed: Any) -> Self:
+        """Return the model with parts that stay at the values of a start."""
+        held = copy.copy(self)
+        held.fixed = fixed
+        return held
 
     @abstractmethod
     def terms(self, parameters: Any) -> Terms:

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval
 
 from fastgmm.api import checks
-from fastgmm.em.variational import Posterior, Prior
+from fastgmm.em.priors import Prior
+from fastgmm.em.variational import Posterior
 from fastgmm.em.weight_priors import WEIGHT_PRIORS
 from fastgmm.search.start import Start
 from fastgmm.sklearn.attributes import (

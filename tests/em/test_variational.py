@@ -7,7 +7,8 @@ import reference
 from reference import COVARIANCE_TYPES
 
 from fastgmm.em.loop import Settings, run_em
-from fastgmm.em.variational import Prior, Variational
+from fastgmm.em.priors import Prior
+from fastgmm.em.variational import Variational
 from fastgmm.em.weight_priors import WEIGHT_PRIORS, Dirichlet, DirichletProcess
 from fastgmm.model.covariance import COVARIANCE_TYPES as TYPES
 from fastgmm.sources import skipping_check
