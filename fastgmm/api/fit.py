@@ -261,21 +261,17 @@ def fit(
     )
     warn_of_scale(source, reg_covar, names)
     given = _given(kind, n_components, source.n_features, weights_init, means_init, precisions_init)
-    held = check_fixed(fixed, kind, n_components, given.known())
-    if held is not None and settings.on_collapse == "reset":
-        raise ValueError(
-            "on_collapse='reset' moves components, which fixed forbids; use 'regularize' or 'raise'."
-        )
+    held = check_fixed(fixed, kind, n_components, given.known(), on_collapse)
+    model = make_model(kind, reg_covar, priors, source).holding(held)
     # A start that the caller gives is followed by EM as in scikit-learn.
     em = run_em if given.means is not None else FINAL_RUNS.get(init_params, run_em)
-    model = make_model(kind, reg_covar, priors, source)
     start = make_start(source, MaximumLikelihood(kind, reg_covar), n_components, random_state)
     with fit_progress(progress, n_init, settings.max_iter) as report:
         settings = settings._replace(callback=both(report, callback))
 
         def run_start(init: int) -> Run:
             parameters = starting_parameters(start, init_params, given, random_state)
-            fitted = model if held is None else model.holding(held.at(parameters))
+            fitted = model.from_start(parameters)
             policy = CollapsePolicy(settings.on_collapse, fitted, source, random_state)
             return em(source, fitted, parameters, settings, policy)
 

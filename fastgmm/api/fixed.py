@@ -19,7 +19,11 @@ FixedParts = str | int | Iterable[str | int] | Mapping[str, int | Iterable[int]]
 
 
 def check_fixed(
-    fixed: FixedParts, kind: CovarianceType, n_components: int, given: Iterable[str]
+    fixed: FixedParts,
+    kind: CovarianceType,
+    n_components: int,
+    given: Iterable[str],
+    on_collapse: str,
 ) -> Fixed | None:
     """Return the checked parts that stay, None if there are none.
 
@@ -27,6 +31,11 @@ def check_fixed(
     """
     if fixed is None:
         return None
+    if on_collapse == "reset":
+        raise ValueError(
+            "on_collapse='reset' moves components, which fixed forbids; use 'regularize' or "
+            "'raise'."
+        )
     masks = {part: np.zeros(n_components, bool) for part in PARTS}
     for part, components in _pairs(fixed, n_components):
         masks[part][components] = True
@@ -42,7 +51,8 @@ def check_fixed(
             f"fixed holds the covariances of some components, but with {kind.name!r} all have the "
             "same; fix all, none, or choose another covariance_type."
         )
-    return Fixed(**masks) if any(mask.any() for mask in masks.values()) else None
+    anything = any(mask.any() for mask in masks.values())
+    return Fixed(masks["weights"], masks["means"], masks["covariances"]) if anything else None
 
 
 def _pairs(fixed: Any, n_components: int) -> list[tuple[str, Any]]:
@@ -56,7 +66,7 @@ def _pairs(fixed: Any, n_components: int) -> list[tuple[str, Any]]:
         fixed = (fixed,)
     if not isinstance(fixed, Iterable):
         raise TypeError(f"fixed must be names, component indices or a dict but is {fixed!r}.")
-    pairs = []
+    pairs: list[tuple[str, Any]] = []
     for entry in fixed:
         if isinstance(entry, str):
             pairs.append((checks.check_option(entry, "fixed", PARTS), slice(None)))

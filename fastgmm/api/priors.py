@@ -245,7 +245,8 @@ def priors_of(model: Any, n_components: int) -> tuple[AnyPrior, ...]:
     """Return the priors of a model that `make_model` made, with all values filled in."""
     if not isinstance(model, MaximumPosterior):
         return ()
-    prior, found = model.prior_of(n_components), []
+    prior = model.prior_of(n_components)
+    found: list[AnyPrior] = []
     if prior is not None:
         mean_precision, mean, freedom, scale = prior
         found.append(NormalInverseWishart(mean, mean_precision, freedom, scale))

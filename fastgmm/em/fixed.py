@@ -47,7 +47,8 @@ class Fixed(NamedTuple):
         """Return the weights (n_components,) with the fixed ones in place."""
         free = ~self.weights
         total = weights[free].sum()
-        if not self.weights.any() or not total > 0:
-            return weights if free.all() else values
-        left = values[free].sum()
-        return np.where(free, weights * (left / total), values)
+        if free.all():
+            return weights
+        if not total > 0:
+            return values
+        return np.where(free, weights * (values[free].sum() / total), values)

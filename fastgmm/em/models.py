@@ -74,7 +74,8 @@ def new_parameters(
 ) -> Parameters:
     """Return the parameters with the factors of the covariances, and with the fixed parts."""
     kind = model.covariance_type
-    factors, log_det = kind.factorize(covariances, *means.shape, n_threads)
+    n_components, n_features = means.shape
+    factors, log_det = kind.factorize(covariances, n_components, n_features, n_threads)
     parameters = Parameters(weights, means, covariances, factors, log_det)
     return parameters if model.fixed is None else model.fixed.hold(kind, parameters)
 

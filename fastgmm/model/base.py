@@ -51,10 +51,14 @@ class Model(ABC):
     fixed: Any = None
 
     def holding(self, fixed: Any) -> Self:
-        """Return the model with parts that stay at the values of a start."""
+        """Return the model with parts that stay at the values of its start."""
         held = copy.copy(self)
         held.fixed = fixed
         return held
+
+    def from_start(self, parameters: Any) -> Self:
+        """Return the model for a run from these parameters: fixed parts stay at their values."""
+        return self if self.fixed is None else self.holding(self.fixed.at(parameters))
 
     @abstractmethod
     def terms(self, parameters: Any) -> Terms:

@@ -9,9 +9,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastgmm.api.options import INIT_PARAMS, MISSING, ON_COLLAPSE
+from fastgmm.api.fixed import PARTS, FixedParts, check_fixed
+from fastgmm.api.options import DEFAULT_PRIOR, INIT_PARAMS, MISSING, ON_COLLAPSE
+from fastgmm.api.priors import (
+    Dirichlet,
+    NormalInverseWishart,
+    Priors,
+    check_prior,
+    make_model,
+    priors_of,
+)
 from fastgmm.em.loop import Policy
 from fastgmm.em.models import MaximumLikelihood
+from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.start import Start
 from fastgmm.sklearn import inference, likelihood
@@ -20,6 +30,7 @@ from fastgmm.sklearn.base import KernelMixture
 from fastgmm.sklearn.compat import TheirGaussianMixture
 from fastgmm.sklearn.fallback import FIT_STEPS, is_foreign
 from fastgmm.sklearn.standin import StandIn
+from fastgmm.sources.base import Source
 
 
 class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
@@ -72,6 +83,11 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
     missing : {"error", "em"}, default="error"
         What to do with missing values (NaN). "error" refuses them as scikit-learn does; "em" fits
         and predicts from the observed values of each row, without filling in: see `fastgmm.fit`.
+    prior : "default", NormalInverseWishart, Dirichlet, list of both or None, default=None
+        Prior of the parameters, for the greatest posterior density: see `fastgmm.fit`.
+    fixed : str, int, iterable of these, or dict, default=None
+        Parts that keep the values of the start exactly: see `fastgmm.fit`. With `warm_start` they
+        keep those of the previous call.
 
     Attributes
     ----------
@@ -96,6 +112,9 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         Mean log-likelihood of a row, in nats, before the last M-step of the best start.
     lower_bounds_ : list of float
         The same value for every iteration of the best start.
+    prior_ : tuple of NormalInverseWishart and Dirichlet
+        The priors with the values that followed from the rows; only after a fit with `prior`.
+        `lower_bound_` and `lower_bounds_` are then log-posteriors: see `Mixture.log_likelihoods`.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -124,6 +143,8 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         "n_threads": None,
         "on_collapse": "raise",
         "missing": "error",
+        "prior": None,
+        "fixed": None,
     }
     _described_by = "weights_, means_ and precisions_cholesky_"
 
@@ -133,6 +154,8 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         "init_params": [StrOptions(set(INIT_PARAMS))],
         "on_collapse": [StrOptions(set(ON_COLLAPSE))],
         "missing": [StrOptions(set(MISSING))],
+        "prior": [StrOptions({DEFAULT_PRIOR}), NormalInverseWishart, Dirichlet, list, tuple, None],
+        "fixed": [str, Integral, list, tuple, dict, None],
     }
 
     def __init__(
@@ -155,6 +178,8 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         n_threads: int | None = None,
         on_collapse: str = "raise",
         missing: str = "error",
+        prior: Priors = None,
+        fixed: FixedParts = None,
     ) -> None:
         super().__init__(
             n_components=n_components,
@@ -175,6 +200,8 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         self.n_threads = n_threads
         self.on_collapse = on_collapse
         self.missing = missing
+        self.prior = prior
+        self.fixed = fixed
 
     def __sklearn_tags__(self) -> Any:
         """Return scikit-learn's tags: whether NaN is allowed."""
@@ -188,6 +215,16 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
 
     def _em_model(self) -> MaximumLikelihood:
         return MaximumLikelihood(covariance_type_of(self), self.reg_covar)
+
+    def _model_to_fit(self, source: Source, previous: Parameters | None) -> Model:
+        priors, kind = check_prior(self.prior), covariance_type_of(self)
+        model = make_model(kind, self.reg_covar, priors, source)
+        self.__dict__.pop("prior_", None)
+        if priors:
+            self.prior_ = priors_of(model, self.n_components)
+        given = PARTS if previous else likelihood.given_start(self, source.n_features).known()
+        held = check_fixed(self.fixed, kind, self.n_components, given, self.on_collapse)
+        return model.holding(held)
 
     def _fitted(self) -> Parameters | None:
         return fitted_parameters(self)

@@ -431,7 +431,8 @@ def test_the_class_is_found_lazily_and_is_theirs():
     assert repr(GaussianMixture(2)) == repr(Theirs(2)) == "GaussianMixture(n_components=2)"
     assert "GaussianMixture" in GaussianMixture(2)._repr_html_()
     ours, theirs = (kind().get_params() for kind in (GaussianMixture, Theirs))
-    assert ours == {**theirs, "n_threads": None, "on_collapse": "raise", "missing": "error"}
+    added = {"n_threads": None, "on_collapse": "raise", "missing": "error"}
+    assert ours == {**theirs, **added, "prior": None, "fixed": None}
     assert sklearn.base.clone(GaussianMixture(2, n_threads=1)).n_threads == 1
 
 
