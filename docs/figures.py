@@ -210,6 +210,18 @@ def bayes_kept():
     return set_frame(ax, "weight_concentration_prior", "components that keep rows")
 
 
+def bayes_prior():
+    """Five components on rows of few values: one on repeated values, and none with the prior."""
+    X = old_faithful()
+    _, axes = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained", sharex=True, sharey=True)
+    for ax, prior in zip(axes, (None, "default"), strict=True):
+        selection = fastgmm.select(X, 5, "diag", n_init=10, prior=prior, random_state=0)
+        plot_mixture(selection[0].mixture, X, ax, names=NAMES)
+        note = selection[0].note.split(":")[0] or "valid"
+        ax.set_title(f"prior={prior!r}: {note}", fontsize=9, loc="left")
+    return axes[0]
+
+
 def cigars():
     """Three long parallel clusters in the plane, turned."""
     draw = np.random.default_rng(0)

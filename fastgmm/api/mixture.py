@@ -298,7 +298,8 @@ class Mixture:
         -------
         Mixture
             A mixture with the same responsibilities. Log-likelihoods of rows are smaller by
-            ``log(scale).sum()``. "spherical" becomes "diag", for spheres become ellipsoids.
+            ``log(scale).sum()``. "spherical" becomes "diag", for spheres become ellipsoids. The
+            record of priors is not kept.
 
         Raises
         ------
