@@ -74,7 +74,7 @@ class NormalInverseWishart:
         Positive definite matrix, in squared units of the rows; numbers are a diagonal. "diag"
         takes its diagonal and "spherical" the mean of that. By default the covariance S of all
         rows, divided by ``n_components^(2 / n_features)``; for "diag" and "spherical" the mean of
-        the variances in place of S.
+        the variances in place of S, so features should be in similar units.
 
     Raises
     ------
