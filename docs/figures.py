@@ -210,6 +210,18 @@ def bayes_kept():
     return set_frame(ax, "weight_concentration_prior", "components that keep rows")
 
 
+def bayes_prior():
+    """Four components on forty rows, with and without a prior of the covariances."""
+    X = old_faithful()[:40]
+    _, axes = plt.subplots(1, 2, figsize=(8.5, 3.4), layout="constrained", sharex=True, sharey=True)
+    for ax, prior in zip(axes, (None, "default"), strict=True):
+        fitted = fastgmm.select(X, 4, "full", init_params="kmeans", prior=prior, random_state=0)[0]
+        plot_mixture(fitted.mixture, X, ax, names=NAMES)
+        title = f"prior={prior!r}: {'spurious' if fitted.spurious else 'valid'}"
+        ax.set_title(title, fontsize=9, loc="left")
+    return axes[0]
+
+
 def cigars():
     """Three long parallel clusters in the plane, turned."""
     draw = np.random.default_rng(0)

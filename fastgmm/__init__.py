@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fastgmm.api.fit import fit
     from fastgmm.api.mixture import Mixture, load
     from fastgmm.api.precompile import precompile
+    from fastgmm.api.priors import Dirichlet, NormalInverseWishart
     from fastgmm.api.select import select
     from fastgmm.api.selection import Selection
     from fastgmm.api.statistics import Statistics, statistics
@@ -30,9 +31,11 @@ __version__ = "0.1.0"
 _HOMES = {
     "BayesianGaussianMixture": "sklearn",
     "GaussianMixture": "sklearn",
+    "Dirichlet": "api.priors",
     "fit": "api.fit",
     "load": "api.mixture",
     "Mixture": "api.mixture",
+    "NormalInverseWishart": "api.priors",
     "patch_sklearn": "patching.patch",
     "precompile": "api.precompile",
     "select": "api.select",
@@ -47,8 +50,10 @@ _HOMES = {
 __all__ = [
     "CollapseError",
     "ConvergenceWarning",
+    "Dirichlet",
     "Mixture",
     "ModelFileError",
+    "NormalInverseWishart",
     "ReadingError",
     "Selection",
     "Statistics",

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import mpmath
 import numpy as np
+from scipy import stats
 from scipy.special import digamma, gammaln
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
@@ -393,6 +394,94 @@ def evidence_bound(X, resp, beliefs, prior, sample_weight=None):
     bound += gammaln(first.sum()) - gammaln(first).sum()
     bound -= np.sum((alpha - first) * (digamma(alpha) - digamma(alpha.sum())))
     return bound - sum(kl_to_normal_wishart(beliefs, k, prior) for k in range(len(beliefs.beta)))
+
+
+class NormalWishart(NamedTuple):
+    """Prior of a mean and a covariance: mean (d,), kappa, nu and a scale (d, d)."""
+
+    mean: np.ndarray
+    kappa: float
+    nu: float
+    scale: np.ndarray
+
+
+def prior_scale(scale, covariance_type):
+    """The scale of a prior as the covariance type takes it: matrix, variances or one number."""
+    if covariance_type == "diag":
+        return np.diag(scale)
+    return np.diag(scale).mean() if covariance_type == "spherical" else scale
+
+
+def map_m_step(X, resp, covariance_type, prior, concentration=1.0, sample_weight=None):
+    """Fraley and Raftery (2007), tables 1 and 2: the mode of the posterior."""
+    n_features, n_components = X.shape[1], resp.shape[1]
+    weighted = resp * row_weights(X, sample_weight)[:, None]
+    nk = weighted.sum(axis=0)
+    centers = np.array([weighted[:, k] @ X / nk[k] for k in range(n_components)])
+    means = (nk[:, None] * centers + prior.kappa * prior.mean) / (nk + prior.kappa)[:, None]
+    scatter = statistics(X, resp, centers, sample_weight)[2]
+    for k in range(n_components):
+        gap = centers[k] - prior.mean
+        scatter[k] += prior.kappa * nk[k] / (prior.kappa + nk[k]) * np.outer(gap, gap)
+    scale, nu = prior_scale(prior.scale, covariance_type), prior.nu
+    if covariance_type == "full":
+        covariances = [(scale + scatter[k]) / (nu + n_features + 2 + nk[k]) for k in range(len(nk))]
+    elif covariance_type == "tied":
+        freedom = nu + n_features + 1 + n_components + nk.sum()
+        covariances = (scale + scatter.sum(axis=0)) / freedom
+    elif covariance_type == "diag":
+        covariances = [(scale + np.diag(scatter[k])) / (nu + 3 + nk[k]) for k in range(len(nk))]
+    else:
+        covariances = [
+            (scale + np.trace(scatter[k])) / (nu + (nk[k] + 1) * n_features + 2)
+            for k in range(len(nk))
+        ]
+    rows = nk + concentration - 1
+    return Parameters(rows / rows.sum(), means, np.array(covariances))
+
+
+def log_prior(weights, means, covariances, covariance_type, prior, concentration=1.0):
+    """Log-density of the prior: scipy's, with all constants."""
+    n_components, n_features = means.shape
+    matrices = full_covariances(covariances, covariance_type, n_components, n_features)
+    scale, nu = prior_scale(prior.scale, covariance_type), prior.nu
+    total = stats.dirichlet(np.full(n_components, concentration)).logpdf(weights)
+    for k in range(n_components):
+        total += stats.multivariate_normal(prior.mean, matrices[k] / prior.kappa).logpdf(means[k])
+    if covariance_type in ("diag", "spherical"):
+        return total + stats.invgamma(nu / 2, scale=scale / 2).logpdf(covariances).sum()
+    for matrix in matrices[: 1 if covariance_type == "tied" else n_components]:
+        total += stats.invwishart(nu, scale).logpdf(matrix)
+    return total
+
+
+def adapt(X, weights, means, covariances, covariance_type, relevance, what):
+    """Reynolds, Quatieri and Dunn (2000), equations 11 to 14, about the means of the result."""
+    resp = responsibilities(X, weights, means, covariances, covariance_type)
+    n_components, n_features = means.shape
+    nk = resp.sum(axis=0)
+    alpha = nk / (nk + relevance)
+    matrices = full_covariances(covariances, covariance_type, n_components, n_features)
+    new = means.copy()
+    second = np.empty_like(matrices)
+    for k in range(n_components):
+        if "means" in what:
+            new[k] = alpha[k] * (resp[:, k] @ X / nk[k]) + (1 - alpha[k]) * means[k]
+        own = (resp[:, k, None] * (X - new[k])).T @ (X - new[k]) / nk[k]
+        gap = means[k] - new[k]
+        second[k] = alpha[k] * own + (1 - alpha[k]) * (matrices[k] + np.outer(gap, gap))
+    if "weights" in what:
+        weights = alpha * nk / len(X) + (1 - alpha) * weights
+        weights = weights / weights.sum()
+    if "covariances" in what:
+        diagonals = np.array([np.diag(matrix) for matrix in second])
+        covariances = {
+            "full": second,
+            "tied": np.average(second, axis=0, weights=nk + relevance),
+            "diag": diagonals,
+            "spherical": diagonals.mean(axis=1),
+        }[covariance_type]
+    return Parameters(weights, new, covariances)
 
 
 def row_weights(X, sample_weight=None):

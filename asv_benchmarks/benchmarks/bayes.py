@@ -6,7 +6,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastgmm.sklearn import BayesianGaussianMixture, TheirBayesianGaussianMixture
 
-from .common import COVARIANCE_TYPES, clusters, iteration_seconds, median_ratio, seconds
+from .common import COVARIANCE_TYPES, clusters, iteration_seconds, median_ratio, seconds, start
+from .common import fit_ours as fit_mixture
 
 
 def fit(kind, X, **options):
@@ -44,6 +45,42 @@ class Iterations:
         )
 
     track_speedup_over_sklearn.unit = "times"
+
+
+class Posterior:
+    """Iterations of EM under a prior, beside those of maximum likelihood."""
+
+    params = COVARIANCE_TYPES
+    param_names = ("covariance_type",)
+
+    def setup(self, covariance_type):
+        self.X = clusters(20_000, 8, 10)
+        self.start = start(self.X, 10, covariance_type)
+        fit_mixture(self.X, max_iter=1, prior="default", **self.start)  # compiles
+
+    def time_50_iterations(self, covariance_type):
+        fit_mixture(self.X, max_iter=50, prior="default", **self.start)
+
+    def track_time_over_maximum_likelihood(self, covariance_type):
+        return median_ratio(
+            lambda: iteration_seconds(fit_mixture, self.X, 50, prior="default", **self.start),
+            lambda: iteration_seconds(fit_mixture, self.X, 50, **self.start),
+        )
+
+    track_time_over_maximum_likelihood.unit = "times"
+
+
+class Adaptation:
+    """A background model adapted to a speaker: one pass."""
+
+    def setup(self):
+        self.X = clusters(20_000, 16, 64)
+        options = start(self.X, 64, "diag")
+        self.background = fit_mixture(self.X, max_iter=3, **options)
+        self.background.adapt(self.X)  # compiles
+
+    def time_adapt(self):
+        self.background.adapt(self.X, what=("weights", "means", "covariances"))
 
 
 class OneColumn:

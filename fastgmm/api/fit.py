@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike
 from fastgmm.api import checks
 from fastgmm.api.checkpoint import Checkpoint
 from fastgmm.api.convergence import convergence_warning
+from fastgmm.api.fixed import FixedParts, check_fixed
 from fastgmm.api.memory import fit_bytes, refuse_beyond_memory
 from fastgmm.api.mixture import Mixture
 from fastgmm.api.names import Names, check_names, names_of
 from fastgmm.api.options import INIT_PARAMS, ON_COLLAPSE
+from fastgmm.api.priors import Priors, check_prior, make_model, priors_of
 from fastgmm.api.progress import NoProgress, both, fit_progress
 from fastgmm.api.scale import fault_of_scale
 from fastgmm.api.sources import refuse_unobserved, rows_to_fit
@@ -21,6 +23,7 @@ from fastgmm.api.warn import warn_caller
 from fastgmm.em.collapse import CollapsePolicy
 from fastgmm.em.loop import Run, Settings, run_em
 from fastgmm.em.models import MaximumLikelihood
+from fastgmm.model.base import Model
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
 from fastgmm.search.final import FINAL_RUNS
 from fastgmm.search.restarts import best_of
@@ -109,8 +112,10 @@ def fit(
     feature_names: Iterable[str] | None = None,
     missing: str = "error",
     checkpoint: str | os.PathLike[str] | None = None,
+    prior: Priors = None,
+    fixed: FixedParts = None,
 ) -> Mixture:
-    """Fit a Gaussian mixture by expectation maximisation.
+    """Fit a Gaussian mixture by expectation maximisation, to the likelihood or to a posterior.
 
     Parameters
     ----------
@@ -191,6 +196,20 @@ def fit(
         stays, and the same call returns the same mixture; delete it to fit anew. `fastgmm.load`
         reads from it the mixture that the present start has reached. For rows in memory, passes
         then cannot use bounds from earlier passes, and may take a few times as long.
+    prior : "default", NormalInverseWishart, Dirichlet, list of both or None, default=None
+        Prior of the parameters: the result has the greatest posterior density (maximum a
+        posteriori). "default" is that of Fraley and Raftery (2007), as in mclust: means near the
+        mean of the rows with the weight of 0.01 rows; covariances near that of the rows, divided
+        by ``n_components^(2 / n_features)``, with ``n_features + 2`` degrees of freedom; see
+        `fastgmm.NormalInverseWishart`. No covariance can then become singular, and `reg_covar` is
+        added to the scale of the prior, not to the covariances. Objectives are log-posteriors,
+        divided by the sum of the row weights and without constants. Starts are those of maximum
+        likelihood.
+    fixed : str, int, iterable of these, or dict, optional
+        Parts that keep the values of the start exactly: names among "weights", "means" and
+        "covariances" for all components, indices of components for all their parameters, or a
+        dict from names to indices. Weights that are not fixed share what is left. The start of
+        these parts must be given.
 
     Returns
     -------
@@ -248,32 +267,30 @@ def fit(
     settings = check_settings(tol, max_iter, on_collapse)
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     is_seeded, draw = random_state is not None, checks.check_random_state(random_state)
-    model = MaximumLikelihood(COVARIANCE_TYPES[covariance_type], reg_covar)
+    kind = COVARIANCE_TYPES[covariance_type]
+    priors = check_prior(prior)
     journal = Checkpoint(checkpoint)
     with fit_progress(progress, n_init, settings.max_iter) as report:
         watch = report.reading if progress else None
         source = rows_to_fit(X, sample_weight, n_threads, missing, watch)
         passes_before = (source.n_passes or 0) if source is X else 0
         names = names_to_keep(X, feature_names, source)
-        _refuse_impossible(source, names, model.covariance_type, n_components)
+        _refuse_impossible(source, names, kind, n_components)
         warn_of_scale(source, reg_covar, names)
         given = _given(
-            model.covariance_type,
-            n_components,
-            source.n_features,
-            weights_init,
-            means_init,
-            precisions_init,
+            kind, n_components, source.n_features, weights_init, means_init, precisions_init
         )
-        starts = _Starts(init_params, n_init, given)
+        held = check_fixed(fixed, kind, n_components, given.known(), on_collapse)
+        model = make_model(kind, reg_covar, priors, source).holding(held)
+        problem = _Problem(source, model, n_components, init_params, n_init, given)
         if checkpoint is not None:
-            arguments = _arguments(source, model, n_components, settings, starts)
-            arguments["missing"] = missing
+            arguments = problem.arguments(settings) | {"reg_covar": reg_covar, "missing": missing}
             journal.open(arguments, draw, is_seeded, lambda: (source.n_passes or 0) - passes_before)
             source = source.independent()
         settings = settings._replace(callback=both(report, callback), journal=journal)
-        start = make_start(source, model, n_components, draw)._replace(watch=report.searching)
-        best = _best_run(source, start, settings, starts, draw, report)
+        start = make_start(source, MaximumLikelihood(kind, reg_covar), n_components, draw)
+        start = start._replace(watch=report.searching)
+        best = problem._replace(source=source).best_run(start, settings, draw, report)
     if not best.converged and settings.max_iter > 0 and not best.stopped:
         warn_caller(
             f"EM did not converge in {max_iter} iterations; raise max_iter or tol, or try "
@@ -283,15 +300,8 @@ def fit(
     n_passes = None if source.n_passes is None else source.n_passes - passes_before
     if n_passes is not None:
         n_passes += journal.n_passes_before
-    return Mixture._of_run(covariance_type, best, names, start.record, n_passes)
-
-
-class _Starts(NamedTuple):
-    """How a fit starts: the method, how often, and the values that the caller gave."""
-
-    init_params: str
-    n_init: int
-    given: Given
+    priors = priors_of(model, n_components)
+    return Mixture._of_run(covariance_type, best, names, start.record, n_passes, priors)
 
 
 def _refuse_impossible(
@@ -308,55 +318,66 @@ def _refuse_impossible(
     )
 
 
-def _arguments(
-    source: Source,
-    model: MaximumLikelihood,
-    n_components: int,
-    settings: Settings,
-    starts: _Starts,
-) -> dict[str, Any]:
-    """Return what the result of a fit depends on, by the names of arguments of `fit`."""
-    given = starts.given
-    values = {"weights": given.weights, "means": given.means, "precisions": given.covariances}
-    return {
-        "X": source.digest(),
-        "n_components": n_components,
-        "covariance_type": model.covariance_type.name,
-        "tol": settings.tol,
-        "reg_covar": model.reg_covar,
-        "max_iter": settings.max_iter,
-        "n_init": starts.n_init,
-        "init_params": starts.init_params,
-        "on_collapse": settings.on_collapse,
-        **{
-            f"{name}_init": None if value is None else digest_of(value)
-            for name, value in values.items()
-        },
-    }
+class _Problem(NamedTuple):
+    """What a fit has to do: rows, model, number of components and starts."""
+
+    source: Source
+    model: Model
+    n_components: int
+    init_params: str
+    n_init: int
+    given: Given
+
+    def arguments(self, settings: Settings) -> dict[str, Any]:
+        """Return what the result depends on, by the names of arguments of `fit`."""
+        model, given = self.model, self.given
+        values = {"weights": given.weights, "means": given.means, "precisions": given.covariances}
+        priors = [(type(p).__name__, vars(p)) for p in priors_of(model, self.n_components)]
+        return {
+            "X": self.source.digest(),
+            "n_components": self.n_components,
+            "covariance_type": model.covariance_type.name,
+            "tol": settings.tol,
+            "max_iter": settings.max_iter,
+            "n_init": self.n_init,
+            "init_params": self.init_params,
+            "on_collapse": settings.on_collapse,
+            "prior": str([(name, _as_lists(values)) for name, values in priors]),
+            "fixed": None if model.fixed is None else digest_of(*model.fixed.masks),
+            **{
+                f"{name}_init": None if value is None else digest_of(value)
+                for name, value in values.items()
+            },
+        }
+
+    def best_run(
+        self,
+        start: Start,
+        settings: Settings,
+        random_state: np.random.RandomState,
+        report: NoProgress,
+    ) -> Run:
+        """Run EM from each start, or from where the journal goes on; return the best run."""
+        source, model, given = self.source, self.model, self.given
+        # A start that the caller gives is followed by EM as in scikit-learn.
+        em = run_em if given.means is not None else FINAL_RUNS.get(self.init_params, run_em)
+        journal: Any = settings.journal
+
+        def run_start(init: int) -> Run:
+            report.begin(init)
+            policy = CollapsePolicy(settings.on_collapse, model, source, random_state)
+            parameters = journal.begin(init, policy, start.record)
+            is_new = parameters is None
+            if is_new:
+                parameters = starting_parameters(start, self.init_params, given, random_state)
+            fitted = model.from_start(parameters)
+            if is_new and given.means is None:
+                parameters = settled_outside_memory(source, fitted, parameters)
+            return em(source, fitted, parameters, settings, policy)
+
+        return best_of(self.n_init, run_start, journal.first, journal.best, journal.note)
 
 
-def _best_run(
-    source: Source,
-    start: Start,
-    settings: Settings,
-    starts: _Starts,
-    random_state: np.random.RandomState,
-    report: NoProgress,
-) -> Run:
-    """Run EM from each start, or from where the journal goes on; return the best run."""
-    init_params, n_init, given = starts
-    # A start that the caller gives is followed by EM as in scikit-learn.
-    em = run_em if given.means is not None else FINAL_RUNS.get(init_params, run_em)
-    journal: Any = settings.journal
-
-    def run_start(init: int) -> Run:
-        report.begin(init)
-        policy = CollapsePolicy(settings.on_collapse, start.model, source, random_state)
-        parameters = journal.begin(init, policy, start.record)
-        if parameters is None:
-            parameters = starting_parameters(start, init_params, given, random_state)
-            if given.means is None:
-                parameters = settled_outside_memory(source, start.model, parameters)
-        return em(source, start.model, parameters, settings, policy)
-
-    return best_of(n_init, run_start, journal.first, journal.best, journal.note)
+def _as_lists(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values with arrays as lists, whose text has all digits."""
+    return {name: np.asarray(value).tolist() for name, value in values.items()}

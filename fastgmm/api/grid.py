@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from copy import deepcopy
 from dataclasses import replace
@@ -20,13 +20,13 @@ import numpy as np
 from fastgmm.api.fit import refuse_few_rows
 from fastgmm.api.mixture import Mixture
 from fastgmm.api.names import Names
+from fastgmm.api.priors import priors_of
 from fastgmm.api.progress import GridProgress
 from fastgmm.api.selection import Candidate
 from fastgmm.em.collapse import CollapsePolicy
 from fastgmm.em.loop import Run, Settings, run_em
-from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model import criteria
-from fastgmm.model.covariance import COVARIANCE_TYPES
+from fastgmm.model.base import Model
 from fastgmm.search.final import FINAL_RUNS
 from fastgmm.search.grid_starts import GridPlan, Prepared, grid_starts
 from fastgmm.search.record import SearchRecord
@@ -52,10 +52,10 @@ class Grid:
         The rows.
     settings : Settings
         Settings of the EM loop.
-    reg_covar : float
-        Variance added to the diagonals of the covariances, in squared units of the rows.
     plan : GridPlan
         How the candidates start.
+    models : sequence of Model
+        What the candidates fit: one model for each covariance type.
     n_folds : int
         Number of parts for cross-validation; 0 for none.
     feature_names : tuple of str or None
@@ -71,15 +71,16 @@ class Grid:
         self,
         source: Source,
         settings: Settings,
-        reg_covar: float,
         plan: GridPlan,
+        models: Sequence[Model],
         n_folds: int,
         feature_names: Names = None,
     ) -> None:
         self.stop = threading.Event()
         self._source = source
         self._settings = settings
-        self._reg_covar = reg_covar
+        self._search_models = {model.covariance_type.name: model for model in plan.models}
+        self._models = {model.covariance_type.name: model for model in models}
         self._feature_names = feature_names
         self._yardstick: Yardstick = make_yardstick(source)
         random_state = np.random.RandomState(plan.seed)
@@ -125,9 +126,10 @@ class Grid:
     ) -> Run:
         """Return the best run of EM from the starts; add what a search did to `record`."""
         source = source.view(source.n_threads)  # buffers of a view belong to this fit alone
-        model = self._model(todo)
+        model = self._models[todo.covariance_type]
         random_state = deepcopy(prepared.random_state)
-        start = make_start(source, model, todo.n_components, random_state)
+        search_model = self._search_models[todo.covariance_type]
+        start = make_start(source, search_model, todo.n_components, random_state)
         start = start if record is None else start._replace(record=record)
 
         def callback(iteration: int, log_likelihood: float) -> bool:
@@ -146,26 +148,30 @@ class Grid:
         self._tick()
         return run
 
-    def _model(self, todo: Candidate) -> MaximumLikelihood:
-        return MaximumLikelihood(COVARIANCE_TYPES[todo.covariance_type], self._reg_covar)
-
     def _held_out(self, todo: Candidate, prepared: list[Prepared], report: Report | None) -> float:
         """Return the mean log-likelihood of a row under the fit to the other folds."""
         total = weights = 0.0
         for (rest, fold), starts in zip(self._folds, prepared, strict=True):
             run = self._fit(rest, todo, starts, report)
-            total += log_likelihood(fold, Densities(self._model(todo), run.parameters))
+            densities = Densities(self._models[todo.covariance_type], run.parameters)
+            total += log_likelihood(fold, densities)
             weights += fold.total_weight
         return float(total / weights)
 
     def _with_criteria(self, todo: Candidate, run: Run, record: SearchRecord) -> Candidate:
         """Return a candidate with its mixture, its criteria and its spurious components."""
-        model = self._model(todo)
+        model = self._models[todo.covariance_type]
         sums = totals(self._source, Densities(model, run.parameters), self._yardstick.distinct)
         bic = criteria.bic(sums.log_likelihood, todo.n_parameters, self._source.total_weight)
         return replace(
             todo,
-            mixture=Mixture._of_run(todo.covariance_type, run, self._feature_names, record),
+            mixture=Mixture._of_run(
+                todo.covariance_type,
+                run,
+                self._feature_names,
+                record,
+                prior=priors_of(model, todo.n_components),
+            ),
             log_likelihood=sums.log_likelihood,
             bic=bic,
             aic=criteria.aic(sums.log_likelihood, todo.n_parameters),

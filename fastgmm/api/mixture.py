@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike
 
 from fastgmm._provided import provided
 from fastgmm.api import checks, conditioning
+from fastgmm.api.adaptation import adapted
 from fastgmm.api.answers import Predictions, in_blocks, in_one_array
+from fastgmm.api.fixed import PARTS
 from fastgmm.api.memory import refuse_beyond_memory
 from fastgmm.api.names import Names, check_names, names_of, refuse_other_names
 from fastgmm.api.readers import is_collection, reader_of
@@ -77,7 +79,8 @@ class Mixture:
     n_iter : int
         Number of EM iterations of the best start.
     log_likelihoods : ndarray of shape (n_iter,)
-        Weighted mean log-likelihood of a row, in nats, before each M-step.
+        Weighted mean log-likelihood of a row, in nats, before each M-step. With a prior, its
+        log-density, without constants and divided by the sum of the row weights, is added.
     regularized : tuple of int
         Indices of the components that lie on a single point, or whose covariance could be
         factorised only with more than ``reg_covar`` on its diagonal.
@@ -91,6 +94,9 @@ class Mixture:
         Number of passes over all rows that the fit took, the first one included, which counts the
         rows and draws a sample. None if the rows were in memory, and in a model that was read from
         a file.
+    prior : tuple of NormalInverseWishart and Dirichlet
+        The priors of a fit to the posterior, with the values that followed from the rows. Empty
+        after maximum likelihood, and in a model that was read from a file.
 
     Notes
     -----
@@ -118,6 +124,7 @@ class Mixture:
     _densities: Densities = field(repr=False)
     search: SearchRecord | None = None
     n_passes: int | None = None
+    prior: tuple[Any, ...] = ()
 
     @classmethod
     def _build(
@@ -130,6 +137,7 @@ class Mixture:
         feature_names: Names = None,
         search: SearchRecord | None = None,
         n_passes: int | None = None,
+        prior: tuple[Any, ...] = (),
     ) -> Self:
         """Make a mixture from internal parameters. Pickles call this method."""
         kind = COVARIANCE_TYPES[name]
@@ -147,6 +155,7 @@ class Mixture:
             Densities(MaximumLikelihood(kind), parameters),
             search,
             n_passes,
+            prior,
         )
 
     @classmethod
@@ -157,6 +166,7 @@ class Mixture:
         feature_names: Names,
         search: SearchRecord | None = None,
         n_passes: int | None = None,
+        prior: tuple[Any, ...] = (),
     ) -> Self:
         """Make a mixture from the outcome of EM, after a search if `search` tells of one."""
         return cls._build(
@@ -168,6 +178,7 @@ class Mixture:
             feature_names,
             search if search and search.n_candidates else None,
             n_passes,
+            prior,
         )
 
     @classmethod
@@ -305,7 +316,8 @@ class Mixture:
         -------
         Mixture
             A mixture with the same responsibilities. Log-likelihoods of rows are smaller by
-            ``log(scale).sum()``. "spherical" becomes "diag", for spheres become ellipsoids.
+            ``log(scale).sum()``. "spherical" becomes "diag", for spheres become ellipsoids. The
+            record of priors is not kept.
 
         Raises
         ------
@@ -372,6 +384,76 @@ class Mixture:
             self.covariance_type,
             parameters,
             log_likelihoods=trace,
+            feature_names=self.feature_names,
+        )
+
+    def adapt(
+        self,
+        X: ArrayLike | Source,
+        relevance: float = 16.0,
+        what: str | Iterable[str] = ("means",),
+        *,
+        sample_weight: ArrayLike | None = None,
+        n_threads: int | None = None,
+        missing: str = "error",
+    ) -> "Mixture":
+        """Return the mixture adapted to rows: a background model becomes that of one speaker.
+
+        One step of maximum a posteriori in which this mixture is the prior. Components that
+        explain many of the rows move to them; components that explain none stay.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or rows elsewhere
+            The rows: see `fastgmm.fit`.
+        relevance : float, default=16.0
+            Number of rows that this mixture is worth for each component; positive. A component
+            with so many rows moves half of the way.
+        what : {"weights", "means", "covariances"} or iterable of these, default=("means",)
+            Parts to adapt. The others keep their values exactly.
+        sample_weight : array-like of shape (n_samples,) or str, optional
+            Weights of the rows, or the name of their column. They count rows.
+        n_threads : int, optional
+            Greatest number of threads.
+        missing : {"error", "em"}, default="error"
+            What to do with NaN and nulls: refuse them, or use the observed values of each row.
+
+        Returns
+        -------
+        Mixture
+            The adapted mixture, not converged and without iterations.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is not as described.
+
+        Notes
+        -----
+        The formulas are those of Reynolds, Quatieri and Dunn, "Speaker verification using adapted
+        Gaussian mixture models" (2000), equations 11 to 14, with one relevance factor for all
+        parts. If means are not adapted, covariances are about the old means.
+
+        Examples
+        --------
+        >>> import numpy as np, fastgmm
+        >>> parameters = [0.5, 0.5], [0.0, 9.0], [1.0, 1.0]
+        >>> background = fastgmm.Mixture.from_parameters(*parameters, "spherical")
+        >>> background.adapt(np.full(16, 1.0)).means.round(3).ravel().tolist()
+        [0.5, 9.0]
+        """
+        relevance = checks.check_non_negative(relevance, "relevance")
+        if relevance == 0:
+            raise ValueError("relevance must be positive but is 0; use fit for rows alone.")
+        parts = [what] if isinstance(what, str) else list(what)
+        for part in parts:
+            checks.check_option(part, "what", PARTS)
+        kind = COVARIANCE_TYPES[self.covariance_type]
+        source = self._source(X, sample_weight, n_threads, missing)
+        statistics = source.statistics(MaximumLikelihood(kind), self._parameters, complete=True)
+        return self._build(
+            self.covariance_type,
+            adapted(kind, self._parameters, statistics, relevance, parts),
             feature_names=self.feature_names,
         )
 
@@ -1013,6 +1095,7 @@ class Mixture:
             self.feature_names,
             self.search,
             self.n_passes,
+            self.prior,
         )
 
     def __eq__(self, other: object) -> bool:

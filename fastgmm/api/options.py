@@ -8,4 +8,5 @@ THEIR_INIT_PARAMS = ("kmeans", "k-means++", "random", "random_from_data")  # sci
 INIT_PARAMS = ("auto", *THEIR_INIT_PARAMS)
 ON_COLLAPSE = ("regularize", "reset", "raise")
 MISSING = ("error", "em")
+DEFAULT_PRIOR = "default"
 CRITERIA = ("bic", "aic", "icl", "held_out")

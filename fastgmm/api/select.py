@@ -15,6 +15,7 @@ from fastgmm.api.fit import check_settings, names_to_keep, refuse_few_rows, warn
 from fastgmm.api.grid import Grid
 from fastgmm.api.options import COVARIANCE_TYPES as DEFAULT_TYPES
 from fastgmm.api.options import CRITERIA, INIT_PARAMS
+from fastgmm.api.priors import Priors, check_prior, make_model
 from fastgmm.api.schedule import divide_threads, run_grid
 from fastgmm.api.selection import Candidate, Selection
 from fastgmm.api.sources import refuse_unobserved, rows_to_fit
@@ -72,6 +73,7 @@ def select(
     progress: bool = False,
     feature_names: Iterable[str] | None = None,
     missing: str = "error",
+    prior: Priors = None,
 ) -> Selection:
     """Fit every number of components with every covariance type and choose the best.
 
@@ -121,6 +123,10 @@ def select(
         it is a data frame of pandas, polars or pyarrow and all its names are strings.
     missing : {"error", "em"}, default="error"
         What to do with missing values: see `fit`.
+    prior : "default", NormalInverseWishart, Dirichlet, list of both or None, default=None
+        Prior of the parameters: see `fit`. With one of covariances no candidate is spurious. The
+        criteria take the likelihood at the greatest posterior density, as mclust does (Fraley and
+        Raftery 2007). What follows from the rows is that of all rows, in every fold.
 
     Returns
     -------
@@ -168,6 +174,7 @@ def select(
     settings = check_settings(tol, max_iter, on_collapse)
     reg_covar = checks.check_non_negative(reg_covar, "reg_covar")
     seed = _seed(random_state)
+    priors = check_prior(prior)
     source = rows_to_fit(X, sample_weight, n_threads, missing)
     names = names_to_keep(X, feature_names, source)
     refuse_unobserved(source, names)
@@ -185,7 +192,9 @@ def select(
         for name in types
         for count in counts
     ]
-    models = [MaximumLikelihood(COVARIANCE_TYPES[name], reg_covar) for name in types]
-    plan = GridPlan(init_params, n_init, seed, models, counts)
-    grid = Grid(source.view(threads_each), settings, reg_covar, plan, n_folds, names)
+    kinds = [COVARIANCE_TYPES[name] for name in types]
+    searched = [MaximumLikelihood(kind, reg_covar) for kind in kinds]
+    models = [make_model(kind, reg_covar, priors, source) for kind in kinds]
+    plan = GridPlan(init_params, n_init, seed, searched, counts)
+    grid = Grid(source.view(threads_each), settings, plan, models, n_folds, names)
     return run_grid(grid, todo, n_workers, criterion, progress)

@@ -18,6 +18,7 @@ from fastgmm.cli.options import (
     init_option,
     n_init_option,
     plot_option,
+    prior_option,
     progress_option,
     reg_covar_option,
     seed_option,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
 @init_option
 @standardize_option
 @reg_covar_option
+@prior_option
 @click.option(
     "--on-collapse",
     type=click.Choice(ON_COLLAPSE),

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import click
 
-from fastgmm.api.options import COVARIANCE_TYPES, INIT_PARAMS
+from fastgmm.api.options import COVARIANCE_TYPES, DEFAULT_PRIOR, INIT_PARAMS
 from fastgmm.cli.tables.request import MISSING, Request
 
 Command = Callable[..., None]
@@ -215,6 +215,12 @@ reg_covar_option = click.option(
     default=1e-6,
     show_default=True,
     help="Add this number to every variance.",
+)
+prior_option = click.option(
+    "--prior",
+    type=click.Choice([DEFAULT_PRIOR]),
+    help="Fit to the posterior under the prior of Fraley and Raftery (2007), as mclust does: no"
+    " component can collapse. --reg-covar is then added to the prior.",
 )
 standardize_option = click.option(
     "--standardize",

@@ -18,6 +18,7 @@ from fastgmm.cli.options import (
     init_option,
     n_init_option,
     plot_option,
+    prior_option,
     progress_option,
     reg_covar_option,
     seed_option,
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
 @init_option
 @standardize_option
 @reg_covar_option
+@prior_option
 @seed_option
 @threads_option
 @click.option("--out", type=FILE, metavar="FILE", help="Save the best model to this .npz file.")

@@ -133,7 +133,8 @@ def run_to_convergence(
     accelerate : bool, default=True
         Take quasi-Newton steps. If false, this is EM that ends by Aitken's estimate.
     """
-    accelerate = accelerate and model.covariance_type.has_coordinates
+    # The ends of steps are computed from coordinates: fixed parts would change by rounding.
+    accelerate = accelerate and model.covariance_type.has_coordinates and model.fixed is None
     most = _remembered(parameters) if accelerate else 0
     secants = Secants(model.covariance_type, most)
     climb = _Climb(source, model, settings, policy, secants)

@@ -82,6 +82,8 @@ class CollapsePolicy:
     def on_few_points(self, parameters: Parameters) -> np.ndarray:
         """Return a mask (n_components,) of the components on a single point or on few rows."""
         weights, means, covariances, factors = parameters[:4]
+        if self._model.is_bounded:
+            return np.zeros(len(weights), bool)
         scale = marginal_variance(self._model, parameters)
         raw = self._type.variances(covariances, *means.shape) - self._reg_covar
         collapsed = (raw <= _POINT * scale).all(axis=1)

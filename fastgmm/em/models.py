@@ -34,12 +34,8 @@ class MaximumLikelihood(Model):
         self.reg_covar = reg_covar
 
     def terms(self, parameters: Parameters) -> Terms:
-        """Return the parameters with ``offset = log weight + log det U - d/2 log 2 pi``."""
-        weights, means, covariances, factors, log_det = parameters
-        half_log = 0.5 * means.shape[1] * np.log(2 * np.pi)
-        with np.errstate(divide="ignore"):
-            offsets = np.log(weights) + log_det - half_log
-        return Terms(weights, means, covariances, factors, offsets, log_det - half_log)
+        """Return the terms of the mixture: see `mixture_terms`."""
+        return mixture_terms(parameters)
 
     def update(
         self, parameters: Parameters, statistics: Statistics, n_threads: int | None = 1
@@ -49,9 +45,7 @@ class MaximumLikelihood(Model):
         A component without rows keeps its mean and covariance and gets weight zero.
         """
         nk, means, covariances = row_estimates(self, parameters, statistics)
-        kind, (n_components, n_features) = self.covariance_type, means.shape
-        factors, log_det = kind.factorize(covariances, n_components, n_features, n_threads)
-        return Parameters(nk / nk.sum(), means, covariances, factors, log_det)
+        return new_parameters(self, nk / nk.sum(), means, covariances, n_threads)
 
     def objective(
         self, parameters: Parameters, statistics: Statistics, total_weight: float
@@ -64,6 +58,30 @@ class MaximumLikelihood(Model):
         return has_dwindled(self.covariance_type, old, new, old.weights, new.weights)
 
 
+def mixture_terms(parameters: Parameters) -> Terms:
+    """Return the terms of known parameters: ``offset = log weight + log det U - d/2 log 2 pi``."""
+    weights, means, covariances, factors, log_det = parameters
+    half_log = 0.5 * means.shape[1] * np.log(2 * np.pi)
+    with np.errstate(divide="ignore"):
+        offsets = np.log(weights) + log_det - half_log
+    return Terms(weights, means, covariances, factors, offsets, log_det - half_log)
+
+
+def new_parameters(
+    model: Model,
+    weights: np.ndarray,
+    means: np.ndarray,
+    covariances: np.ndarray,
+    n_threads: int | None,
+) -> Parameters:
+    """Return the parameters with the factors of the covariances, and with the fixed parts."""
+    kind = model.covariance_type
+    n_components, n_features = means.shape
+    factors, log_det = kind.factorize(covariances, n_components, n_features, n_threads)
+    parameters = Parameters(weights, means, covariances, factors, log_det)
+    return parameters if model.fixed is None else model.fixed.hold(kind, parameters)
+
+
 def row_estimates(
     model: Model, parameters: Any, statistics: Statistics
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -71,12 +89,15 @@ def row_estimates(
 
     `reg_covar` is added to the covariances. S1 and S2 are taken about the old means. The mean
     moves by d = S1 / N and the covariance is S2 / N - d d^T. Near convergence d is small, so
-    nothing cancels. A component without rows keeps its mean and covariance.
+    nothing cancels. A component without rows keeps its mean and covariance. A fixed mean does not
+    move, and the covariance is about that mean.
     """
     _, nk, s1, s2 = statistics
     empty = ~(nk > 0)
     divisor = np.where(empty, 1.0, nk)
     delta = s1 / divisor[:, None]
+    if model.fixed is not None:
+        delta[model.fixed.means] = 0.0
     kind = model.covariance_type
     covariances = kind.from_moments(s2, nk, delta, divisor)
     kind.add_to_diagonal(covariances, model.reg_covar)

@@ -31,6 +31,7 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from fastgmm.em.models import has_dwindled, row_estimates
+from fastgmm.em.priors import Prior
 from fastgmm.em.weight_priors import WeightPrior
 from fastgmm.model.base import Model, Terms
 from fastgmm.model.covariance import CovarianceType
@@ -40,18 +41,6 @@ from fastgmm.sources.base import Statistics
 _LEAST_WEIGHT = 1e-300  # of the thresholds below which responsibilities are dropped
 _LOG_2_PI = np.log(2.0 * np.pi)
 _ONE = np.ones(1)
-
-
-class Prior(NamedTuple):
-    """The prior of means and precisions: Normal(mean, (mean_precision Lambda)^-1) and Wishart.
-
-    `scale` is W^-1 in the shape of one component's covariance, `mean` is (n_features,).
-    """
-
-    mean_precision: float
-    mean: np.ndarray
-    degrees_of_freedom: float
-    scale: np.ndarray
 
 
 class Posterior(NamedTuple):
@@ -90,7 +79,14 @@ class Variational(Model):
         The prior of the weights.
     prior : Prior
         The prior of means and precisions.
+
+    Notes
+    -----
+    Of the fixed parts, means may be those of some components. If weights are fixed, all are, and
+    the concentrations stay. Covariances cannot be fixed.
     """
+
+    is_bounded = True
 
     def __init__(
         self,
@@ -135,12 +131,12 @@ class Variational(Model):
     ) -> Posterior:
         """Return the posterior given the number, mean and covariance of each component's rows.
 
-        ``W^-1 = W_0^-1 + N S + N beta_0 / beta (mean - m_0)(mean - m_0)^T``.
+        ``W^-1 = W_0^-1 + N S + N beta_0 / beta (mean - m_0)(mean - m_0)^T``. About a fixed mean m
+        the last term is ``beta_0 (m - m_0)(m - m_0)^T``, and the bound has the same form.
         """
         prior, kind = self.prior, self.covariance_type
         beta = prior.mean_precision + nk
-        gaps = means - prior.mean
-        pull = np.sqrt(prior.mean_precision / beta)[:, None] * gaps
+        new_means, pull = self._pulled(nk, beta, means)
         # S + beta_0 / beta (mean - m_0)(mean - m_0)^T, averaged as the type demands
         scatter = covariances - kind.from_moments(np.zeros_like(covariances), nk, pull, _ONE)
         rows = np.asarray(kind.rows_per_matrix(nk))
@@ -150,12 +146,29 @@ class Variational(Model):
         sigma /= nu.reshape(rows.shape + axes)
         n_components, n_features = means.shape
         factors, log_det = kind.factorize(sigma, n_components, n_features, n_threads)
-        concentration = self.weight_prior.posterior(nk)
+        best = concentration = self.weight_prior.posterior(nk)
+        if self.fixed is not None and self.fixed.weights.any():
+            concentration = self.fixed.values.concentration
         weights = self.weight_prior.mean(concentration)
-        mixture = Parameters(
-            weights, prior.mean + (nk / beta)[:, None] * gaps, sigma, factors, log_det
-        )
-        return make_posterior(self.weight_prior, mixture, concentration, beta, nu)
+        mixture = Parameters(weights, new_means, sigma, factors, log_det)
+        new = make_posterior(self.weight_prior, mixture, concentration, beta, nu)
+        if concentration is best:
+            return new
+        return new._replace(log_norm=new.log_norm - self.weight_prior.excess(best, concentration))
+
+    def _pulled(self, nk, beta, means):
+        """Return the posterior means, and the gaps to the prior's as the scatter counts them."""
+        prior, fixed = self.prior, self.fixed
+        if fixed is None:
+            gaps = means - prior.mean
+            pull = np.sqrt(prior.mean_precision / beta)[:, None] * gaps
+            return prior.mean + (nk / beta)[:, None] * gaps, pull
+        stays = fixed.means
+        gaps = np.where(stays[:, None], fixed.values.means, means) - prior.mean
+        rows_of_gap = np.where(stays, np.maximum(nk, _LEAST_WEIGHT), beta)
+        pull = np.sqrt(prior.mean_precision / rows_of_gap)[:, None] * gaps
+        moved = prior.mean + (nk / beta)[:, None] * gaps
+        return np.where(stays[:, None], fixed.values.means, moved), pull
 
     def objective(
         self, parameters: Posterior, statistics: Statistics, total_weight: float

@@ -40,6 +40,13 @@ class WeightPrior(ABC):
         """Return the logarithm of the factor that makes the posterior's density sum to one."""
 
     @abstractmethod
+    def excess(self, best: np.ndarray, posterior: np.ndarray) -> float:
+        """Return what the bound has beside `log_norm` if the posterior is not the best one.
+
+        It is ``(best - posterior) E[log x]``, summed over the variables x of the densities.
+        """
+
+    @abstractmethod
     def rows(self, posterior: np.ndarray) -> np.ndarray:
         """Return how many rows each component has (n_components,), with those of its prior."""
 
@@ -58,6 +65,9 @@ class Dirichlet(WeightPrior):
 
     def log_norm(self, posterior):
         return float(gammaln(posterior.sum()) - gammaln(posterior).sum())
+
+    def excess(self, best, posterior):
+        return float(((best - posterior) * self.mean_log(posterior)).sum())
 
     def rows(self, posterior):
         return posterior
@@ -91,6 +101,10 @@ class DirichletProcess(WeightPrior):
 
     def log_norm(self, posterior):
         return float(-betaln(*posterior).sum())
+
+    def excess(self, best, posterior):
+        logs = digamma(posterior) - digamma(posterior.sum(axis=0))
+        return float(((best - posterior) * logs).sum())
 
     def rows(self, posterior):
         return posterior[0]

@@ -1,7 +1,8 @@
 """The interface of a model: the parameters that EM estimates and the objective it maximises."""
 
+import copy
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -40,11 +41,29 @@ class Model(ABC):
     has_compiled_step : bool
         Whether `update` and `objective` are those of maximum likelihood, so that compiled code
         may take several iterations at once: see `CovarianceType.has_compiled_step`.
+    is_bounded : bool
+        Whether the objective has an upper bound, because a prior keeps covariances from becoming
+        singular. Then no component collapses and no optimum is spurious.
+    fixed : Fixed or None
+        The parts of the mixture that stay at the values of its start.
     """
 
     covariance_type: CovarianceType
     reg_covar: float
     has_compiled_step: bool = False
+    is_bounded: bool = False
+    fixed: Any = None
+
+    def holding(self, fixed: Any) -> Self:
+        """Return the model with parts that stay at the values of its start."""
+        held = copy.copy(self)
+        held.fixed = fixed
+        held.has_compiled_step = self.has_compiled_step and fixed is None
+        return held
+
+    def from_start(self, parameters: Any) -> Self:
+        """Return the model for a run from these parameters: fixed parts stay at their values."""
+        return self if self.fixed is None else self.holding(self.fixed.at(parameters))
 
     @abstractmethod
     def terms(self, parameters: Any) -> Terms:

@@ -53,7 +53,7 @@ def from_partitions(cell: Cell, partitions: Partitions, most: int | None = None)
 
 def is_worth_searching(sample: Sample, cell: Cell) -> bool:
     """Return whether there are components to place, and enough distinct rows for them."""
-    needed = points_needed(cell.model.covariance_type, sample.source.n_features)
+    needed = points_needed(cell.model, sample.source.n_features)
     n_distinct = np.count_nonzero(sample.yardstick.distinct)
     return cell.n_components > 1 and bool(n_distinct >= cell.n_components * max(needed, 1))
 

@@ -183,7 +183,7 @@ class Cell:
 
     def _looks_spurious(self, parameters):
         """Return whether components have too little weight or variance, without a pass."""
-        needed = points_needed(self.model.covariance_type, parameters.means.shape[1])
+        needed = points_needed(self.model, parameters.means.shape[1])
         if (parameters.weights * len(self.sample.rows) < needed - 0.5).any():
             return True
         return bool(at_floor(self.model, parameters, self.sample.yardstick))

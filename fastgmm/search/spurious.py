@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastgmm.model.base import Model
-from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
+from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.model.parameters import Parameters
 from fastgmm.sources.base import Source
 
@@ -54,10 +54,14 @@ def make_yardstick(source: Source) -> Yardstick:
     return Yardstick(whitening, source.first_of_equals())
 
 
-def points_needed(kind: CovarianceType, n_features: int) -> int:
-    """Return how many distinct rows a component needs; 0 if all have the same covariance."""
+def points_needed(model: Model, n_features: int) -> int:
+    """Return how many distinct rows a component needs.
+
+    It is 0 if all have the same covariance, or if a prior keeps covariances regular.
+    """
+    kind = model.covariance_type
     own = kind.n_parameters(2, n_features) - kind.n_parameters(1, n_features)
-    if own == 0:
+    if own == 0 or model.is_bounded:
         return 0
     return -(-_NUMBERS_PER_PARAMETER * (n_features + own) // n_features)
 
@@ -70,6 +74,8 @@ def spurious_components(
     points: np.ndarray,
 ) -> dict[int, str]:
     """Return a description of the fault of each spurious component, by component index.
+
+    If a prior keeps covariances regular, there is none.
 
     Parameters
     ----------
@@ -87,14 +93,19 @@ def spurious_components(
     weights, n_features = parameters.weights, parameters.means.shape[1]
     found = dict.fromkeys(regularized, "collapsed")
     found |= dict.fromkeys(at_floor(model, parameters, yardstick), "covariance at the floor")
-    needed = points_needed(model.covariance_type, n_features)
+    needed = points_needed(model, n_features)
     for k in np.flatnonzero((points < needed - 0.5) & (weights > 0)):
         found.setdefault(int(k), f"on {points[k]:.0f} distinct points, needs {needed}")
     return found
 
 
 def at_floor(model: Model, parameters: Parameters, yardstick: Yardstick) -> list[int]:
-    """Return the indices of components whose covariance is at the floor in some direction."""
+    """Return the indices of components whose covariance is at the floor in some direction.
+
+    With a prior there is no floor.
+    """
+    if model.is_bounded:
+        return []
     kind, reg_covar, shape = model.covariance_type, model.reg_covar, parameters.means.shape
     covariances = kind.public_covariances(parameters.covariances)
     raw = kind.matrices(covariances, *shape) - reg_covar * np.eye(shape[1])

@@ -38,6 +38,7 @@ from fastgmm.sklearn.fallback import (
     overridden_step,
 )
 from fastgmm.sources.array import ArraySource
+from fastgmm.sources.base import Source
 
 heed_environment()
 
@@ -84,6 +85,13 @@ class KernelMixture(BaseMixture):
     @abstractmethod
     def _policy(self, start: Start, random_state: np.random.RandomState) -> Policy:
         """Return what to do with collapsed components."""
+
+    def _model_to_fit(self, source: Source, previous: Any) -> Model:
+        """Return the model that EM fits to the rows; starts are made for `_em_model`.
+
+        `previous` are the parameters from which a warm start continues, or None.
+        """
+        return self._em_model()
 
     def _prepare(self, source: ArraySource) -> None:
         """Set what the model needs to know of the rows, after scikit-learn's own checks."""

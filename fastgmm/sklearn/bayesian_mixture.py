@@ -14,7 +14,9 @@ from numpy.typing import ArrayLike
 from sklearn.utils._param_validation import Interval
 
 from fastgmm.api import checks
-from fastgmm.em.variational import Posterior, Prior
+from fastgmm.api.fixed import PARTS, FixedParts, check_fixed
+from fastgmm.em.priors import Prior
+from fastgmm.em.variational import Posterior
 from fastgmm.em.weight_priors import WEIGHT_PRIORS
 from fastgmm.search.start import Start
 from fastgmm.sklearn.attributes import (
@@ -29,6 +31,7 @@ from fastgmm.sklearn.fallback import FIT_STEPS, POSTERIOR_STEPS, is_foreign
 from fastgmm.sklearn.parity import NoRepair, TheirVariational, starting_posterior
 from fastgmm.sklearn.standin import StandIn
 from fastgmm.sources.array import ArraySource
+from fastgmm.sources.base import Source
 
 
 class BayesianGaussianMixture(KernelMixture, TheirBayesianGaussianMixture, metaclass=StandIn):
@@ -82,6 +85,9 @@ default="dirichlet_process"
     n_threads : int, default=None
         Greatest number of threads; by default Numba's setting, which joblib divides among its
         worker processes. The result has the same bits for every number.
+    fixed : str, iterable of str, or dict, default=None
+        Parts that a warm start leaves exactly as the previous call found them: "weights", "means",
+        or a dict such as ``{"means": [0, 2]}`` for those of some components. See `fastgmm.fit`.
 
     Attributes
     ----------
@@ -140,12 +146,13 @@ covariance_prior_
     """
 
     _stands_in_for = TheirBayesianGaussianMixture
-    _own_parameters = {"n_threads": None}  # noqa: RUF012 - a constant
+    _own_parameters = {"n_threads": None, "fixed": None}  # noqa: RUF012 - a constant
     _described_by = "the attributes of the posterior"
 
     _parameter_constraints = {  # noqa: RUF012 - as in scikit-learn
         **TheirBayesianGaussianMixture._parameter_constraints,
         "n_threads": [Interval(Integral, 1, None, closed="left"), None],
+        "fixed": [str, list, tuple, dict, None],
     }
 
     def __init__(
@@ -169,6 +176,7 @@ covariance_prior_
         verbose: int = 0,
         verbose_interval: int = 10,
         n_threads: int | None = None,
+        fixed: FixedParts = None,
     ) -> None:
         super().__init__(
             n_components=n_components,
@@ -190,6 +198,7 @@ covariance_prior_
             verbose_interval=verbose_interval,
         )
         self.n_threads = n_threads
+        self.fixed = fixed
 
     def _em_model(self) -> TheirVariational:
         kind = WEIGHT_PRIORS[self.weight_concentration_prior_type]
@@ -202,6 +211,24 @@ covariance_prior_
         weight_prior = kind(self.weight_concentration_prior_)
         model = TheirVariational(covariance_type_of(self), self.reg_covar, weight_prior, prior)
         return model.adding(np.dtype(np.float64))
+
+    def _model_to_fit(self, source: Source, previous: Posterior | None) -> TheirVariational:
+        model = self._em_model()
+        if self.fixed is None:
+            return model
+        if previous is None:
+            raise ValueError(
+                "fixed holds parts at the values of the previous call, but there is none; fit, "
+                "then set warm_start=True and fixed."
+            )
+        kind = covariance_type_of(self)
+        held = check_fixed(self.fixed, kind, self.n_components, PARTS, on_collapse="raise")
+        if held is not None and (held.covariances.any() or held.weights.any() > held.weights.all()):
+            raise ValueError(
+                f"fixed is {self.fixed!r}, but a Bayesian mixture can hold only means, and the "
+                "weights of all components."
+            )
+        return model.holding(held)
 
     def _fitted(self) -> Posterior | None:
         return fitted_posterior(self)

@@ -59,11 +59,19 @@ def fall_back(model: Any, method: str, reason: str, sample_weight: ArrayLike | N
     Raises
     ------
     ValueError
-        If there are weights, which that code does not support.
+        If there are weights, priors or fixed parts, which that code does not support.
     """
+    lost = unsupported_parameters(model) if method == "fit" else []
     if sample_weight is not None:
-        raise ValueError(f"sample_weight cannot be used here: {reason}. Leave it out.")
+        lost.append("sample_weight")
+    if lost:
+        raise ValueError(f"{lost[0]} cannot be used here: {reason}. Leave it out.")
     logger.warning("%s.%s falls back to scikit-learn: %s", _name_of(model), method, reason)
+
+
+def unsupported_parameters(model: Any) -> list[str]:
+    """Return the names of parameters in use that change a fit and that scikit-learn lacks."""
+    return [name for name in ("prior", "fixed") if getattr(model, name, None) is not None]
 
 
 def log_accelerated(model: Any, method: str, shape: tuple[int, ...]) -> None:

@@ -32,7 +32,13 @@ from fastgmm.sklearn.compat import (
     validate_data,
     warn_of_convergence,
 )
-from fastgmm.sklearn.fallback import FOREIGN, fall_back, is_foreign, log_accelerated
+from fastgmm.sklearn.fallback import (
+    FOREIGN,
+    fall_back,
+    is_foreign,
+    log_accelerated,
+    unsupported_parameters,
+)
 from fastgmm.sklearn.inference import AnyParameters
 from fastgmm.sklearn.parity import IllDefinedError
 from fastgmm.sources.array import ArraySource
@@ -60,8 +66,9 @@ def fit_attributes(model: Any, X: ArrayLike, sample_weight: ArrayLike | None) ->
         _fit_ours(model, source, random_state, previous)
     except IllDefinedError as error:
         # Rounding can decide whether a covariance is singular, so scikit-learn's own rounding
-        # decides. Its code supports neither weights nor missing values.
-        if sample_weight is not None or isinstance(source, IncompleteSource):
+        # decides. Its code supports no weights, missing values, priors or fixed parts.
+        incomplete = isinstance(source, IncompleteSource)
+        if sample_weight is not None or incomplete or unsupported_parameters(model):
             raise ValueError(str(error)) from None
         if state is not None:
             random_state.set_state(state)
@@ -164,7 +171,7 @@ def _best_run(
 ) -> Run:
     """Run EM from the previous parameters, or from `n_init` new starts if there are none."""
     start = Start(source.in_memory(random_state), model._em_model(), model.n_components)
-    em_source = model._em_source(source)
+    em_source, em_model = model._em_source(source), model._model_to_fit(source, previous)
     objective = model.lower_bound_ if previous else -np.inf
 
     is_new = previous is None and getattr(model, "means_init", None) is None
@@ -175,13 +182,10 @@ def _best_run(
 
     def run_start(init: int) -> Run:
         model._print_verbose_msg_init_beg(init)
-        run = em(
-            em_source,
-            start.model,
-            previous or model._new_parameters(start, random_state),
-            settings,
-            model._policy(start, random_state),
-        )
+        parameters = previous or model._new_parameters(start, random_state)
+        fitted = em_model.from_start(parameters)
+        policy = model._policy(start._replace(model=fitted), random_state)
+        run = em(em_source, fitted, parameters, settings, policy)
         if model.max_iter > 0:
             model._print_verbose_msg_init_end(run.objective, run.converged)
         return run

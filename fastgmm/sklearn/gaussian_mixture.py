@@ -10,9 +10,19 @@ from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastgmm.api.options import INIT_PARAMS, MISSING, ON_COLLAPSE
+from fastgmm.api.fixed import PARTS, FixedParts, check_fixed
+from fastgmm.api.options import DEFAULT_PRIOR, INIT_PARAMS, MISSING, ON_COLLAPSE
+from fastgmm.api.priors import (
+    Dirichlet,
+    NormalInverseWishart,
+    Priors,
+    check_prior,
+    make_model,
+    priors_of,
+)
 from fastgmm.em.loop import Policy
 from fastgmm.em.models import MaximumLikelihood
+from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.start import Start
 from fastgmm.sklearn import inference, likelihood, online
@@ -22,6 +32,7 @@ from fastgmm.sklearn.compat import TheirGaussianMixture
 from fastgmm.sklearn.fallback import FIT_STEPS, is_foreign
 from fastgmm.sklearn.standin import StandIn
 from fastgmm.sources.array import ArraySource
+from fastgmm.sources.base import Source
 
 
 class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
@@ -81,6 +92,11 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
     learning_offset : float, default=2.0
         The number added to the number of steps in the step sizes of `partial_fit`, above 1. The
         greater it is, the less the second batch changes what the first one gave.
+    prior : "default", NormalInverseWishart, Dirichlet, list of both or None, default=None
+        Prior of the parameters, for the greatest posterior density: see `fastgmm.fit`.
+    fixed : str, int, iterable of these, or dict, default=None
+        Parts that keep the values of the start exactly: see `fastgmm.fit`. With `warm_start` they
+        keep those of the previous call.
 
     Attributes
     ----------
@@ -105,6 +121,9 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         Mean log-likelihood of a row, in nats, before the last M-step of the best start.
     lower_bounds_ : list of float
         The same value for every iteration of the best start.
+    prior_ : tuple of NormalInverseWishart and Dirichlet
+        The priors with the values that followed from the rows; only after a fit with `prior`.
+        `lower_bound_` and `lower_bounds_` are then log-posteriors: see `Mixture.log_likelihoods`.
     n_features_in_ : int
         Number of features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -135,6 +154,8 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         "missing": "error",
         "learning_decay": 0.7,
         "learning_offset": 2.0,
+        "prior": None,
+        "fixed": None,
     }
     _described_by = "weights_, means_ and precisions_cholesky_"
 
@@ -146,6 +167,8 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         "missing": [StrOptions(set(MISSING))],
         "learning_decay": [Interval(Real, 0.5, 1.0, closed="right")],
         "learning_offset": [Interval(Real, 1.0, None, closed="neither")],
+        "prior": [StrOptions({DEFAULT_PRIOR}), NormalInverseWishart, Dirichlet, list, tuple, None],
+        "fixed": [str, Integral, list, tuple, dict, None],
     }
 
     def __init__(
@@ -170,6 +193,8 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         missing: str = "error",
         learning_decay: float = 0.7,
         learning_offset: float = 2.0,
+        prior: Priors = None,
+        fixed: FixedParts = None,
     ) -> None:
         super().__init__(
             n_components=n_components,
@@ -192,6 +217,8 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         self.missing = missing
         self.learning_decay = learning_decay
         self.learning_offset = learning_offset
+        self.prior = prior
+        self.fixed = fixed
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -254,6 +281,16 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
 
     def _em_model(self) -> MaximumLikelihood:
         return MaximumLikelihood(covariance_type_of(self), self.reg_covar)
+
+    def _model_to_fit(self, source: Source, previous: Parameters | None) -> Model:
+        priors, kind = check_prior(self.prior), covariance_type_of(self)
+        model = make_model(kind, self.reg_covar, priors, source)
+        self.__dict__.pop("prior_", None)
+        if priors:
+            self.prior_ = priors_of(model, self.n_components)
+        given = PARTS if previous else likelihood.given_start(self, source.n_features).known()
+        held = check_fixed(self.fixed, kind, self.n_components, given, self.on_collapse)
+        return model.holding(held)
 
     def _fitted(self) -> Parameters | None:
         return fitted_parameters(self)

@@ -12,14 +12,15 @@ from fastgmm.em.loop import Policy
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.start import Given, Start
 from fastgmm.sklearn.attributes import covariance_type_of, doubles, set_attributes
-from fastgmm.sklearn.parity import TheirPolicy, starting_parameters
+from fastgmm.sklearn.fallback import unsupported_parameters
+from fastgmm.sklearn.parity import NoRepair, TheirPolicy, starting_parameters
 from fastgmm.sources.array import ArraySource
 
 
 def policy(model: Any, start: Start, random_state: np.random.RandomState) -> Policy:
     """Return what to do with collapsed components, as `on_collapse` says."""
     if model.on_collapse == "raise":
-        return _their_policy(start)
+        return NoRepair() if unsupported_parameters(model) else _their_policy(start)
     return CollapsePolicy(model.on_collapse, start.model, start.source, random_state)
 
 
@@ -32,17 +33,23 @@ def make_start(model: Any, source: ArraySource, n_components: int | None = None)
     return Start(source, model._em_model(), n_components or model.n_components)
 
 
-def new_parameters(model: Any, start: Start, random_state: np.random.RandomState) -> Parameters:
-    """Return the parameters of a new start."""
+def given_start(model: Any, n_features: int) -> Given:
+    """Return the starting values that the estimator was given."""
     given = Given(
         weights=None if model.weights_init is None else doubles(model.weights_init),
         means=None if model.means_init is None else doubles(model.means_init),
     )
     if model.precisions_init is not None:
         covariances, factors, log_det = covariance_type_of(model).from_precisions(
-            doubles(model.precisions_init), model.n_components, start.source.n_features
+            doubles(model.precisions_init), model.n_components, n_features
         )
         given = given._replace(covariances=covariances, factors=factors, log_det=log_det)
+    return given
+
+
+def new_parameters(model: Any, start: Start, random_state: np.random.RandomState) -> Parameters:
+    """Return the parameters of a new start."""
+    given = given_start(model, start.source.n_features)
     policy = _their_policy(start)
     return starting_parameters(start, model.init_params, given, policy, random_state)
 

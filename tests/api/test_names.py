@@ -11,10 +11,10 @@ from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.search.starts import RESP_STARTS, ROW_STARTS
 
 PUBLIC = [
-    "BayesianGaussianMixture", "CollapseError", "ConvergenceWarning", "GaussianMixture", "Mixture",
-    "ModelFileError", "ReadingError", "Selection", "Statistics", "__version__", "fit", "load",
-    "patch_sklearn", "precompile", "select", "sklearn", "sklearn_is_patched", "statistics",
-    "unpatch_sklearn",
+    "BayesianGaussianMixture", "CollapseError", "ConvergenceWarning", "Dirichlet",
+    "GaussianMixture", "Mixture", "ModelFileError", "NormalInverseWishart", "ReadingError",
+    "Selection", "Statistics", "__version__", "fit", "load", "patch_sklearn", "precompile",
+    "select", "sklearn", "sklearn_is_patched", "statistics", "unpatch_sklearn",
 ]  # fmt: skip
 NEED_SKLEARN = {"BayesianGaussianMixture", "GaussianMixture", "sklearn"}
 

@@ -314,7 +314,7 @@ class TestSpurious:
     )  # fmt: skip
     def test_points_needed(self, name, n_features, needed):
         kind = fastgmm.model.covariance.COVARIANCE_TYPES[name]
-        assert points_needed(kind, n_features) == needed
+        assert points_needed(MaximumLikelihood(kind), n_features) == needed
 
     @pytest.mark.parametrize("name", TYPES)
     @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])

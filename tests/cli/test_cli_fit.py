@@ -46,6 +46,7 @@ OPTIONS = {
     "--max-iter": ("max_iter", [300]),
     "--n-init": ("n_init", [3]),
     "--reg-covar": ("reg_covar", [1e-3]),
+    "--prior": ("prior", ["default"]),
     "--seed": ("random_state", [7]),
     "--threads": ("n_threads", [1]),
     "--progress": ("progress", [True]),

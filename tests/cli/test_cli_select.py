@@ -54,6 +54,7 @@ SELECT_OPTIONS = {
     "--folds": ("n_folds", 3, 3),
     "--n-init": ("n_init", 2, 2),
     "--reg-covar": ("reg_covar", 1e-3, 1e-3),
+    "--prior": ("prior", "default", "default"),
     "--seed": ("random_state", 7, 7),
     "--threads": ("n_threads", 1, 1),
 }

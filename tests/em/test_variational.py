@@ -6,8 +6,10 @@ import pytest
 import reference
 from reference import COVARIANCE_TYPES
 
+from fastgmm.em.fixed import Fixed
 from fastgmm.em.loop import Settings, run_em
-from fastgmm.em.variational import Prior, Variational
+from fastgmm.em.priors import Prior
+from fastgmm.em.variational import Variational
 from fastgmm.em.weight_priors import WEIGHT_PRIORS, Dirichlet, DirichletProcess
 from fastgmm.model.covariance import COVARIANCE_TYPES as TYPES
 from fastgmm.sources import skipping_check
@@ -198,3 +200,41 @@ def test_a_component_that_loses_its_rows_ends_at_the_prior(assert_close):
     assert empty.sum() >= 2
     assert_close(run.parameters.degrees_of_freedom[empty], np.full(empty.sum(), 2.0), 1e-6)
     assert_close(run.parameters.means[empty], np.tile(X.mean(axis=0), (empty.sum(), 1)), 1e-4)
+
+
+@each_type
+@each_prior
+@pytest.mark.parametrize("parts", ["weights", "means", "both", "some"])
+def test_fixed_parts_stay_and_the_bound_never_falls(covariance_type, weights, parts):
+    X = problems.overlapping(400, 2, 3, covariance_type).X
+    free = make_model(X, covariance_type, WEIGHT_PRIORS[weights](0.5), mean_precision=2.0)
+    start = start_of(free, X, 3)
+    every, none = np.ones(3, bool), np.zeros(3, bool)
+    means = {"weights": none, "some": np.arange(3) == 1}.get(parts, every)
+    held = Fixed(every if parts in ("weights", "both") else none, means, none)
+    run = run_of(free.holding(held).from_start(start), X, start, 40)
+    end = run.parameters
+    np.testing.assert_array_equal(end.means[means], start.means[means])
+    assert (end.means[~means] != start.means[~means]).all()
+    assert np.array_equal(end.weights, start.weights) == held.weights.any()
+    gains = np.diff(run.objectives)
+    assert gains.min() >= -1e-12 * abs(run.objective)
+    assert gains.max() > 1e-3
+
+
+@pytest.mark.parametrize("parts", ["weights", "means"])
+def test_the_bound_with_fixed_parts_is_the_evidence_bound(parts, assert_close):
+    X = problems.overlapping(300, 2, 3).X
+    free = make_model(X, "full", Dirichlet(0.3), mean_precision=2.0)
+    posterior = start_of(free, X, 3)
+    every, none = np.ones(3, bool), np.zeros(3, bool)
+    held = Fixed(every, none, none) if parts == "weights" else Fixed(none, every, none)
+    model = free.holding(held).from_start(posterior)
+    bounds, start = [], posterior
+    for _ in range(4):
+        joint = reference.variational_log_joint(X, beliefs_of(posterior))
+        resp = np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
+        posterior = run_of(model, X, posterior, 1).parameters
+        bounds.append(reference.evidence_bound(X, resp, beliefs_of(posterior), prior_of(model)))
+    objectives = run_of(model, X, start, 4).objectives
+    assert_close(np.diff(objectives), np.diff(bounds), 1e-9)

@@ -290,6 +290,44 @@ def test_the_class_is_found_lazily_and_is_theirs():
     assert fastgmm.BayesianGaussianMixture is BayesianGaussianMixture
     assert issubclass(BayesianGaussianMixture, Theirs)
     ours, theirs = (kind().get_params() for kind in (BayesianGaussianMixture, Theirs))
-    assert ours == {**theirs, "n_threads": None}
+    assert ours == {**theirs, "n_threads": None, "fixed": None}
     with pytest.raises(TypeError):
         BayesianGaussianMixture(3)  # as in scikit-learn, all arguments have names
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_warm_start_may_hold_means_and_weights():
+    X = problems.overlapping(300, 2, 3).X
+    model = BayesianGaussianMixture(n_components=3, random_state=0, max_iter=3).fit(X)
+    before = model.means_.copy(), model.weights_.copy()
+    model.set_params(warm_start=True, fixed={"means": [0, 2]}).fit(X + 0.3)
+    np.testing.assert_array_equal(model.means_[[0, 2]], before[0][[0, 2]])
+    assert (model.means_[1] != before[0][1]).all()
+    weights = model.weights_.copy()
+    model.set_params(fixed="weights", max_iter=20).fit(X)
+    np.testing.assert_array_equal(model.weights_, weights)
+    assert np.diff(model.lower_bounds_).min() >= -1e-9
+
+
+@pytest.mark.parametrize("fixed", ["covariances", {"weights": [0]}, [1]])
+def test_what_cannot_be_held_is_refused(fixed):
+    X = problems.overlapping(300, 2, 3).X
+    model = BayesianGaussianMixture(n_components=3, random_state=0, fixed=fixed)
+    with pytest.raises(ValueError, match="there is none; fit, then set warm_start=True"):
+        model.fit(X)
+    model.set_params(fixed=None, warm_start=True, max_iter=500).fit(X)
+    with pytest.raises(ValueError, match="can hold only means, and the weights of all"):
+        model.set_params(fixed=fixed).fit(X)
+
+
+def test_a_mixture_has_the_posterior_means(assert_close):
+    """``E[Lambda]^-1``, not the mean of the covariance; the weights are those of the process."""
+    X = problems.overlapping(300, 2, 3).X
+    model = BayesianGaussianMixture(n_components=3, random_state=0, max_iter=500).fit(X)
+    mixture = fastgmm.Mixture.from_sklearn(model)
+    a, b = model.weight_concentration_
+    sticks = a / (a + b) * np.cumprod([1.0, *(b / (a + b))[:-1]])
+    assert_close(mixture.weights, sticks / sticks.sum(), 1e-13)
+    np.testing.assert_array_equal(mixture.means, model.means_)
+    assert_close(mixture.covariances, np.linalg.inv(model.precisions_), 1e-12)
+    assert len(mixture.log_likelihoods) == 0

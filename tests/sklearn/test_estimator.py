@@ -431,8 +431,9 @@ def test_the_class_is_found_lazily_and_is_theirs():
     assert repr(GaussianMixture(2)) == repr(Theirs(2)) == "GaussianMixture(n_components=2)"
     assert "GaussianMixture" in GaussianMixture(2)._repr_html_()
     ours, theirs = (kind().get_params() for kind in (GaussianMixture, Theirs))
-    own = {"n_threads": None, "on_collapse": "raise", "missing": "error"}
-    assert ours == {**theirs, **own, "learning_decay": 0.7, "learning_offset": 2.0}
+    added = {"n_threads": None, "on_collapse": "raise", "missing": "error"}
+    steps = {"learning_decay": 0.7, "learning_offset": 2.0}
+    assert ours == {**theirs, **added, **steps, "prior": None, "fixed": None}
     assert sklearn.base.clone(GaussianMixture(2, n_threads=1)).n_threads == 1
 
 

@@ -300,22 +300,41 @@ class CovarianceType(ABC):
         """
         raise self._lacks("quasi-Newton steps")
 
-    # For variational Bayes: a type need not have these.
+    # For priors and variational Bayes: a type need not have these.
 
     def rows_per_matrix(self, nk: np.ndarray) -> np.ndarray:
         """Return the number of rows whose scatter a matrix holds: N_k (n_components,).
 
         If all components have the same matrix, it is the average of N_k, an array ().
         """
-        raise self._lacks("variational Bayes")
+        raise self._lacks("priors")
 
     def total_distance(self, factors: np.ndarray, s2: np.ndarray) -> float:
         """Return ``sum_k tr(U_k S2_k U_k^T)``, the sum of all squared distances of rows."""
-        raise self._lacks("variational Bayes")
+        raise self._lacks("priors")
 
     def one(self, covariances: np.ndarray) -> np.ndarray:
         """Return Sigma_0 of the public covariances, in the shape without an axis of components."""
-        raise self._lacks("variational Bayes")
+        raise self._lacks("priors")
+
+    def scale_from_matrix(self, matrix: np.ndarray) -> np.ndarray:
+        """Return the scale of a prior in the form of `one`, from a matrix (n_features, n_features).
+
+        The prior of a matrix is an inverse Wishart distribution. That of a variance is an inverse
+        gamma distribution with half the degrees of freedom and half the scale.
+        """
+        raise self._lacks("priors")
+
+    def default_scale(self, covariance: np.ndarray) -> np.ndarray:
+        """Return the scale of a prior from the covariance of all rows in the form of `one`.
+
+        It is that covariance, or for variances their mean (Fraley and Raftery 2007, section 3.2).
+        """
+        raise self._lacks("priors")
+
+    def prior_power(self, degrees_of_freedom: float, n_features: int) -> float:
+        """Return p such that the density of the prior of Sigma has the factor ``(det U)^p``."""
+        raise self._lacks("priors")
 
     # Checks and public forms.
 

@@ -41,6 +41,15 @@ class Diag(CovarianceType):
     def one(self, covariances):
         return covariances[0]
 
+    def scale_from_matrix(self, matrix):
+        return np.diag(matrix)
+
+    def default_scale(self, covariance):
+        return np.full_like(covariance, covariance.mean())
+
+    def prior_power(self, degrees_of_freedom, n_features):
+        return degrees_of_freedom + 2.0
+
     def about_center(self, weights, means, factors):
         center = weighted_mean(weights, means)
         return center, (means - center) * factors

@@ -44,6 +44,15 @@ class Full(CovarianceType):
     def one(self, covariances):
         return covariances[0]
 
+    def scale_from_matrix(self, matrix):
+        return matrix
+
+    def default_scale(self, covariance):
+        return covariance
+
+    def prior_power(self, degrees_of_freedom, n_features):
+        return degrees_of_freedom + n_features + 1.0
+
     def about_center(self, weights, means, factors):
         return None, None
 

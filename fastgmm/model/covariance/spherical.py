@@ -41,6 +41,15 @@ class Spherical(CovarianceType):
     def one(self, covariances):
         return covariances[0]
 
+    def scale_from_matrix(self, matrix):
+        return np.diag(matrix).mean()
+
+    def default_scale(self, covariance):
+        return covariance
+
+    def prior_power(self, degrees_of_freedom, n_features):
+        return (degrees_of_freedom + 2.0) / n_features  # det U has a factor for each feature
+
     def about_center(self, weights, means, factors):
         center = weighted_mean(weights, means)
         return center, (means - center) * factors[:, None]

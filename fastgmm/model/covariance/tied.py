@@ -46,6 +46,15 @@ class Tied(CovarianceType):
     def one(self, covariances):
         return covariances
 
+    def scale_from_matrix(self, matrix):
+        return matrix
+
+    def default_scale(self, covariance):
+        return covariance
+
+    def prior_power(self, degrees_of_freedom, n_features):
+        return degrees_of_freedom + n_features + 1.0
+
     def about_center(self, weights, means, factors):
         center = weighted_mean(weights, means)
         return center, products((means - center).T, factors.T)
