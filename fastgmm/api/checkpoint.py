@@ -141,6 +141,11 @@ class Checkpoint(Journal):
         reached: Parameters = found["parameters"]
         return reached
 
+    @property
+    def writes(self) -> bool:
+        """Whether there is a file."""
+        return self._path is not None
+
     def kept(self) -> Mapping[str, Any] | None:
         """Return the state from which the run of the present start goes on."""
         return self._run

@@ -226,8 +226,10 @@ def grid_progress(shown: bool, n_fits: int, total_cost: int) -> Iterator[GridPro
         yield GridProgress(bar, n_fits)
 
 
-def both(report: Callback, callback: Callback | None) -> Callback:
-    """Return a callback that calls both and returns the value of the second."""
+def both(report: Callback, callback: Callback | None) -> Callback | None:
+    """Return a callback that calls both and returns the value of the second, None for nobody."""
+    if type(report) is NoProgress:
+        return callback
     if callback is None:
         return report
 

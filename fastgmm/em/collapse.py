@@ -94,6 +94,17 @@ class CollapsePolicy:
             collapsed |= few & (pivots <= _FLAT * scale).any(axis=1)
         return collapsed & (weights > 0)
 
+    def leaves(self, parameters: Parameters) -> bool:
+        """Return whether `repair` would return the parameters of an iteration as they are."""
+        return not self._collapsed(parameters).any()
+
+    def _collapsed(self, parameters, iterated=True):
+        """Return a mask (n_components,) of the components that need repair."""
+        singular = np.isnan(parameters.log_det)
+        if iterated and self._on_collapse != "regularize":
+            return singular | self.on_few_points(parameters)
+        return singular
+
     def repair(self, parameters: Parameters, iterated: bool = True) -> tuple[Parameters, bool]:
         """Return valid parameters, and whether a component was moved.
 
@@ -106,13 +117,10 @@ class CollapsePolicy:
             If a component has collapsed and `on_collapse` is "raise", or if a covariance is
             singular and nothing can be added to it.
         """
-        singular = np.isnan(parameters.log_det)
-        collapsed = singular
-        if iterated and self._on_collapse != "regularize":
-            collapsed = singular | self.on_few_points(parameters)
+        collapsed = self._collapsed(parameters, iterated)
         if not collapsed.any():
             return parameters, False
-        return self._apply(parameters, collapsed, singular)
+        return self._apply(parameters, collapsed, np.isnan(parameters.log_det))
 
     def _raise(self, parameters, collapsed, singular):
         """Raise an error that names the collapsed components."""

@@ -12,6 +12,11 @@ class Journal:
     A state is a dict of numbers, strings, None, arrays, `Parameters`, and lists and dicts of these.
     """
 
+    @property
+    def writes(self) -> bool:
+        """Whether anything is kept."""
+        return False
+
     def kept(self) -> Mapping[str, Any] | None:
         """Return the state from which the run goes on, None if it begins."""
         return None

@@ -26,6 +26,7 @@ class Settings(NamedTuple):
     journal: Journal = NO_JOURNAL
 
 
+_STEPS = 16  # of a launch that takes several EM steps
 _STATE = "parameters", "objectives", "previous", "converged"  # of `run_em`, for the journal
 
 
@@ -38,6 +39,9 @@ class Policy(Protocol):
 
     def on_few_points(self, parameters: Any) -> np.ndarray:
         """Return a mask (n_components,) of the components on a single point or on few rows."""
+
+    def leaves(self, parameters: Any) -> bool:
+        """Return whether `repair` would return the parameters of an iteration as they are."""
 
     def repair(self, parameters: Any, iterated: bool = True) -> tuple[Any, bool]:
         """Return valid parameters, and whether a component was moved."""
@@ -119,6 +123,8 @@ def run_em(
     """Iterate from `parameters` until the objective changes by less than ``settings.tol``.
 
     As in scikit-learn, the objective of an iteration is that of the parameters before its M-step.
+    Where nobody watches the iterations and none needs repair, the source may take several steps in
+    one launch.
     `previous` is the last objective of the run that this one continues, if any.
     """
     total_weight, journal = source.total_weight, settings.journal
@@ -130,7 +136,18 @@ def run_em(
         journal.keep(parameters, trace, _state(parameters, trace, previous, converged))
     else:
         parameters, trace, previous, converged = (kept[name] for name in _STATE)
+    swift = settings.callback is None and not journal.writes
     while len(trace) < settings.max_iter and not (converged or stop):
+        if swift:
+            n_iter = min(_STEPS, settings.max_iter - len(trace))
+            (steps,) = source.steps(model, [parameters], n_iter, settings.tol, previous)
+            swift = bool(steps.objectives) and policy.leaves(steps.parameters)
+        if swift:
+            parameters = steps.parameters
+            trace += steps.objectives
+            earlier = trace[-2] if len(steps.objectives) > 1 else previous
+            converged, previous = abs(trace[-1] - earlier) < settings.tol, trace[-1]
+            continue
         before = parameters
         statistics, parameters = em_step(source, model, before)
         parameters, moved = policy.repair(parameters)

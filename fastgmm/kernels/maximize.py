@@ -231,6 +231,9 @@ def step_of(maximize):
         for k in range(new.log_det.size):
             if not np.isfinite(new.log_det[k]):
                 return False
+        before = runs.objectives[r, i - 1] if i else runs.previous
+        if abs(runs.objectives[r, i] - before) < runs.tol:
+            return False
         return prepare(runs, new)
 
     return take_step

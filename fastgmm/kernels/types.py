@@ -286,6 +286,10 @@ class Runs(NamedTuple):
     ----------
     n_iter : int
         Number of iterations; 0 if there are no runs.
+    tol : float
+        A run ends after an iteration whose objective differs by less from the one before.
+    previous : float
+        The objective before the first iteration.
     total_weight : float
         Sum of the weights of the rows.
     reg_covar : float
@@ -312,10 +316,13 @@ class Runs(NamedTuple):
         Mean log-likelihoods before each iteration.
     n_done : ndarray of shape (n_runs,)
         Number of iterations done. A run ends early if the sums of a pass are too imprecise for
-        the next mixture, and after an iteration in which a covariance became singular.
+        the next mixture, and after an iteration in which a covariance became singular or the
+        objective changed by less than `tol`.
     """
 
     n_iter: int
+    tol: float
+    previous: float
     total_weight: float
     reg_covar: float
     about_center: bool

@@ -49,6 +49,10 @@ class NoRepair:
         """Return a mask (n_components,) of False: no component counts as collapsed."""
         return np.zeros(len(parameters.weights), bool)
 
+    def leaves(self, parameters: Any) -> bool:
+        """Return whether `repair` would return the parameters of an iteration as they are."""
+        return not np.isnan(parameters.log_det).any()
+
     def repair(self, parameters: Any, iterated: bool = True) -> tuple[Any, bool]:
         """Return the same parameters, and False: no component was moved.
 
@@ -80,6 +84,10 @@ class TheirPolicy(NoRepair):
         self._reg_covar = model.reg_covar
         self._n_rows = n_rows
         self._extra = extra_weight(dtype)
+
+    def leaves(self, parameters: Parameters) -> bool:
+        """Return whether `repair` would return the parameters of an iteration as they are."""
+        return super().leaves(parameters) and self.dilute(parameters) is parameters
 
     def repair(self, parameters: Parameters, iterated: bool = True) -> tuple[Parameters, bool]:
         """Return the parameters of scikit-learn's M-step, and False: no component was moved.

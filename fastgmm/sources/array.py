@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from fastgmm.jit.threads import PARALLEL_WORK
 from fastgmm.kernels.types import Data
 from fastgmm.sources.base import Answers, Source, digest_of
 from fastgmm.sources.clustering import Assignment, labels_after, nearest
 from fastgmm.sources.distinct import first_of_equals
 from fastgmm.sources.double import DoubleRows
 from fastgmm.sources.inference import infer
-from fastgmm.sources.passes import chunk_count
+from fastgmm.sources.passes import WORK, chunk_count
 from fastgmm.sources.precision import needs_double
 from fastgmm.sources.seeding import Seeding
 from fastgmm.sources.wide import make_pass
@@ -84,17 +85,19 @@ class ArraySource(Source):
             last = self._pass = make_pass(self._data, kind, n_components, self.n_threads)
         return last
 
-    def steps(self, model, mixtures, n_iter):
+    def steps(self, model, mixtures, n_iter, tol=0.0, previous=-np.inf):
         """Return each of the mixtures after up to `n_iter` EM steps: see `Source.steps`.
 
         All steps are taken in one launch if a pass costs little more than Python between passes.
+        Each mixture is on one thread, so a single one must not be worth several threads.
         """
-        kind = model.covariance_type
+        kind, n_components = model.covariance_type, len(mixtures[0].weights)
         compiled = kind.has_compiled_step and model.has_compiled_step
-        work = self.n_samples * self.n_features * len(mixtures[0].weights)
-        if not compiled or self.dtype != np.float64 or work > _MOST_WORK:
+        most = _MOST_WORK if len(mixtures) > 1 else PARALLEL_WORK // WORK
+        work = self.n_samples * self.n_features * n_components
+        if not compiled or self.dtype != np.float64 or work > most:
             return super().steps(model, mixtures, n_iter)
-        return self._passes(kind, len(mixtures[0].weights)).steps(model, mixtures, n_iter)
+        return self._passes(kind, n_components).steps(model, mixtures, n_iter, tol, previous)
 
     def in_double(self):
         """Return the rows in float64, for sums that float32 cannot resolve."""

@@ -156,8 +156,18 @@ class Source(ABC):
         `fastgmm.sources.precision`).
         """
 
-    def steps(self, model: Model, mixtures: Sequence[Parameters], n_iter: int) -> list[Steps]:
+    def steps(
+        self,
+        model: Model,
+        mixtures: Sequence[Parameters],
+        n_iter: int,
+        tol: float = 0.0,
+        previous: float = -np.inf,
+    ) -> list[Steps]:
         """Return each of the mixtures after up to `n_iter` EM steps, all in one launch.
+
+        The steps of a mixture end after one whose objective differs by less than `tol` from the
+        one before it, which for the first is `previous`.
 
         The mixtures have the same number of components. A source takes as many steps as its
         compiled code can, maybe none. A mixture with a singular covariance, whose log-determinant

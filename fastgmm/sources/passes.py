@@ -163,12 +163,13 @@ class EMPass:
         if self._skipping.ordered and not ordered:
             self._workspaces = self._make_workspaces()
 
-    def steps(self, model, mixtures, n_iter):
+    def steps(self, model, mixtures, n_iter, tol, previous):
         """Return mixtures after up to `n_iter` EM steps each: see `ArraySource.steps`."""
         X = self._data.X
         weight = self._data.sample_weight
         total = weight.sum() if weight.size else len(X)
         runs = make_runs(model, mixtures, n_iter, total, self._center_and_scatter())
+        runs = runs._replace(tol=tol, previous=previous)
         moments = make_moments(self.covariance_type, X, self.n_components, len(mixtures))
         none = np.empty((1, 0))
         operands = Operands(False, none, none, none, _EMPTY, _EMPTY, none, none, none, none)

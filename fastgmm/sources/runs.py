@@ -21,6 +21,8 @@ def no_runs(dtype):
     numbers = np.empty((0, 2, 0))
     return Runs(
         n_iter=0,
+        tol=0.0,
+        previous=0.0,
         total_weight=1.0,
         reg_covar=0.0,
         about_center=False,
@@ -54,6 +56,8 @@ def make_runs(model, mixtures, n_iter, total_weight, center_and_scatter):
     n = n_features if rows.shape[1] == n_features**2 else 0
     runs = Runs(
         n_iter=n_iter,
+        tol=0.0,
+        previous=-np.inf,
         total_weight=float(total_weight),
         reg_covar=float(model.reg_covar),
         about_center=kind.scatter_is_constant,
