@@ -1,7 +1,12 @@
 """What all tests share: where the helper modules live, and comparison by scale."""
 
+import os
 import sys
 from pathlib import Path
+
+# The workers of pytest use all cores. BLAS and scikit-learn's OpenMP would start as many threads
+# again in each, which wait for one another in loops that take half of the suite's time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest

@@ -157,7 +157,7 @@ def assert_scikit_learns_labels(X, n_clusters, seed, sample_weight=None):
 def test_k_means_finds_scikit_learns_labels(make, n_samples, n_features, n_clusters, dtype):
     """All labels agree after tens of iterations: no bound keeps a row from its nearest center."""
     X = make(n_samples, n_features, n_clusters).X.astype(dtype)
-    for seed in range(3):
+    for seed in range(2):
         assert_scikit_learns_labels(X, n_clusters, seed)
 
 
