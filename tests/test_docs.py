@@ -78,6 +78,9 @@ def test_python_runs(page, folder, capsys):
     for text in blocks(page, "python"):
         exec(compile(text, page.name, "exec"), names)
     plt.close("all")
+    if page.name == "README.md":
+        assert names["mixture"].converged
+        assert "True" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -34,18 +34,6 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert re.findall(pattern, README, re.MULTILINE) == [TEST_COMMAND]
 
 
-def test_readme_python_runs(tmp_path, monkeypatch, capsys):
-    blocks = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    assert blocks
-    (tmp_path / "examples").symlink_to(ROOT / "examples")
-    monkeypatch.chdir(tmp_path)
-    names = {}
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), names)
-    assert names["mixture"].converged
-    assert "True" in capsys.readouterr().out
-
-
 def test_version_is_the_newest_of_the_changelog():
     versions = re.findall(r"^## \[(\d.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert versions[0] == fastgmm.__version__

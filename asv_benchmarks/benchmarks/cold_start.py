@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
+from tempfile import TemporaryDirectory
 
 PROGRAM = """
 import json
@@ -30,6 +30,9 @@ print(json.dumps(dict(zip(names, (b - a for a, b in zip(now, now[1:]))))))
 """
 
 
+empty_cache = TemporaryDirectory  # the tests fill it beforehand
+
+
 def run(cache):
     environment = {**os.environ, "NUMBA_CACHE_DIR": cache}
     result = subprocess.run(
@@ -43,7 +46,7 @@ class ColdStart:
     timeout = 300
 
     def setup_cache(self):
-        with tempfile.TemporaryDirectory() as cache:
+        with empty_cache() as cache:
             return {"cold": run(cache), "warm": run(cache)}
 
     setup_cache.timeout = 300

@@ -5,6 +5,7 @@ from statistics import median
 import fastgmm
 from fastgmm.sklearn import GaussianMixture
 
+from . import common
 from .common import clusters, seconds
 
 
@@ -24,7 +25,7 @@ class SmallEstimator:
 
     def track_overhead_of_the_estimator(self):
         """Median of what the one takes more than the other, in turns."""
-        rounds = range(200)
+        rounds = range(200 // common.shrink)
         return 1e3 * median(
             seconds(self.model.fit, self.X) - seconds(self.fit_function) for _ in rounds
         )

@@ -1,5 +1,6 @@
 """Rows with missing values: fits and inference against plain formulas, row by row."""
 
+import functools
 from itertools import pairwise
 
 import numpy as np
@@ -42,14 +43,24 @@ def assert_near(actual, expected, rtol=1e-10):
     assert np.abs(actual - expected).max() <= rtol * np.abs(expected).max()
 
 
-def assert_fit_is_reference(X, problem, weight=None, n_iter=8, **options):
-    mixture = fastgmm.fit(
-        X, **problem.start, sample_weight=weight, missing="em", tol=0.0, max_iter=n_iter, **options
-    )
+@functools.cache
+def case(pattern, covariance_type, weighted):
+    """Return data with gaps, a start, weights, and eight EM steps by plain formulas."""
+    problem = problems.overlapping(120, 4, 3, covariance_type)
+    X = PATTERNS[pattern](problem.X)
+    weight = np.random.default_rng(1).uniform(0.5, 2.0, 120) if weighted else None
+    return X, problem.start, weight, reference_run(X, problem, weight)
+
+
+def reference_run(X, problem, weight=None, n_iter=8):
     start = reference.Parameters(*problem.parameters[:3])
-    params, trace = reference.incomplete_em(
-        X, start, problem.covariance_type, n_iter, sample_weight=weight
-    )
+    return reference.incomplete_em(X, start, problem.covariance_type, n_iter, sample_weight=weight)
+
+
+def assert_fit_is_reference(X, start, weight, run):
+    params, trace = run
+    options = {**start, "missing": "em", "tol": 0.0, "max_iter": len(trace)}
+    mixture = fastgmm.fit(X, sample_weight=weight, **options)
     for name in ("weights", "means", "covariances"):
         assert_near(getattr(mixture, name), getattr(params, name))
     assert_near(mixture.log_likelihoods, trace)
@@ -62,9 +73,7 @@ def assert_fit_is_reference(X, problem, weight=None, n_iter=8, **options):
 def test_a_fit_is_the_reference(covariance_type, pattern, weighted, many, monkeypatch):
     """Both ways: each pattern in a pass of its own, and all patterns in one compiled call."""
     monkeypatch.setattr(incomplete, "_MANY", many)
-    problem = problems.overlapping(120, 4, 3, covariance_type)
-    weight = np.random.default_rng(1).uniform(0.5, 2.0, 120) if weighted else None
-    assert_fit_is_reference(PATTERNS[pattern](problem.X), problem, weight)
+    assert_fit_is_reference(*case(pattern, covariance_type, weighted))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -72,7 +81,7 @@ def test_a_fit_is_the_reference(covariance_type, pattern, weighted, many, monkey
 @pytest.mark.parametrize("many", [50, 1000])
 def test_the_likelihood_never_falls(covariance_type, dtype, many, monkeypatch):
     monkeypatch.setattr(incomplete, "_MANY", many)
-    X = with_gaps(problems.overlapping(2000, 5, 4).X).astype(dtype)
+    X = with_gaps(problems.overlapping(800, 5, 4).X).astype(dtype)
     mixture = fastgmm.fit(
         X, 4, covariance_type=covariance_type, missing="em", tol=0.0, max_iter=60, random_state=0,
         reg_covar=0.0, init_params="kmeans",
@@ -115,7 +124,7 @@ def test_a_feature_known_in_one_row():
     problem = problems.overlapping(60, 3, 2)
     X = problem.X.copy()
     X[1:, 2] = np.nan
-    assert_fit_is_reference(X, problem)
+    assert_fit_is_reference(X, problem.start, None, reference_run(X, problem))
     mixture = fastgmm.fit(X, 2, missing="em", random_state=0)
     assert np.isfinite(mixture.score(X, missing="em"))
 

@@ -105,11 +105,11 @@ def test_a_candidate_is_what_fit_returns(faithful, assert_same_mixture, name, n_
 
 
 def test_the_outcome_does_not_depend_on_parallelism(assert_same_mixture, monkeypatch):
-    X = np.random.default_rng(0).normal(size=(3000, 3)) ** 3
+    X = np.random.default_rng(0).normal(size=(1000, 3)) ** 3
     sides = []
     for n_workers in (1, 3):
         monkeypatch.setattr(_select, "divide_threads", lambda *_, n=n_workers: (n, 1))
-        sides.append(fastgmm.select(X, range(1, 5), criterion="held_out", random_state=5))
+        sides.append(fastgmm.select(X, [1, 3], criterion="held_out", random_state=5))
     for one, other in zip(*sides, strict=True):
         assert (one.name, one.bic, one.held_out) == (other.name, other.bic, other.held_out)
         assert_same_mixture(one.mixture, other.mixture)

@@ -16,12 +16,12 @@ import warnings
 warnings.simplefilter("ignore")
 import numpy as np
 import sklearn.mixture
-from sklearn.mixture import NAME as Theirs
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 X = np.random.RandomState(0).randn(80, 3)
 options = {"n_components": 2, "max_iter": 500, "random_state": 0}
-before = Theirs(**options).fit(X)
-kinds = [Theirs]  # the patch changes names, but no lists
+kinds = [GaussianMixture, BayesianGaussianMixture]  # the patch changes names, but no lists
+before = [kind(**options).fit(X) for kind in kinds]
 """
 EXPORT = """
 
@@ -47,17 +47,25 @@ def check(model, kind):
 STEPS = {
     "skl2onnx": "import skl2onnx",
     "patch": "import fastgmm; fastgmm.patch_sklearn()",
-    "model": "ours = sklearn.mixture.NAME(**options).fit(X)",
+    "model": """
+ours = [
+    sklearn.mixture.GaussianMixture(**options).fit(X),
+    sklearn.mixture.BayesianGaussianMixture(**options).fit(X),
+]
+""",
     "unpatch": "fastgmm.unpatch_sklearn()",
-    "check ours": "check(ours, fastgmm.NAME)",
-    "check theirs": "check(before, *kinds); check(ours.to_sklearn(), *kinds)",
+    "check ours": """
+check(ours[0], fastgmm.GaussianMixture)
+check(ours[1], fastgmm.BayesianGaussianMixture)
+""",
+    "check theirs": """
+for own, model, kind in zip(ours, before, kinds):
+    check(model, kind)
+    check(own.to_sklearn(), kind)
+""",
 }
 
 
-each_class = pytest.mark.parametrize("name", ["GaussianMixture", "BayesianGaussianMixture"])
-
-
-@each_class
 @pytest.mark.parametrize(
     "steps",
     [
@@ -69,31 +77,25 @@ each_class = pytest.mark.parametrize("name", ["GaussianMixture", "BayesianGaussi
         "skl2onnx, patch, model, unpatch, patch, check ours, check theirs",
     ],
 )
-def test_any_order(steps, name):
-    lines = [STEPS[step] for step in steps.split(", ")]
-    run(START + EXPORT + "\n".join(lines), name)
+def test_any_order(steps):
+    run("\n".join(STEPS[step] for step in steps.split(", ")))
 
 
-@each_class
-def test_without_the_patch(name):
-    run(
-        START
-        + EXPORT
-        + """
+def test_without_the_patch():
+    run("""
 import skl2onnx
 import fastgmm
-from fastgmm.sklearn import NAME
-check(NAME(**options).fit(X), NAME)
-check(before, Theirs)
-""",
-        name,
-    )
+import fastgmm.sklearn
+for kind in (fastgmm.sklearn.GaussianMixture, fastgmm.sklearn.BayesianGaussianMixture):
+    check(kind(**options).fit(X), kind)
+for model, kind in zip(before, kinds):
+    check(model, kind)
+""")
 
 
-def run(program, name):
-    """Run a program about the class of this name in a process of its own."""
-    program = program.replace("NAME", name)
+def run(steps):
+    """Take steps with models of both classes in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+        [sys.executable, "-c", START + EXPORT + steps], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr

@@ -32,10 +32,11 @@ fastgmm.jit.threads.PARALLEL_WORK = 0
 X = np.random.default_rng(0).standard_normal((12_011, 3))
 X[::3] += 4.0
 
-def digest(covariance_type="full", dtype=np.float64, n_threads=2):
+def digest(covariance_type="full", dtype=np.float64, n_threads=2, **options):
     data = X.astype(dtype)
     mixture = fastgmm.fit(
-        data, 3, covariance_type=covariance_type, random_state=0, tol=1e-2, n_threads=n_threads
+        data, 3, covariance_type=covariance_type, random_state=0, tol=1e-2, n_threads=n_threads,
+        **options,
     )
     arrays = mixture.weights, mixture.means, mixture.covariances, mixture.predict_proba(data)
     return hashlib.sha256(b"".join(map(np.ndarray.tobytes, arrays))).hexdigest()
@@ -78,15 +79,16 @@ EIGHT_THREADS = """
 from concurrent.futures import ThreadPoolExecutor
 
 kinds = [(c, d) for c in ("full", "tied", "diag", "spherical") for d in (np.float64, np.float32)]
-alone = [digest(*kind) for kind in kinds]
-shared = fastgmm.fit(X, 3, random_state=0, tol=1e-2)
+start = {"init_params": "START"}
+alone = [digest(*kind, **start) for kind in kinds]
+shared = fastgmm.fit(X, 3, random_state=0, tol=1e-2, **start)
 answers = shared.predict(X), shared.score_samples(X), shared.predict_proba(X)
 end = time.monotonic() + SECONDS
 
 def work(n):
     rounds = 0
     while time.monotonic() < end or not rounds:
-        assert digest(*kinds[n], n_threads=1 + rounds % 3) == alone[n]
+        assert digest(*kinds[n], n_threads=1 + rounds % 3, **start) == alone[n]
         asked = shared.predict(X), shared.score_samples(X), shared.predict_proba(X)
         assert all(map(np.array_equal, asked, answers))
         rounds += 1
@@ -102,8 +104,9 @@ def test_eight_threads_at_once(layer):
     """On one and on different models, beside each of Numba's threading layers."""
     program = EIGHT_THREADS.replace("SECONDS", "20" if LONG else "0.5")
     if layer == "none":
-        run(program)
+        run(program.replace("START", "auto"))
         return
+    program = program.replace("START", "kmeans")
     available = {"tbb": "numba.np.ufunc.tbbpool", "omp": "numba.np.ufunc.omppool"}
     if layer in available:
         pytest.importorskip(available[layer], exc_type=ImportError)
@@ -115,7 +118,7 @@ def test_fork_after_a_fit():
     """The child fits, its own child fits, and the parent goes on."""
     run("""
 alone = digest()
-for _ in range(5):
+for _ in range(3):
     child = os.fork()
     if child == 0:
         grandchild = os.fork()
@@ -145,7 +148,7 @@ for thread in threads:
     thread.start()
 import warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12: the threads are the program's
-for _ in range(20):
+for _ in range(8):
     child = os.fork()
     if child == 0:
         os._exit(0 if digest() == alone else 1)

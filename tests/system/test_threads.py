@@ -28,7 +28,7 @@ import fastgmm
 import fastgmm.jit.threads
 
 fastgmm.jit.threads.PARALLEL_WORK = 0  # however small the problem
-X = problems.overlapping(30_011, 3, 4).X
+X = problems.overlapping(12_011, 3, 4).X
 w = np.random.default_rng(0).random(len(X))
 for covariance_type in COVARIANCE_TYPES:
     for dtype in (np.float64, np.float32):
@@ -39,6 +39,7 @@ for covariance_type in COVARIANCE_TYPES:
                 4,
                 covariance_type=covariance_type,
                 sample_weight=w,
+                init_params="random_from_data",
                 tol=1e-2,
                 random_state=0,
                 n_threads=n_threads,
@@ -112,11 +113,18 @@ def test_fits_at_the_same_time(assert_same_mixture):
     X = problems.overlapping(12_011, 2, 3).X
 
     def fit(covariance_type):
-        return fastgmm.fit(X, 3, covariance_type=covariance_type, random_state=0, n_threads=2)
+        return fastgmm.fit(
+            X,
+            3,
+            covariance_type=covariance_type,
+            init_params="kmeans",
+            random_state=0,
+            n_threads=2,
+        )
 
     expected = [fit(covariance_type) for covariance_type in COVARIANCE_TYPES]
     with ThreadPoolExecutor(4) as pool:
-        for _ in range(5):
+        for _ in range(20):
             for model, alone in zip(pool.map(fit, COVARIANCE_TYPES), expected, strict=True):
                 assert_same_mixture(model, alone)
 
