@@ -45,8 +45,9 @@ def digest(covariance_type="full", dtype=np.float64, n_threads=2, **options):
 
 def run(program, *arguments, threads="3", timeout=120, **environment):
     """Run a program in a process of its own; give what it printed."""
+    inherited = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     environment = {
-        **os.environ,
+        **inherited,  # without OMP_NUM_THREADS, which would keep BLAS from starting threads
         "NUMBA_NUM_THREADS": threads,
         "PYTHONPATH": str(PACKAGE.parent),
         **environment,
