@@ -10,7 +10,7 @@ import numpy as np
 from fastgmm.jit.decorators import jit
 from fastgmm.kernels.linalg import factorize_one
 from fastgmm.kernels.tiles import NATS
-from fastgmm.kernels.types import Estimate, Operands
+from fastgmm.kernels.types import Estimate, Given, Operands
 
 DWINDLED = 1e-3  # see `fastgmm.em.models`
 _MOST_RATIO = 900.0  # of a term to a difference, so that the error is below 2e-13
@@ -34,21 +34,33 @@ def estimate_at(runs, r, slot):
 
 
 @jit
-def operands_of(runs, estimate):
-    """Return the mixture as a pass reads it."""
+def given_to(runs, r):
+    """Return the labels or the responsibilities that run r begins with; maybe none."""
+    return Given(runs.labels[r], runs.resp[r])
+
+
+@jit
+def operands_of(runs, estimate, offsets):
+    """Return the mixture as a pass reads it, with these offsets."""
     means, centers, center = estimate.means, estimate.centers, runs.center
     return Operands(
         runs.about_center,
         means,
         means,
         estimate.factors,
-        estimate.offsets,
+        offsets,
         estimate.negligible,
         centers,
         centers,
         center,
         center,
     )
+
+
+@jit
+def is_given(runs):
+    """Return whether runs begin with labels or responsibilities."""
+    return runs.labels.size > 0 or runs.resp.size > 0
 
 
 @jit

@@ -29,6 +29,8 @@ from fastgmm.kernels.distances import (
 from fastgmm.kernels.maximize import (
     clear,
     estimate_at,
+    given_to,
+    is_given,
     maximize_diag,
     maximize_full,
     maximize_spherical,
@@ -131,12 +133,12 @@ def em_pass_of(mahalanobis, accumulate, maximize):
         return log_likelihood
 
     @jit
-    def em_chunk(tiles, work, inputs, operands, s1, s2, pairs):
+    def em_chunk(tiles, work, inputs, given, operands, s1, s2, pairs):
         """Run both steps, or the M-step alone, over the tiles of a chunk.
 
         Add to the moments, in place, and return the log-likelihood.
         """
-        data, given, _, bounds, drift = inputs
+        data, _, _, bounds, drift = inputs
         X, (begin, end) = data.X, tiles
         size, lanes = work.peak.size, lanes_of(work.tile)
         total = 0.0
@@ -170,7 +172,12 @@ def em_pass_of(mahalanobis, accumulate, maximize):
 
         If there are `runs`, a chunk is a run: its iterations, each over all rows.
         """
-        X, tiles, operands = inputs.data.X, inputs.bounds.tiles, inputs.operands
+        X, tiles, given, operands = (
+            inputs.data.X,
+            inputs.bounds.tiles,
+            inputs.given,
+            inputs.operands,
+        )
         n_iter, size = runs.n_iter, work.peak.size
         for chunk in range(begin, end):
             part, n_parts = (0, 1) if n_iter else (chunk, n_chunks)
@@ -180,9 +187,13 @@ def em_pass_of(mahalanobis, accumulate, maximize):
                 continue
             for i in range(max(n_iter, 1)):
                 if n_iter:
-                    operands = operands_of(runs, estimate_at(runs, chunk, i % 2))
+                    estimate, given = estimate_at(runs, chunk, i % 2), given_to(runs, chunk)
+                    offsets = inputs.operands.offsets if is_given(runs) else estimate.offsets
+                    operands = operands_of(runs, estimate, offsets)
                     clear(s1, s2)
-                log_likelihood = em_chunk(range_of_tiles, work, inputs, operands, s1, s2, pairs)
+                log_likelihood = em_chunk(
+                    range_of_tiles, work, inputs, given, operands, s1, s2, pairs
+                )
                 moments.log_likelihood[chunk] = log_likelihood
                 if n_iter and not take_step(runs, chunk, i, s1, s2, log_likelihood):
                     break

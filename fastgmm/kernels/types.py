@@ -308,6 +308,11 @@ class Runs(NamedTuple):
         See `Estimate`.
     centers : ndarray of shape (n_runs, 2, n_components, n_features)
         Whitened means relative to `center`; empty if `about_center` is false.
+    labels : ndarray of shape (n_runs, n_samples)
+        int32: labels from which the first mixture is computed, or empty. A run with labels or
+        responsibilities has one iteration, an M-step about the means in its first place.
+    resp : ndarray of shape (n_runs, n_samples, n_components)
+        Responsibilities for the same, or empty.
     matrices : ndarray of shape (n_runs, 2, n_features, n_features)
         Scratch space; empty for types without matrices, like `squares`.
     squares : ndarray of shape (n_runs, 2, width, width)
@@ -336,6 +341,8 @@ class Runs(NamedTuple):
     covariances: np.ndarray
     factors: np.ndarray
     centers: np.ndarray
+    labels: np.ndarray
+    resp: np.ndarray
     matrices: np.ndarray
     squares: np.ndarray
     objectives: np.ndarray

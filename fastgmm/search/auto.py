@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
-from fastgmm.search.cell import Cell, Trial
+from fastgmm.search.cell import Cell, Proposal, Trial
 from fastgmm.search.merging import means_of
 from fastgmm.search.moves import MERGES, swaps
 from fastgmm.search.partitions import Partitions
@@ -17,6 +17,7 @@ from fastgmm.search.sample import Sample, make_sample
 from fastgmm.search.settling import settled
 from fastgmm.search.spurious import points_needed
 from fastgmm.search.start import Start
+from fastgmm.sources.base import Seed
 
 # The plan of a search by the passes that it may take: iterations and trials kept, for each stage of
 # halving.
@@ -45,10 +46,10 @@ _LADDER = 8  # ratio of the sizes of samples
 def from_partitions(cell: Cell, partitions: Partitions, most: int | None = None) -> list[Trial]:
     """Return a trial for each partition into the cell's number of components, at most `most`."""
     sample, count = cell.sample, cell.n_components
-    return [
-        cell.from_labels(origin, labels, means_of(sample.rows, sample.weight, labels, count))
+    return cell.trials(
+        Proposal(origin, Seed(means_of(sample.rows, sample.weight, labels, count), labels), False)
         for origin, labels in partitions.of(count, most)
-    ]
+    )
 
 
 def is_worth_searching(sample: Sample, cell: Cell) -> bool:
@@ -160,7 +161,7 @@ def _swap(cell, allowed):
         if affordable < 1:
             break
         proposals = _proposals(cell, min(_MOST_SPLITS, affordable))
-        trials = [cell.from_proposal(proposal) for proposal in proposals]
+        trials = cell.trials(proposals)
         if not cell.compete(trials, _MOVE_PLAN):
             break
 

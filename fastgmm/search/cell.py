@@ -13,24 +13,26 @@ from fastgmm.search.record import SearchRecord
 from fastgmm.search.sample import Sample
 from fastgmm.search.spurious import at_floor, points_needed, spurious_components
 from fastgmm.search.start import Start
+from fastgmm.sources.base import Seed
 from fastgmm.sources.operands import Densities
 from fastgmm.sources.totals import totals
 
 _BETTER = 1e-7  # nats per row by which an optimum must be better to replace another
 _BETTER_FOR_NEIGHBOURS = 2e-5  # nats per row by which it must be better to be shown to neighbours
 _MOST_REPLACED = 2  # trials for each winner of a competition
+_MOST_BYTES = 2**25  # of responsibilities that are copied for one launch
 _SAME = 1e-5  # nats per row: trials that differ by less go to the same optimum
 
 
 class Proposal(NamedTuple):
-    """Responsibilities (n_rows, n_components) to start from, and points near the new means.
+    """What a trial may start from: labels or responsibilities of the rows of a sample.
 
-    `points` is (n_components, n_features). Moments are taken about them.
+    `is_move` tells whether they come from another optimum.
     """
 
     origin: str
-    resp: np.ndarray
-    points: np.ndarray
+    seed: Seed
+    is_move: bool = True
 
 
 class Trial(NamedTuple):
@@ -87,20 +89,25 @@ class Cell:
         self._end_if_asked()
         self.record.n_passes += 1
 
-    def from_labels(self, origin: str, labels: np.ndarray, points: np.ndarray) -> Trial:
-        """Return a trial from labels (n_rows,) and points near the means of the clusters."""
-        return Trial(origin, self._estimate(points, labels=labels))
+    def trials(self, proposals: Iterable[Proposal]) -> list[Trial]:
+        """Return a trial for each proposal."""
+        trials: list[Trial] = []
+        for some in _batches(proposals):
+            self._end_if_asked()
+            self.record.n_passes += len(some)
+            self.record.n_candidates += len(some)
+            seeds = [proposal.seed for proposal in some]
+            found = self.sample.source.mixtures_from(self.model, seeds)
+            for (origin, seed, is_move), parameters in zip(some, found, strict=True):
+                if parameters is None:
+                    parameters = self._estimate(*seed)
+                trials.append(Trial(origin, parameters, is_move=is_move))
+        return trials
 
-    def from_proposal(self, proposal: Proposal) -> Trial:
-        """Return a trial from responsibilities."""
-        parameters = self._estimate(proposal.points, resp=proposal.resp)
-        return Trial(proposal.origin, parameters, is_move=True)
-
-    def _estimate(self, points, **given):
+    def _estimate(self, points, labels, resp):
         """Return the M-step's parameters from given labels or responsibilities."""
-        self._tick()
-        self.record.n_candidates += 1
         kind, source = self.model.covariance_type, self.sample.source
+        given = {"labels": labels} if labels.size else {"resp": resp}
         return self._start.estimate_from(
             points, lambda double: source.given(kind, points, double=double, **given)
         )
@@ -202,6 +209,23 @@ class Cell:
         densities = Densities(self.model, self.optimum.parameters)
         (block,) = source.answers(densities, ("proba",), source.n_samples)
         return block.proba.astype(np.float64)
+
+
+def _batches(proposals):
+    """Yield lists of consecutive proposals that may be computed together."""
+    some: list[Proposal] = []
+    n_bytes = 0
+    for proposal in proposals:
+        seed = proposal.seed
+        if some and (
+            n_bytes > _MOST_BYTES or bool(seed.labels.size) != bool(some[0].seed.labels.size)
+        ):
+            yield some
+            some, n_bytes = [], 0
+        some.append(proposal)
+        n_bytes += seed.resp.nbytes + seed.labels.nbytes
+    if some:
+        yield some
 
 
 def _is_new(trial, others):

@@ -12,6 +12,7 @@ import numpy as np
 
 from fastgmm.search.cell import Proposal
 from fastgmm.search.coordinates import moments
+from fastgmm.sources.base import Seed
 
 MERGES = 3  # after each of which a swap tries splits
 _LEAST_ROWS = 4  # on each side of a cut
@@ -70,7 +71,7 @@ def _split(resp, points, k, side):
     part = np.where(side, resp[:, k], 0.0)
     divided = np.column_stack([resp, part])
     divided[:, k] -= part
-    return Proposal("split", divided, np.vstack([points, points[k]]))
+    return Proposal("split", Seed(np.vstack([points, points[k]]), resp=divided))
 
 
 def _scores(whitened, weight, own):
@@ -159,7 +160,7 @@ def _merge(weight, resp, points, i, j):
     resp, points = resp.copy(), points.copy()
     resp[:, i] += resp[:, j]
     points[i] = share[0] * points[i] + share[1] * points[j]
-    return Proposal("merge", np.delete(resp, j, axis=1), np.delete(points, j, axis=0))
+    return Proposal("merge", Seed(np.delete(points, j, axis=0), resp=np.delete(resp, j, axis=1)))
 
 
 def _losses(whitened, weight, resp, first, second):
@@ -207,9 +208,9 @@ def swaps(
     labels = resp.argmax(axis=1)
     for loss, i, j in _ranked_pairs(whitened, weight, resp)[:MERGES]:
         merged = _merge(weight, resp, points, i, j)
-        for cut in _cuts(whitened, weight, merged.resp)[:most]:
+        for cut in _cuts(whitened, weight, merged.seed.resp)[:most]:
             if cut.most > loss and not _undoes(cut, labels, i, j):
-                split = _split(merged.resp, merged.points, cut.component, cut.side)
+                split = _split(merged.seed.resp, merged.seed.points, cut.component, cut.side)
                 yield split._replace(origin="swap")
 
 

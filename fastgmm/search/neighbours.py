@@ -22,6 +22,7 @@ from fastgmm.search.cell import Cell, Proposal
 from fastgmm.search.moves import merges, splits
 from fastgmm.search.partitions import Partitions
 from fastgmm.search.sample import Sample
+from fastgmm.sources.base import Seed
 
 _UP_PLAN = ((2, 6), (5, 3), (10, 2))  # iterations and trials kept, for each stage of halving
 _FEW_PLAN = ((3, 2), (10, 2))  # for few trials
@@ -90,7 +91,7 @@ class Neighbourhood:
                 for partitions in self._partitions:
                     trials += from_partitions(cell, partitions)
             proposals = self._of_other_types(cell) + self._moves(cell, -1, splits, _MOST_SPLITS)
-            trials += [cell.from_proposal(proposal) for proposal in proposals]
+            trials += cell.trials(proposals)
             plan = _FEW_PLAN if len(trials) <= _FEW else _UP_PLAN
             improved |= cell.compete(trials, plan)
         return improved
@@ -102,7 +103,7 @@ class Neighbourhood:
             for model in self._models:
                 cell = self._cells[model.covariance_type, count]
                 proposals = self._of_other_types(cell) + self._moves(cell, 1, merges, _MOST_MERGES)
-                trials = [cell.from_proposal(proposal) for proposal in proposals]
+                trials = cell.trials(proposals)
                 improved |= cell.compete(trials, _DOWN_PLAN)
         return improved
 
@@ -121,7 +122,9 @@ class Neighbourhood:
             return []
         others = [self._cells[model.covariance_type, cell.n_components] for model in self._models]
         return [
-            Proposal("other type", other.responsibilities(), other.optimum.parameters.means)
+            Proposal(
+                "other type", Seed(other.optimum.parameters.means, resp=other.responsibilities())
+            )
             for other in others
             if other is not cell and self._is_news(cell, other)
         ]

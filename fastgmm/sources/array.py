@@ -4,6 +4,7 @@ import numpy as np
 
 from fastgmm.jit.threads import PARALLEL_WORK
 from fastgmm.kernels.types import Data
+from fastgmm.model.covariance import lapack
 from fastgmm.sources.base import Answers, Source, digest_of
 from fastgmm.sources.clustering import Assignment, labels_after, nearest
 from fastgmm.sources.distinct import first_of_equals
@@ -91,13 +92,31 @@ class ArraySource(Source):
         All steps are taken in one launch if a pass costs little more than Python between passes.
         Each mixture is on one thread, so a single one must not be worth several threads.
         """
-        kind, n_components = model.covariance_type, len(mixtures[0].weights)
-        compiled = kind.has_compiled_step and model.has_compiled_step
         most = _MOST_WORK if len(mixtures) > 1 else PARALLEL_WORK // WORK
-        work = self.n_samples * self.n_features * n_components
-        if not compiled or self.dtype != np.float64 or work > most:
+        n_components = len(mixtures[0].weights)
+        if not self._takes_steps(model, n_components, most):
             return super().steps(model, mixtures, n_iter)
-        return self._passes(kind, n_components).steps(model, mixtures, n_iter, tol, previous)
+        passes = self._passes(model.covariance_type, n_components)
+        return passes.steps(model, mixtures, n_iter, tol, previous)
+
+    def mixtures_from(self, model, seeds):
+        """Return the mixtures that seeds give, all in one launch, each None if it is not computed.
+
+        All seeds have labels, or all have responsibilities. A mixture is not computed if a
+        covariance would be singular, and none is where `steps` takes no steps.
+        """
+        n_components = len(seeds[0].points)
+        if not self._takes_steps(model, n_components, _MOST_WORK):
+            return [None] * len(seeds)
+        return self._passes(model.covariance_type, n_components).mixtures_from(model, seeds)
+
+    def _takes_steps(self, model, n_components, most):
+        """Return whether passes take the M-step as well: at most `most` numbers x components."""
+        compiled = model.covariance_type.has_compiled_step and model.has_compiled_step
+        work = self.n_samples * self.n_features * n_components
+        return (
+            compiled and self.dtype == np.float64 and work <= most and self.n_features < lapack.WIDE
+        )
 
     def in_double(self):
         """Return the rows in float64, for sums that float32 cannot resolve."""

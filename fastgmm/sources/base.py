@@ -45,6 +45,18 @@ class Steps(NamedTuple):
     objectives: list[float]
 
 
+class Seed(NamedTuple):
+    """What a mixture is computed from by an M-step: points and given responsibilities of all rows.
+
+    Moments are taken about `points` (n_components, n_features), which are near the new means.
+    Either `labels` (n_rows,) or `resp` (n_rows, n_components) is given; the other one is empty.
+    """
+
+    points: np.ndarray
+    labels: np.ndarray = np.empty(0, np.int32)
+    resp: np.ndarray = np.empty((0, 0))
+
+
 def merge(parts: Iterable[Statistics]) -> Statistics:
     """Return the sum of the statistics of at least one data set, added in the given order.
 

@@ -14,7 +14,13 @@ from fastgmm.kernels.types import EMInputs, Given, Moments, Operands
 from fastgmm.model.sums import shifted, weighted_mean
 from fastgmm.sources.base import Statistics
 from fastgmm.sources.operands import loses_digits, make_operands, mean_operands
-from fastgmm.sources.runs import make_runs, no_runs, results_of
+from fastgmm.sources.runs import (
+    mixtures_of,
+    no_runs,
+    runs_of_mixtures,
+    runs_of_seeds,
+    steps_of,
+)
 from fastgmm.sources.skipping import NO_DRIFT, Skipping
 from fastgmm.sources.skipping_check import CHECKED, check_skipped
 
@@ -165,25 +171,36 @@ class EMPass:
 
     def steps(self, model, mixtures, n_iter, tol, previous):
         """Return mixtures after up to `n_iter` EM steps each: see `ArraySource.steps`."""
-        X = self._data.X
-        weight = self._data.sample_weight
-        total = weight.sum() if weight.size else len(X)
-        runs = make_runs(model, mixtures, n_iter, total, self._center_and_scatter())
+        runs = runs_of_mixtures(model, mixtures, n_iter, *self._sums_for_runs())
         runs = runs._replace(tol=tol, previous=previous)
-        moments = make_moments(self.covariance_type, X, self.n_components, len(mixtures))
-        none = np.empty((1, 0))
+        self._launch_runs(runs)
+        return steps_of(runs, mixtures)
+
+    def mixtures_from(self, model, seeds):
+        """Return the mixtures that seeds give: see `ArraySource.mixtures_from`."""
+        runs = runs_of_seeds(model, seeds, *self._sums_for_runs())
+        self._launch_runs(runs)
+        return mixtures_of(runs, self.covariance_type, self._data.X.shape[1])
+
+    def _launch_runs(self, runs):
+        """Take the steps of all runs, in place."""
+        n_runs, none = len(runs.n_done), np.empty((1, 0))
         operands = Operands(False, none, none, none, _EMPTY, _EMPTY, none, none, none, none)
         launch(
             self.covariance_type.kernels.em_pass,
-            len(mixtures),
+            n_runs,
             self._workspaces,
             EMInputs(self._data, _NOTHING_GIVEN, operands, self._skipping.bounds, NO_DRIFT),
-            moments,
+            make_moments(self.covariance_type, self._data.X, self.n_components, n_runs),
             runs,
-            work=self._work * n_iter * len(mixtures),
+            work=self._work * runs.n_iter * n_runs,
             n_threads=self._n_threads,
         )
-        return results_of(runs, mixtures)
+
+    def _sums_for_runs(self):
+        """Return the total weight, and the center and scatter of all rows."""
+        X, weight = self._data
+        return weight.sum() if weight.size else len(X), self._center_and_scatter()
 
     def _center_and_scatter(self):
         """Return the mean of all rows and the second moments about it, where they are needed."""

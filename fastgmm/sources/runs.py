@@ -13,6 +13,8 @@ from fastgmm.kernels.types import Runs
 from fastgmm.model.parameters import Parameters
 from fastgmm.sources.base import Steps
 
+_NO_LABELS = np.empty((0, 0), np.int32)
+
 
 def no_runs(dtype):
     """Return the argument of a pass without runs."""
@@ -36,6 +38,8 @@ def no_runs(dtype):
         covariances=doubles,
         factors=rows,
         centers=rows,
+        labels=_NO_LABELS,
+        resp=np.empty((0, 0, 0)),
         matrices=doubles,
         squares=doubles,
         objectives=np.empty((0, 0)),
@@ -43,18 +47,49 @@ def no_runs(dtype):
     )
 
 
-def make_runs(model, mixtures, n_iter, total_weight, center_and_scatter):
+def runs_of_mixtures(model, mixtures, n_iter, total_weight, center_and_scatter):
     """Return the runs of mixtures over float64 rows.
 
     `center_and_scatter` are the mean of all rows and their second moments about it, for covariance
     types whose passes omit S2.
     """
+    shape = len(mixtures), *mixtures[0].means.shape
+    runs = _make_runs(model, shape, n_iter, total_weight, center_and_scatter)
+    for r, mixture in enumerate(mixtures):
+        runs.weights[r, 0] = mixture.weights
+        runs.means[r, 0, :, : shape[-1]] = mixture.means
+        runs.covariances[r, 0] = mixture.covariances.reshape(runs.covariances.shape[2:])
+        runs.factors[r, 0] = mixture.factors.reshape(runs.factors.shape[2:])
+        runs.log_det[r, 0] = mixture.log_det
+    return runs
+
+
+def runs_of_seeds(model, seeds, total_weight, center_and_scatter):
+    """Return the runs that compute the mixtures of seeds; see `runs_of_mixtures`."""
+    shape = len(seeds), *seeds[0].points.shape
+    runs = _make_runs(model, shape, 1, total_weight, center_and_scatter)
+    for r, seed in enumerate(seeds):
+        runs.means[r, 0, :, : shape[-1]] = seed.points
+    for array in (runs.weights, runs.covariances, runs.factors, runs.log_det):
+        array[:, 0] = 0.0
+    if seeds[0].labels.size:
+        return runs._replace(labels=np.stack([seed.labels for seed in seeds]))
+    return runs._replace(resp=np.stack([seed.resp for seed in seeds]))
+
+
+def _make_runs(model, shape, n_iter, total_weight, center_and_scatter):
+    """Return runs without mixtures: `shape` is (n_runs, n_components, n_features)."""
     kind = model.covariance_type
-    n_runs, (n_components, n_features) = len(mixtures), mixtures[0].means.shape
+    n_runs, n_components, n_features = shape
     center, scatter = center_and_scatter
-    rows = _rows_of(kind, mixtures[0].factors, n_components)
-    n = n_features if rows.shape[1] == n_features**2 else 0
-    runs = Runs(
+    factors = np.zeros(kind.shape(n_components, n_features))
+    size = kind.kernel_factors(factors, n_components, kind.scatter_is_constant)[1].shape
+    n = n_features if size[1] == n_features**2 else 0
+    numbers = {
+        name: np.empty((n_runs, 2, n_components))
+        for name in ("weights", "log_det", "offsets", "negligible")
+    }
+    return Runs(
         n_iter=n_iter,
         tol=0.0,
         previous=-np.inf,
@@ -63,46 +98,48 @@ def make_runs(model, mixtures, n_iter, total_weight, center_and_scatter):
         about_center=kind.scatter_is_constant,
         center=np.atleast_2d(center),
         scatter=scatter,
-        **{
-            name: np.empty((n_runs, 2, n_components))
-            for name in ("weights", "log_det", "offsets", "negligible")
-        },
+        **numbers,
         means=np.zeros((n_runs, 2, n_components, row_width(n_features, 8))),
-        covariances=np.empty((n_runs, 2, *rows.shape)),
-        factors=np.empty((n_runs, 2, *rows.shape)),
+        covariances=np.empty((n_runs, 2, *size)),
+        factors=np.empty((n_runs, 2, *size)),
         centers=np.empty((n_runs, 2, n_components, n_features)),
+        labels=np.empty((n_runs, 0), np.int32),
+        resp=np.empty((n_runs, 0, 0)),
         matrices=np.empty((n_runs, 2, n, n)),
         squares=np.empty((n_runs, 2, buffer_width(n), buffer_width(n))),
         objectives=np.empty((n_runs, n_iter)),
         n_done=np.zeros(n_runs, np.int64),
     )
-    for r, mixture in enumerate(mixtures):
-        runs.weights[r, 0] = mixture.weights
-        runs.means[r, 0, :, :n_features] = mixture.means
-        runs.covariances[r, 0] = mixture.covariances.reshape(rows.shape)
-        runs.factors[r, 0] = mixture.factors.reshape(rows.shape)
-        runs.log_det[r, 0] = mixture.log_det
-    return runs
 
 
-def _rows_of(kind, factors, n_components):
-    """Return factors as the kernels read them: one row for each."""
-    return kind.kernel_factors(factors, n_components, kind.scatter_is_constant)[1]
-
-
-def results_of(runs, mixtures):
+def steps_of(runs, mixtures):
     """Return the mixtures after their runs."""
-    shape, n_features = mixtures[0].covariances.shape, mixtures[0].means.shape[1]
     results = []
     for r, (mixture, done) in enumerate(zip(mixtures, runs.n_done.tolist(), strict=True)):
-        if done:
-            place = r, done % 2
-            mixture = Parameters(
-                runs.weights[place].copy(),
-                runs.means[place][:, :n_features].copy(),
-                runs.covariances[place].reshape(shape).copy(),
-                runs.factors[place].reshape(shape).copy(),
-                runs.log_det[place].copy(),
-            )
-        results.append(Steps(mixture, runs.objectives[r, :done].tolist()))
+        parameters = (
+            _parameters(runs, (r, done % 2), mixture.covariances.shape) if done else mixture
+        )
+        results.append(Steps(parameters, runs.objectives[r, :done].tolist()))
     return results
+
+
+def mixtures_of(runs, kind, n_features):
+    """Return the mixtures of seeds, None where a covariance is singular."""
+    shape = kind.shape(runs.weights.shape[-1], n_features)
+    return [
+        _parameters(runs, (r, 1), shape)
+        if runs.n_done[r] and np.isfinite(runs.log_det[r, 1]).all()
+        else None
+        for r in range(len(runs.n_done))
+    ]
+
+
+def _parameters(runs, place, shape):
+    """Return the mixture at a place of a run; `shape` is that of its covariances."""
+    return Parameters(
+        runs.weights[place].copy(),
+        runs.means[place][:, : runs.center.shape[1]].copy(),
+        runs.covariances[place].reshape(shape).copy(),
+        runs.factors[place].reshape(shape).copy(),
+        runs.log_det[place].copy(),
+    )

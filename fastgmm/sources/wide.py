@@ -15,7 +15,7 @@ import numpy as np
 from fastgmm.kernels.densities import LOWEST_OF_FIT
 from fastgmm.kernels.tiles import NATS
 from fastgmm.model.covariance.lapack import WIDE
-from fastgmm.sources.base import Statistics, Steps
+from fastgmm.sources.base import Statistics
 from fastgmm.sources.passes import EMPass
 from fastgmm.sources.skipping import affordable
 
@@ -55,10 +55,6 @@ class WidePass:
         n_samples, n_features = data.X.shape
         n_rows = max(_LEAST_ROWS, _BLOCK_BYTES // (8 * n_features))
         self._blocks = [slice(i, min(i + n_rows, n_samples)) for i in range(0, n_samples, n_rows)]
-
-    def steps(self, model, mixtures, n_iter, tol, previous):
-        """Return the mixtures as they are: see `ArraySource.steps`."""
-        return [Steps(mixture, []) for mixture in mixtures]
 
     def statistics(self, model, parameters, complete=False):
         """Return the statistics under `parameters`: see `Source.statistics`."""

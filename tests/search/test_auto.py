@@ -10,12 +10,13 @@ from reference import COVARIANCE_TYPES
 import fastgmm
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.covariance import COVARIANCE_TYPES as KINDS
-from fastgmm.search.cell import Cell
+from fastgmm.search.cell import Cell, Proposal
 from fastgmm.search.coordinates import make_coordinates
 from fastgmm.search.merging import merged_partitions
 from fastgmm.search.moves import merges, splits
 from fastgmm.search.sample import make_sample
 from fastgmm.sources.array import ArraySource
+from fastgmm.sources.base import Seed
 
 each_type = pytest.mark.parametrize("covariance_type", COVARIANCE_TYPES)
 
@@ -143,11 +144,11 @@ def test_a_merge_undoes_a_split():
     means = np.array([X[labels == k].mean(axis=0) for k in range(3)])
     joined = np.column_stack([exact[:, 0] + exact[:, 1], exact[:, 2]])
     split = splits(whitened, weight, joined, means[[0, 2]], 1)[0]
-    np.testing.assert_array_equal(np.sort(split.resp.sum(axis=0)), np.sort(exact.sum(axis=0)))
+    np.testing.assert_array_equal(np.sort(split.seed.resp.sum(axis=0)), np.sort(exact.sum(axis=0)))
     halves = np.column_stack([exact, np.where(np.arange(len(X)) % 2, exact[:, 2], 0.0)])
     halves[:, 2] -= halves[:, 3]
     merged = merges(whitened, weight, halves, means[[0, 1, 2, 2]], 1)[0]
-    np.testing.assert_array_equal(np.sort(merged.resp.sum(axis=0)), np.sort(exact.sum(axis=0)))
+    np.testing.assert_array_equal(np.sort(merged.seed.resp.sum(axis=0)), np.sort(exact.sum(axis=0)))
 
 
 def test_a_spurious_optimum_is_not_kept():
@@ -156,7 +157,9 @@ def test_a_spurious_optimum_is_not_kept():
     sample = make_sample(ArraySource(X), 2, np.random.RandomState(0))
     cell = Cell(sample, MaximumLikelihood(KINDS["full"], 1e-6), 2, lambda: None)
     labels = np.repeat(np.array([0, 1], np.int32), [200, 30])
-    cell.offer(cell.from_labels("given", labels, np.array([[0.0, 0.0], [0.5, 0.5]])))
+    seed = Seed(np.array([[0.0, 0.0], [0.5, 0.5]]), labels)
+    (trial,) = cell.trials([Proposal("given", seed, is_move=False)])
+    assert cell.offer(trial)  # whether it is spurious
     assert cell.best is None
     assert cell.record.n_passes > 0
 

@@ -9,6 +9,7 @@ from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.search.start import Start, from_labels
 from fastgmm.sources.array import ArraySource
+from fastgmm.sources.base import Seed
 
 TYPES = ["full", "tied", "diag", "spherical"]
 
@@ -51,6 +52,22 @@ def test_steps_are_those_of_em(kind, weighted, assert_close):
             if actual.ndim > 1 and actual.shape[-1] == actual.shape[-2]:
                 actual, wanted = np.tril(actual), np.tril(wanted)
             assert_close(actual, wanted, 1e-11)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_mixtures_of_labels_and_responsibilities(kind, assert_close):
+    source, model, (first, second) = _problem(kind, 3, True)
+    start = Start(source, model, 3)
+    labels = np.random.default_rng(1).integers(0, 3, 500).astype(np.int32)
+    expected = from_labels(start, labels, first.means)
+    for seed in (Seed(first.means, labels), Seed(second.means, resp=np.eye(3)[labels])):
+        for found in source.mixtures_from(model, [seed, seed]):
+            assert_close(found.weights, expected.weights, 1e-13)
+            assert_close(found.means, expected.means, 1e-12)
+            assert_close(found.log_det, expected.log_det, 1e-11)
+    empty = Seed(first.means, np.zeros(500, np.int32))
+    found = source.mixtures_from(model, [empty])[0]
+    assert (found is None) == (kind != "tied")  # components without rows
 
 
 @pytest.mark.parametrize("kind", TYPES)
