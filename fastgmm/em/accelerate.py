@@ -67,7 +67,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastgmm.em.loop import Policy, Run, Settings, em_step, pass_is_imprecise
+from fastgmm.em.loop import Policy, Run, Settings, em_steps, pass_is_imprecise
 from fastgmm.em.secants import Secants
 from fastgmm.em.stopping import has_converged, passes_left
 from fastgmm.model.base import Model
@@ -241,9 +241,8 @@ class _Climb:
 
     def _em(self, parameters):
         """Take a pass at the parameters that an EM step led to; return the place."""
-        statistics, raw = em_step(self._source, self._model, parameters)
+        ((raw, (objective,)),) = em_steps(self._source, self._model, [parameters], 1)
         new, moved = self._policy.repair(raw)
-        objective = self._model.objective(parameters, statistics, self._total_weight)
         place = _Place(parameters, new, objective)
         self._em_objectives.append(objective)
         self._keep(place)

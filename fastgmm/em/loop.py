@@ -107,7 +107,8 @@ def _complete(source, model, steps, n_iter):
     parameters, objectives = steps
     while len(objectives) < n_iter and not np.isnan(parameters.log_det).any():
         statistics, new = em_step(source, model, parameters)
-        objectives.append(model.objective(parameters, statistics, source.total_weight))
+        total_weight = source.total_weight
+        objectives.append(model.objective_of_step(parameters, statistics, new, total_weight))
         parameters = new
     return Steps(parameters, objectives)
 
@@ -123,11 +124,10 @@ def run_em(
     """Iterate from `parameters` until the objective changes by less than ``settings.tol``.
 
     As in scikit-learn, the objective of an iteration is that of the parameters before its M-step.
-    Where nobody watches the iterations and none needs repair, the source may take several steps in
-    one launch.
-    `previous` is the last objective of the run that this one continues, if any.
+    `previous` is the last objective of the run that this one continues, if any. Where nobody
+    watches the iterations and none needs repair, the source may take several steps in one launch.
     """
-    total_weight, journal = source.total_weight, settings.journal
+    journal = settings.journal
     trace: list[float] = []
     converged = stop = False
     kept = journal.kept()
@@ -136,23 +136,18 @@ def run_em(
         journal.keep(parameters, trace, _state(parameters, trace, previous, converged))
     else:
         parameters, trace, previous, converged = (kept[name] for name in _STATE)
-    swift = settings.callback is None and not journal.writes
+    n_steps = 1 if settings.callback is not None or journal.writes else _STEPS
     while len(trace) < settings.max_iter and not (converged or stop):
-        if swift:
-            n_iter = min(_STEPS, settings.max_iter - len(trace))
-            (steps,) = source.steps(model, [parameters], n_iter, settings.tol, previous)
-            swift = bool(steps.objectives) and policy.leaves(steps.parameters)
-        if swift:
-            parameters = steps.parameters
-            trace += steps.objectives
-            earlier = trace[-2] if len(steps.objectives) > 1 else previous
-            converged, previous = abs(trace[-1] - earlier) < settings.tol, trace[-1]
+        n_iter = min(n_steps, settings.max_iter - len(trace))
+        (steps,) = source.steps(model, [parameters], n_iter, settings.tol, previous)
+        if n_iter > 1 and not (steps.objectives and policy.leaves(steps.parameters)):
+            n_steps = 1  # so that each step can be repaired
             continue
-        before = parameters
-        statistics, parameters = em_step(source, model, before)
+        parameters, objectives = steps if steps.objectives else _complete(source, model, steps, 1)
         parameters, moved = policy.repair(parameters)
-        trace.append(model.objective_of_step(before, statistics, parameters, total_weight))
-        converged = not moved and abs(trace[-1] - previous) < settings.tol
+        trace += objectives
+        earlier = objectives[-2] if len(objectives) > 1 else previous
+        converged = not moved and abs(trace[-1] - earlier) < settings.tol
         previous = -np.inf if moved else trace[-1]
         journal.keep(parameters, trace, _state(parameters, trace, previous, converged))
         stop = settings.callback is not None and settings.callback(len(trace), trace[-1]) is True

@@ -131,7 +131,10 @@ def prepare(runs, estimate):
 
 @jit
 def factorize_row(covariances, factors, k, matrices, squares):
-    """Write the factor of one matrix, in place; return its log-determinant or NaN."""
+    """Write the factor of one matrix, in place; return its log-determinant.
+
+    If the matrix is not positive definite, the factor is zero and the log-determinant NaN.
+    """
     covariance, factor = matrices[0], matrices[1]
     n = covariance.shape[0]
     for i in range(n):
@@ -140,7 +143,7 @@ def factorize_row(covariances, factors, k, matrices, squares):
     log_det = factorize_one(covariance, squares[0], squares[1], factor)
     for i in range(n):
         for j in range(n):
-            factors[k, i * n + j] = factor[i, j]
+            factors[k, i * n + j] = factor[i, j] if np.isfinite(log_det) else 0.0
     return log_det
 
 
@@ -178,7 +181,8 @@ def maximize_tied(runs, r, s1, s2, old, new):
                 within -= s1[k, i] / s1[k, n] * s1[k, j] if s1[k, n] > 0.0 else 0.0
             if i == j and not runs.scatter[i, i] < _MOST_RATIO * within:
                 return False
-            new.covariances[0, i * n + j] = within / total + (runs.reg_covar if i == j else 0.0)
+            covariance = within / total + (runs.reg_covar if i == j else 0.0)
+            new.covariances[0, i * n + j] = new.covariances[0, j * n + i] = covariance
     log_det = factorize_row(new.covariances, new.factors, 0, runs.matrices[r], runs.squares[r])
     new.log_det.fill(log_det)
     return True
@@ -186,9 +190,10 @@ def maximize_tied(runs, r, s1, s2, old, new):
 
 @jit
 def invert_variance(new, k, j):
-    """Write the factor of a variance, in place; return its logarithm, or NaN."""
+    """Write the factor of a variance, in place; return its logarithm; both may be NaN."""
     variance = new.covariances[k, j]
     if not (variance > 0.0 and np.isfinite(variance)):
+        new.factors[k, j] = np.nan
         return np.nan
     new.factors[k, j] = 1.0 / np.sqrt(variance)
     return np.log(new.factors[k, j])

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from fastgmm.jit.threads import PARALLEL_WORK
 from fastgmm.kernels.types import Data
 from fastgmm.model.covariance import lapack
 from fastgmm.sources.base import Answers, Source, digest_of
@@ -10,13 +9,14 @@ from fastgmm.sources.clustering import Assignment, labels_after, nearest
 from fastgmm.sources.distinct import first_of_equals
 from fastgmm.sources.double import DoubleRows
 from fastgmm.sources.inference import infer
-from fastgmm.sources.passes import WORK, chunk_count
+from fastgmm.sources.passes import chunk_count
 from fastgmm.sources.precision import needs_double
 from fastgmm.sources.seeding import Seeding
 from fastgmm.sources.wide import make_pass
 
 _EMPTY = np.empty(0)
 _MOST_WORK = 1_000_000  # rows x features x components of a pass whose M-step is compiled, too
+_MOST_ALONE = 200_000  # the same for a single mixture: more is worth several threads
 
 
 class ArraySource(Source):
@@ -92,7 +92,7 @@ class ArraySource(Source):
         All steps are taken in one launch if a pass costs little more than Python between passes.
         Each mixture is on one thread, so a single one must not be worth several threads.
         """
-        most = _MOST_WORK if len(mixtures) > 1 else PARALLEL_WORK // WORK
+        most = _MOST_WORK if len(mixtures) > 1 else _MOST_ALONE
         n_components = len(mixtures[0].weights)
         if not self._takes_steps(model, n_components, most):
             return super().steps(model, mixtures, n_iter)
