@@ -10,6 +10,7 @@ left is 500 times the last gain.
 import math
 from collections.abc import Sequence
 
+_SLOWEST = 0.999  # rate of convergence, beyond which nobody waits
 _ROUNDING = 1e-13  # relative to the objective: a smaller gain is none
 
 
@@ -44,11 +45,12 @@ def remaining_gain(objectives: Sequence[float], slowest: float = 1.0) -> float:
 def has_converged(objectives: Sequence[float], tol: float) -> bool:
     """Return whether the last change and the remaining gain are below `tol`, both in nats per row.
 
-    `objectives` are those of consecutive EM iterations.
+    `objectives` are those of consecutive EM iterations. Where gains hardly shrink, or grow, EM has
+    converged if a thousand times the last gain is below `tol`.
     """
     if len(objectives) < 2:
         return False
-    return abs(objectives[-1] - objectives[-2]) < tol and remaining_gain(objectives) < tol
+    return abs(objectives[-1] - objectives[-2]) < tol and remaining_gain(objectives, _SLOWEST) < tol
 
 
 def passes_left(gain: float, rate: float, tol: float) -> float:
