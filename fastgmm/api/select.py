@@ -196,5 +196,5 @@ def select(
     searched = [MaximumLikelihood(kind, reg_covar) for kind in kinds]
     models = [make_model(kind, reg_covar, priors, source) for kind in kinds]
     plan = GridPlan(init_params, n_init, seed, searched, counts)
-    grid = Grid(source.view(threads_each), settings, plan, models, n_folds, names)
+    grid = Grid(source.view(threads_each), settings, plan, models, n_folds, n_workers, names)
     return run_grid(grid, todo, n_workers, criterion, progress)

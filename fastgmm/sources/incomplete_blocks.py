@@ -67,6 +67,7 @@ class IncompleteBlocks(BlockSource):
             if not self.has_values.all():
                 self.has_values |= known[weight > 0 if weight.size else slice(None)].any(axis=0)
             yield block._replace(weight=weight)
+            del block, weight, known, has_any
 
     def _keep(self, found: Survey) -> None:
         """Keep the result of the first pass, and group the rows of its sample by pattern."""
