@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import repeat
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -112,15 +112,15 @@ class BlockSource(PartedSource):
             del rows, answers
             begin += n_done
 
-    def view(self, n_threads: int | None) -> BlockSource:
+    def view(self, n_threads: int | None) -> Self:
         """Return another source of the same rows, without another first pass."""
         return self._again(self._reader, n_threads)
 
-    def shared(self, lockstep: Lockstep) -> BlockSource:
+    def shared(self, lockstep: Lockstep) -> Self:
         """Return a source of the same rows that fits in lockstep read together."""
         return self._again(SharedReader(self._reader, lockstep), self.n_threads)
 
-    def _again(self, reader: Reader, n_threads: int | None) -> BlockSource:
+    def _again(self, reader: Reader, n_threads: int | None) -> Self:
         """Return a source of the same rows, which must not have changed since the first pass."""
         source = type(self)(reader, n_threads, self._found)
         source._state = self._state
