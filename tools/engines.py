@@ -3,7 +3,7 @@
     python tools/engines.py
     python tools/engines.py --rows 1e6 --spark-rows 1e5 --features 5 --components 4 --rounds 3
 
-The engines are
+The engines are:
 
 - this library in memory, in one process with two threads;
 - this library on a Dask cluster of two processes with one thread each;
@@ -101,7 +101,7 @@ def on_dask(shape: Shape, stack: ExitStack) -> Callable[[], float]:
     import distributed
 
     cluster = distributed.LocalCluster(
-        2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
+        n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL
     )
     stack.enter_context(cluster)
     stack.enter_context(distributed.Client(cluster))
