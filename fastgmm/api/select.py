@@ -150,7 +150,7 @@ def select(
 
     Notes
     -----
-    Rows outside memory are read once per pass for all candidates together.
+    Rows in files, or from a function, are read once per pass for all candidates together.
 
     A fit is a spurious optimum if the variance of a component has shrunk to `reg_covar` in some
     direction, or if a component lies on fewer distinct points than its parameters need. The
