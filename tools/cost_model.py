@@ -145,7 +145,7 @@ def seconds_on_cluster(X: np.ndarray, n_parts: int, workers: int, shape: Shape) 
 
     _, parameters, model = problem(shape)
     with (
-        distributed.LocalCluster(workers, threads_per_worker=1, **QUIET) as cluster,
+        distributed.LocalCluster(n_workers=workers, threads_per_worker=1, **QUIET) as cluster,
         distributed.Client(cluster),
     ):
         parts = da.from_array(X, chunks=(-(-len(X) // n_parts), X.shape[1]))

@@ -27,6 +27,7 @@ from fastgmm.em.collapse import CollapsePolicy
 from fastgmm.em.loop import Run, Settings, run_em
 from fastgmm.model import criteria
 from fastgmm.model.base import Model
+from fastgmm.readers.lockstep import Lockstep
 from fastgmm.search.final import FINAL_RUNS
 from fastgmm.search.grid_starts import GridPlan, Prepared, grid_starts
 from fastgmm.search.record import SearchRecord
@@ -58,6 +59,8 @@ class Grid:
         What the candidates fit: one model for each covariance type.
     n_folds : int
         Number of parts for cross-validation; 0 for none.
+    n_at_once : int
+        Number of fits that compute at the same time.
     feature_names : tuple of str or None
         Names of the features, which the mixtures keep.
 
@@ -65,6 +68,8 @@ class Grid:
     ----------
     stop : threading.Event
         Set this to end all fits early.
+    in_lockstep : bool
+        Whether the fits read the rows together: then no fit goes on until all have begun.
     """
 
     def __init__(
@@ -74,9 +79,16 @@ class Grid:
         plan: GridPlan,
         models: Sequence[Model],
         n_folds: int,
+        n_at_once: int,
         feature_names: Names = None,
     ) -> None:
         self.stop = threading.Event()
+        self._turns = threading.Semaphore(n_at_once)
+        n_fits = len(models) * len(plan.counts)
+        self._lockstep = Lockstep(n_fits, self._turns, self._tick)
+        shared = source.shared(self._lockstep)
+        self.in_lockstep = shared is not None
+        source = source if shared is None else shared
         self._source = source
         self._settings = settings
         self._search_models = {model.covariance_type.name: model for model in plan.models}
@@ -98,7 +110,8 @@ class Grid:
         """Return the starts for all rows, and for the rows outside each fold."""
         for starts in self._starts:
             refuse_few_rows(starts.source, n_components)
-        return [starts.prepare(n_components) for starts in self._starts]
+        with self._turns:
+            return [starts.prepare(n_components) for starts in self._starts]
 
     def candidate(
         self, todo: Candidate, starts: Future[list[Prepared]], display: GridProgress | None
@@ -106,15 +119,23 @@ class Grid:
         """Return `todo` with its fit and criteria, or with the reason why the fit failed."""
         report = display.watch(todo.name) if display else None
         try:
-            prepared = starts.result()
-            begin = time.perf_counter()
-            record = SearchRecord()
-            run = self._fit(self._source, todo, prepared[0], report, record)
-            held_out = self._held_out(todo, prepared[1:], report) if self._folds else np.nan
-            fitted = replace(self._with_criteria(todo, run, record), held_out=held_out)
-            return replace(fitted, seconds=time.perf_counter() - begin)
+            with self._lockstep.member():
+                prepared = starts.result()
+                with self._turns:
+                    return self._fitted(todo, prepared, report)
         except _EXPECTED_FAILURES as error:
             return replace(todo, failure=str(error) or type(error).__name__)
+
+    def _fitted(
+        self, todo: Candidate, prepared: list[Prepared], report: Report | None
+    ) -> Candidate:
+        """Return `todo` with its fit and criteria."""
+        begin = time.perf_counter()
+        record = SearchRecord()
+        run = self._fit(self._source, todo, prepared[0], report, record)
+        held_out = self._held_out(todo, prepared[1:], report) if self._folds else np.nan
+        fitted = replace(self._with_criteria(todo, run, record), held_out=held_out)
+        return replace(fitted, seconds=time.perf_counter() - begin)
 
     def _fit(
         self,

@@ -1,7 +1,8 @@
 """How the fits of `select` are divided among threads, and what an interrupt leaves.
 
 Small fits run side by side, as many as keep the threads busy; large ones run one after another,
-each on all threads.
+each on all threads. Fits that read the rows together all run at once, but no more of them compute
+at the same time.
 """
 
 from __future__ import annotations
@@ -51,9 +52,10 @@ def run_grid(
     done: list[Candidate] = []
     interrupted = False
     cost = sum(candidate.n_components for candidate in todo)
+    n_threads = 2 * len(todo) if grid.in_lockstep else n_workers  # a start, and a fit, each
     with (
         grid_progress(progress, len(todo), cost) as display,
-        ThreadPoolExecutor(n_workers, thread_name_prefix="fastgmm-select") as pool,
+        ThreadPoolExecutor(n_threads, thread_name_prefix="fastgmm-select") as pool,
     ):
         try:
             futures.extend(_submit(grid, todo, n_workers, display, pool))

@@ -150,6 +150,8 @@ def select(
 
     Notes
     -----
+    Rows in files, or from a function, are read once per pass for all candidates together.
+
     A fit is a spurious optimum if the variance of a component has shrunk to `reg_covar` in some
     direction, or if a component lies on fewer distinct points than its parameters need. The
     likelihood of such a fit depends on `reg_covar` and not on how well the model fits. It is
@@ -196,5 +198,5 @@ def select(
     searched = [MaximumLikelihood(kind, reg_covar) for kind in kinds]
     models = [make_model(kind, reg_covar, priors, source) for kind in kinds]
     plan = GridPlan(init_params, n_init, seed, searched, counts)
-    grid = Grid(source.view(threads_each), settings, plan, models, n_folds, names)
+    grid = Grid(source.view(threads_each), settings, plan, models, n_folds, n_workers, names)
     return run_grid(grid, todo, n_workers, criterion, progress)

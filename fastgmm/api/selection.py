@@ -40,7 +40,8 @@ class Candidate:
         greater is better. NaN unless the criterion is "held_out".
     seconds : float
         Time of the fit and its criteria. The time of the start is not included, because all
-        covariance types use the same start.
+        covariance types use the same start. Fits that read files together wait for each other,
+        and that is included.
     spurious : dict of int to str
         Indices of the components that make this a spurious optimum, and why; empty if there are
         none.

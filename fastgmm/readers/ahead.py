@@ -5,9 +5,10 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastgmm.readers.base import Block, Reader
+if TYPE_CHECKING:
+    from fastgmm.readers.base import Block, Reader
 
 _END = object()
 _PATIENCE = 0.1  # seconds
@@ -48,6 +49,7 @@ def blocks_ahead(reader: Reader) -> Iterator[Block]:
             if isinstance(item, BaseException):
                 raise item
             yield item
+            del item  # so that a block is given up before the next one is there
     finally:
         stopped.set()
         thread.join(_PATIENCE)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastgmm.readers.ahead import blocks_ahead
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -72,6 +74,10 @@ class Reader(ABC):
         ReadingError
             If the rows cannot be read; the message says where.
         """
+
+    def ahead(self) -> Iterator[Block]:
+        """Yield all rows as `blocks` does; the next block is read meanwhile."""
+        return blocks_ahead(self)
 
     def fingerprint(self) -> dict[str, tuple[int, ...]]:
         """Return for each place what changes with its rows, such as a file's size and time."""

@@ -17,6 +17,7 @@ import numpy as np
 from fastgmm.model.base import Model
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
 from fastgmm.model.parameters import Parameters
+from fastgmm.readers.lockstep import Lockstep
 from fastgmm.sources.operands import Densities
 
 if TYPE_CHECKING:
@@ -62,7 +63,8 @@ def merge(parts: Iterable[Statistics]) -> Statistics:
 
     All must be taken under the same parameters.
     """
-    total, *others = parts
+    others = iter(parts)
+    total = next(others)
     for other in others:
         total = Statistics(
             total.log_likelihood + other.log_likelihood,
@@ -228,6 +230,13 @@ class Source(ABC):
     @abstractmethod
     def view(self, n_threads: int | None) -> Self:
         """Return a source of the same rows for a fit that runs at the same time as others."""
+
+    def shared(self, lockstep: Lockstep) -> Self | None:
+        """Return a source of the same rows whose passes are read once for all fits in lockstep.
+
+        None is returned where passes do not read rows anew, so that there is nothing to share.
+        """
+        return None
 
     def independent(self) -> Self:
         """Return a source of the same rows whose passes do not depend on the passes before.

@@ -7,14 +7,15 @@ the results have the same bits for every number of threads, however far blocks a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from itertools import repeat
+from typing import Any, Self
 
 import numpy as np
 
 from fastgmm._errors import ReadingError
 from fastgmm.kernels.types import Data
-from fastgmm.readers.ahead import blocks_ahead
 from fastgmm.readers.base import Block, Reader
+from fastgmm.readers.lockstep import Lockstep, SharedReader
 from fastgmm.sources.base import Answers, Statistics, merge
 from fastgmm.sources.parts import PartedSource, Sum
 from fastgmm.sources.survey import Survey, survey
@@ -66,10 +67,12 @@ class BlockSource(PartedSource):
         n_done = 0
         if self.watch is not None:
             self.watch(0, self.n_samples)
-        for block in blocks_ahead(self._reader):
-            if len(block.values):
+        for block in self._reader.ahead():
+            n_rows = len(block.values)
+            if n_rows:
                 yield block
-                n_done += len(block.values)
+                del block  # fits in lockstep wait here, and must not all keep a block of a fold
+                n_done += n_rows
                 if self.watch is not None:
                     self.watch(n_done, self.n_samples)
         refuse_changes(self._reader, self._state)
@@ -78,7 +81,10 @@ class BlockSource(PartedSource):
         n_rows = 0
         for block in self._read():
             n_rows += len(block.values)
-            yield self._data_of(block)
+            data = self._data_of(block)
+            del block
+            yield data
+            del data
         if n_rows != self.n_samples:
             raise ReadingError(
                 f"X had {self.n_samples} rows in the first pass and has {n_rows} now; it must"
@@ -93,21 +99,32 @@ class BlockSource(PartedSource):
         return Data(values, np.require(weight, np.float64, ["C", "A"]))
 
     def _total(self, sum_of_part: Sum) -> Statistics:
-        return merge(sum_of_part(data, self.n_threads) for data in self._data())
+        return merge(map(sum_of_part, self._data(), repeat(self.n_threads)))
 
     def answers(self, densities: Any, wanted: Any, n_rows: int) -> Iterator[Answers]:
         """Yield the results of inference for blocks of rows: see `Source.answers`."""
         begin = 0
-        for data in self._data():
-            rows = self._rows(data)
+        for rows in map(self._rows, self._data()):
+            n_done = rows.n_samples
             for answers in rows.answers(densities, wanted, n_rows):
                 part = slice(begin + answers.rows.start, begin + answers.rows.stop)
                 yield answers._replace(rows=part)
-            begin += len(data.X)
+            del rows, answers
+            begin += n_done
 
-    def view(self, n_threads: int | None) -> BlockSource:
+    def view(self, n_threads: int | None) -> Self:
         """Return another source of the same rows, without another first pass."""
-        return type(self)(self._reader, n_threads, self._found)
+        return self._again(self._reader, n_threads)
+
+    def shared(self, lockstep: Lockstep) -> Self:
+        """Return a source of the same rows that fits in lockstep read together."""
+        return self._again(SharedReader(self._reader, lockstep), self.n_threads)
+
+    def _again(self, reader: Reader, n_threads: int | None) -> Self:
+        """Return a source of the same rows, which must not have changed since the first pass."""
+        source = type(self)(reader, n_threads, self._found)
+        source._state = self._state
+        return source
 
     def folds(
         self, n_folds: int, random_state: np.random.RandomState
@@ -147,9 +164,16 @@ class FoldReader(Reader):
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rows of each block that are meant."""
+        return self._chosen(self._reader.blocks())
+
+    def ahead(self) -> Iterator[Block]:
+        """Yield the same; the reader may read its next block meanwhile."""
+        return self._chosen(self._reader.ahead())
+
+    def _chosen(self, blocks: Iterator[Block]) -> Iterator[Block]:
         seed, n_folds, fold, inside = self._draw
         random = np.random.Generator(np.random.PCG64(seed))
-        for block in self._reader.blocks():
+        for block in blocks:
             chosen = (random.integers(n_folds, size=len(block.values)) == fold) == inside
             weight = block.weight[chosen] if block.weight.size else block.weight
             yield block._replace(values=block.values[chosen], weight=weight)

@@ -25,6 +25,7 @@ from fastgmm.sources.parts import PartedSource, Sum
 from fastgmm.sources.survey import Survey, Tally, check_block
 
 _TELL_SECONDS = 0.2
+_DISCONNECTED = "CancelledError", "ClosedClientError", "CommClosedError", "FutureCancelledError"
 _ONE_THREAD = 1  # a worker runs as many tasks at a time as it has threads
 
 
@@ -89,7 +90,10 @@ class ClusterSource(PartedSource):
             watch(n_done * self.n_samples // len(leaves), self.n_samples)
 
     def _submit(self, function: Any, *arguments: Any) -> Any:
-        return self._parts.client.submit(function, *arguments, pure=False)
+        try:
+            return self._parts.client.submit(function, *arguments, pure=False)
+        except Exception as error:
+            _explain(error, self._parts.futures)
 
     def _tree(self, function: Any, futures: list[Any]) -> Any:
         """Return the future of the sum: neighbours are added, then their sums, and so on."""
@@ -180,26 +184,29 @@ def _rows_of_fold(block: Block, seed: Any, n_folds: int, fold: int, inside: bool
 
 def _explain(error: BaseException, futures: list[Any]) -> NoReturn:
     """Raise the error that says which partition failed, if it was one, and what to do."""
+    killed = []  # Dask blames all partitions that a worker was to load when it died
     for number, future in enumerate(futures):
         if future.status == "error":
             cause = future.exception()
             if isinstance(cause, ReadingError):
                 raise cause from error
             kind = type(cause).__name__
-            if kind == "KilledWorker":
+            if kind != "KilledWorker":
                 raise ReadingError(
-                    f"workers died again and again while they loaded partition {number} of X; it"
-                    " may be too large for their memory, so use more and smaller partitions."
+                    f"partition {number} of X cannot be loaded: {kind}: {cause}"
                 ) from error
-            raise ReadingError(
-                f"partition {number} of X cannot be loaded: {kind}: {cause}"
-            ) from error
+            killed.append(str(number))
+    if killed:
+        raise ReadingError(
+            f"workers died again and again while they loaded partitions {', '.join(killed)} of X;"
+            " these may be too large for their memory, so use more and smaller partitions."
+        ) from error
     if type(error).__name__ == "KilledWorker":
         raise ReadingError(
             "workers died again and again during a pass; give them more memory, or use smaller"
             " partitions."
         ) from error
-    if type(error).__name__ in ("CancelledError", "CommClosedError", "FutureCancelledError"):
+    if type(error).__name__ in _DISCONNECTED:
         raise ReadingError(
             "the client lost its connection to the cluster during the fit; connect again and fit"
             " again."

@@ -8,6 +8,7 @@ first pass.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Self
 
 import numpy as np
 
@@ -67,11 +68,34 @@ class IncompleteBlocks(BlockSource):
             if not self.has_values.all():
                 self.has_values |= known[weight > 0 if weight.size else slice(None)].any(axis=0)
             yield block._replace(weight=weight)
+            del block, weight, known, has_any
 
     def _keep(self, found: Survey) -> None:
-        """Keep the result of the first pass, and group the rows of its sample by pattern."""
+        """Keep the result of the first pass."""
         super()._keep(found)
-        self._sample = IncompleteSource(found.sample, found.sample_weight, self.n_threads)
+        self._grouped: IncompleteSource | None = None
+        self._filled: ArraySource | None = None
+
+    @property
+    def _sample(self) -> IncompleteSource:
+        """The sample of the first pass, with its rows grouped by pattern once it is needed."""
+        if self._grouped is None:
+            rows = self._found.sample, self._found.sample_weight
+            self._grouped = IncompleteSource(*rows, self.n_threads)
+        return self._grouped
+
+    @property
+    def _filled_sample(self) -> ArraySource:
+        """The sample of the first pass, with its gaps filled once it is needed."""
+        if self._filled is None:
+            self._filled = self._sample.in_memory(np.random.RandomState(0))  # all rows: no draw
+        return self._filled
+
+    def _again(self, reader: Reader, n_threads: int | None) -> Self:
+        """Return a source of the same rows, and of the same sample in memory."""
+        source = super()._again(reader, n_threads)
+        source._filled, source._grouped = self._filled_sample, self._sample
+        return source
 
     def _rows(self, data: Data) -> Source:
         """Return the source of the rows of a block."""
@@ -95,4 +119,4 @@ class IncompleteBlocks(BlockSource):
 
     def in_memory(self, random_state: np.random.RandomState) -> ArraySource:
         """Return the sample of the first pass, with its gaps filled."""
-        return self._sample.in_memory(random_state)
+        return self._filled_sample.view(self.n_threads)

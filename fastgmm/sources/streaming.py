@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from fastgmm._errors import ReadingError
 from fastgmm.kernels.types import Data
-from fastgmm.readers.ahead import blocks_ahead
 from fastgmm.readers.base import Block, Reader
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import Answers
@@ -27,7 +26,7 @@ def checked_blocks(reader: Reader, gaps: bool = False) -> Iterator[Block]:
     """
     state = reader.fingerprint()
     is_empty = True
-    for block in blocks_ahead(reader):
+    for block in reader.ahead():
         if len(block.values):
             check_block(block, gaps, squares=False)
             is_empty = False

@@ -27,7 +27,9 @@ def client():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with (
-            distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as cluster,
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, dashboard_address=":0"
+            ) as cluster,
             distributed.Client(cluster) as client,
         ):
             yield client
@@ -93,7 +95,9 @@ def test_a_fit_that_was_killed_goes_on(client, X, tmp_path, monkeypatch, capsys)
 def test_the_number_of_workers_changes_no_bit(client, X):
     both = fastgmm.fit(collection(X), 3, **OPTIONS)
     with (
-        distributed.LocalCluster(1, threads_per_worker=2, dashboard_address=":0") as cluster,
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=2, dashboard_address=":0"
+        ) as cluster,
         distributed.Client(cluster, set_as_default=False) as other,
         other.as_current(),
     ):
