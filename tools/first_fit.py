@@ -9,8 +9,8 @@ Each case runs in a process of its own and begins with an empty cache:
 - select: ``fastgmm select`` of 36 candidates on ``examples/old_faithful.csv``;
 - warmup: ``fastgmm warmup``.
 
-The first table has the seconds of the whole process: by the clock, and of processors, with those of
-processes that it started. A second run of the same case finds the cache full. The second table has
+The first table has the seconds of the whole process: by the clock; of processors, with those of
+processes that it started; and of processors for the process alone. A second run of the same case finds the cache full. The second table has
 the entry points that the process itself compiled: seconds until LLVM gets the code (Numba types and
 lowers it), and seconds of LLVM. On a busy machine look at the seconds of processors.
 """
@@ -64,12 +64,12 @@ def note(owner, name, key):
     setattr(owner, name, timed)
 note(internals.EntryCompiler, "compile_extra", "whole")
 note(internals.EntryLibrary, "finalize", "llvm")
-atexit.register(lambda: open(FILE, "w").write(json.dumps(spent)))
+atexit.register(lambda: open(FILE, "w").write(json.dumps([time.process_time(), spent])))
 """
 
 
 def run(case, cache):
-    """Return seconds by the clock and of processors, and (name, seconds, of LLVM) compiled."""
+    """Return seconds by the clock, of processors, of them its own, and (name, seconds, of LLVM)."""
     with tempfile.TemporaryDirectory() as folder:
         noted = Path(folder, "spent.json")
         program = f"FILE = {str(noted)!r}\n{NOTE}\n{CASES[case]}"
@@ -81,7 +81,7 @@ def run(case, cache):
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - begin
         assert status == 0, f"{case} ended with {status}"
-        return wall, usage.ru_utime + usage.ru_stime, json.loads(noted.read_text())
+        return wall, usage.ru_utime + usage.ru_stime, *json.loads(noted.read_text())
 
 
 def main():
@@ -91,9 +91,9 @@ def main():
     for case in parser.parse_args().cases:
         with tempfile.TemporaryDirectory() as cache:
             cold, warm = run(case, cache), run(case, cache)
-            rows.append((case, *cold[:2], *warm[:2]))
-            compiled += [(case, *entry) for entry in cold[2]]
-    print("case      empty: clock, processors   full: clock, processors")
+            rows.append((case, *cold[:3], *warm[:2]))
+            compiled += [(case, *entry) for entry in cold[3]]
+    print("case      empty: clock, processors, its own   full: clock, processors")
     for case, *seconds in rows:
         print(f"{case:9}" + "".join(f"{one:12.2f}" for one in seconds))
     print("\ncase      entry point                                  until LLVM        LLVM")

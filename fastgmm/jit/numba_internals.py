@@ -53,9 +53,11 @@ from llvmlite import binding, ir
 from fastgmm._logging import logger
 from fastgmm.jit import plain
 from fastgmm.jit.cache import SOURCE_STAMP, CodeFiles
+from fastgmm.jit.helpers import HELPERS
 from fastgmm.jit.plain import jit_enabled
 from fastgmm.jit.registry import remember
 from fastgmm.jit.shipped import FOLDER, shipped_target
+from fastgmm.jit.turns import TURN
 
 try:
     from llvmlite.binding import Linkage
@@ -257,6 +259,10 @@ class EntryCompiler(HelperCompiler):
                     return super().compile_extra(func)
                 except Exception as error:
                     PATH.give_up(repr(error))
+                except BaseException:
+                    TURN.end()
+                    raise
+            TURN.end()
             result = plain.overload(func, self.state.args)
             return result._replace(metadata=None)  # Numba notes the compilation's time there once
 
@@ -319,9 +325,23 @@ class _Cache(FunctionCache):
         return sig, codegen.magic_tuple(), self._identity
 
     def _load_overload(self, sig, target_context):
-        content = self._files.load(self._index_key(sig, target_context.codegen()))
-        made_here = _rebuilt(content, target_context)
-        return made_here or self._shipped.load_overload(sig, target_context)
+        key = self._index_key(sig, target_context.codegen())
+        found = self._made_here(key, target_context)
+        return found or self._shipped.load_overload(sig, target_context)
+
+    def _made_here(self, key, target_context):
+        return _rebuilt(self._files.load(key), target_context)
+
+    def _take_turn(self, sig, target_context):
+        """Begin to compile; return the code if another process has just compiled it."""
+        key = self._index_key(sig, target_context.codegen())
+        self._impl.locator.ensure_cache_path()
+        HELPERS.start()
+        TURN.take(self._files.path(key))
+        found = self._made_here(key, target_context)
+        if found is not None:
+            TURN.end()
+        return found
 
     def _save_overload(self, sig, data):
         if enabled() and self._impl.check_cachable(data):
@@ -332,9 +352,12 @@ class _Cache(FunctionCache):
     def load_overload(self, sig, target_context):
         """Return the code that is kept for a signature, None where there is none to be had."""
         try:
-            return super().load_overload(sig, target_context)
+            found = super().load_overload(sig, target_context)
+            if found is None and enabled():
+                return self._take_turn(sig, target_context)
+            return found
         except Exception as error:
-            logger.info("the cache of machine code cannot be read: %r", error)
+            logger.info("the cache of machine code cannot be used: %r", error)
             return None
 
     def save_overload(self, sig, data):
@@ -345,6 +368,8 @@ class _Cache(FunctionCache):
             pass
         except Exception as error:
             _warn_of_cache(repr(error))
+        finally:
+            TURN.end()
 
 
 @functools.cache  # once for each reason
