@@ -10,9 +10,10 @@ Each case runs in a process of its own and begins with an empty cache:
 - warmup: ``fastgmm warmup``.
 
 The first table has the seconds of the whole process: by the clock; of processors, with those of
-processes that it started; and of processors for the process alone. A second run of the same case finds the cache full. The second table has
-the entry points that the process itself compiled: seconds until LLVM gets the code (Numba types and
-lowers it), and seconds of LLVM. On a busy machine look at the seconds of processors.
+processes that it started; and of processors for the process alone. A second run of the same case
+finds the cache full. The second table has the entry points that the process itself compiled:
+seconds until LLVM gets the code (Numba types and lowers it), and seconds of LLVM. On a busy machine
+look at the seconds of processors; with idle cores its own seconds are nearly those by the clock.
 """
 
 import argparse
