@@ -107,7 +107,8 @@ def _compile_matrices(source: ArraySource, _: str) -> None:
 def _compile_incomplete(source: ArraySource, _: str) -> None:
     draw = np.random.default_rng(0)
     X = np.where(draw.random(_SHAPE) < 0.2, np.nan, source.rows(slice(None)))
-    mixture = fit(X, 3, tol=1e3, random_state=0, missing="em", init_params="kmeans")
+    mixture = fit(X, 3, tol=1e3, random_state=0, missing="em")
+    mixture.predict_proba(X, missing="em")
     mixture.sample_missing(X, random_state=0)
 
 
