@@ -11,6 +11,7 @@ from fastgmm.api import checks
 from fastgmm.api.checkpoint import Checkpoint
 from fastgmm.api.convergence import convergence_warning
 from fastgmm.api.fixed import FixedParts, check_fixed
+from fastgmm.api.jobs import expect_fits
 from fastgmm.api.memory import fit_bytes, refuse_beyond_memory
 from fastgmm.api.mixture import Mixture
 from fastgmm.api.names import Names, check_names, names_of
@@ -273,6 +274,7 @@ def fit(
     with fit_progress(progress, n_init, settings.max_iter) as report:
         watch = report.reading if progress else None
         source = rows_to_fit(X, sample_weight, n_threads, missing, watch)
+        expect_fits([kind], source.dtype, source.n_threads)
         passes_before = (source.n_passes or 0) if source is X else 0
         names = names_to_keep(X, feature_names, source)
         _refuse_impossible(source, names, kind, n_components)

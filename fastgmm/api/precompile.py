@@ -1,42 +1,123 @@
-"""`precompile`: fill the cache of machine code before the first fit has to."""
+"""`precompile`: fill the cache of machine code before the first fit has to.
+
+The kernels are compiled by small jobs, each of which calls a few entry points. Several processes
+share the jobs: this one goes through them from the first to the last and helpers from the last to
+the first (`fastgmm.jit.helpers`). A fit that finds nothing compiled has helpers, too.
+"""
+
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from fastgmm.api.fit import fit
+from fastgmm.api.jobs import FEW_CLUSTERS, Job, ask_for_helpers
+from fastgmm.em.models import MaximumLikelihood
+from fastgmm.jit.turns import TURN, Busy
 from fastgmm.model.covariance import COVARIANCE_TYPES
+from fastgmm.model.parameters import Parameters
+from fastgmm.search.kmeans import seed_rows
 from fastgmm.sources.array import ArraySource
+from fastgmm.sources.operands import Densities
 
-_LABEL_LIMITS = (3, 256, 65_536)  # clusters from which labels take one, two and four bytes
+_LABEL_LIMITS = (
+    FEW_CLUSTERS,
+    256,
+    65_536,
+)  # from here labels take 1, 2 and 4 bytes
+_DTYPES = ("float64", "float32")
+_SHAPE = 100, 3
 
 
 def precompile() -> None:
     """Compile every kernel, for all covariance types, in float64 and float32.
 
     The machine code is kept in Numba's cache directory, so that the first fit of later processes
-    starts at once. This takes up to a minute; if the cache is filled already, about a second.
+    starts at once. This takes up to a minute; if the cache is filled already, about a second. The
+    work is shared with helper processes, where Numba may use several threads.
     """
-    draw = np.random.default_rng(0)
-    for dtype in (np.float64, np.float32):
-        X = draw.normal(size=(100, 3)).astype(dtype)
-        _compile_kmeans(X)
-        for name in COVARIANCE_TYPES:
-            mixture = fit(X, 3, covariance_type=name, init_params="kmeans", tol=1e3, random_state=0)
-            mixture.predict_proba(X)
-    gaps = np.where(draw.random((100, 3)) < 0.2, np.nan, draw.normal(size=(100, 3)))
-    mixture = fit(gaps, 3, tol=1e3, random_state=0, missing="em")
-    mixture.sample_missing(gaps, random_state=0)
+    jobs = [
+        *(Job(name, kind, dtype) for dtype in _DTYPES for kind in COVARIANCE_TYPES
+          for name in ("em", "infer")),
+        Job("incomplete", "", "float64"),
+        Job("matrices", "", "float64"),
+        *(Job("assign", n_clusters, dtype) for dtype in _DTYPES for n_clusters in _LABEL_LIMITS),
+        *(Job(name, "", dtype) for dtype in _DTYPES for name in ("seed", "ties")),
+    ]  # fmt: skip
+    ask_for_helpers(jobs[::-1], None)
+    for job in jobs:
+        _run(job)
+
+
+def run_as_helper(jobs: Iterable[tuple[str, str | int, str]]) -> None:
+    """Run jobs, except for what other processes compile."""
+    TURN.waits = False
+    for job in jobs:
+        try:
+            _run(Job(*job))
+        except Busy:
+            pass
+
+
+def _run(job: Job) -> None:
+    """Run one job."""
+    rows = np.random.default_rng(0).normal(size=_SHAPE)
+    _JOBS[job.name](ArraySource(rows.astype(job.dtype)), job.argument)
+
+
+def _compile_em(source: ArraySource, kind: str) -> None:
+    source.moments(COVARIANCE_TYPES[kind], source.first_row())
+
+
+def _compile_infer(source: ArraySource, kind: str) -> None:
+    model = MaximumLikelihood(COVARIANCE_TYPES[kind], 0.0)
+    means = source.rows(slice(3)).astype(np.float64)
+    covariances = model.covariance_type.from_variances(np.ones((3, source.n_features)))
+    factors, log_det = model.covariance_type.factorize(covariances, 3, source.n_features)
+    mixture = Parameters(np.full(3, 1 / 3), means, covariances, factors, log_det)
+    list(source.answers(Densities(model, mixture), ("proba",), source.n_samples))
+
+
+def _compile_assignment(source: ArraySource, n_clusters: int) -> None:
+    centers = np.resize(source.rows(slice(None)), (n_clusters, source.n_features))
+    _assign(source, centers.astype(np.float64))
+
+
+def _assign(source: ArraySource, centers: np.ndarray) -> None:
+    drift = np.append(np.zeros(len(centers)), np.inf)
+    source.assignment(len(centers), centers[0]).update(centers, drift)
+
+
+def _compile_seeding(source: ArraySource, _: str) -> None:
+    seed_rows(source, 3, np.random.RandomState(0))
+
+
+def _compile_ties(source: ArraySource, _: str) -> None:
+    centers = source.rows(slice(3)).astype(np.float64)
+    source.nearest(centers)
+    centers[1] = centers[0]
+    _assign(source, centers)
+
+
+def _compile_matrices(source: ArraySource, _: str) -> None:
     for kind in COVARIANCE_TYPES.values():
-        covariances = kind.from_variances(np.ones((3, 2)))
-        factors, _ = kind.factorize(covariances, 3, 2)
+        factors = kind.factorize(kind.from_variances(np.ones((3, 2))), 3, 2)[0]
         kind.stretch(factors, factors, 3, 2, n_threads=1)
 
 
-def _compile_kmeans(X: np.ndarray) -> None:
-    """Compile the passes of k-means, for every size of labels."""
-    source = ArraySource(X)
-    for n_clusters in _LABEL_LIMITS:
-        centers = np.resize(X, (n_clusters, X.shape[1])).astype(np.float64)
-        centers[1] = centers[0]  # ties, for the pass that decides them
-        drift = np.append(np.zeros(n_clusters), np.inf)
-        source.assignment(n_clusters, centers[0]).update(centers, drift)
-    source.nearest(centers[:3])
+def _compile_incomplete(source: ArraySource, _: str) -> None:
+    draw = np.random.default_rng(0)
+    X = np.where(draw.random(_SHAPE) < 0.2, np.nan, source.rows(slice(None)))
+    mixture = fit(X, 3, tol=1e3, random_state=0, missing="em")
+    mixture.predict_proba(X, missing="em")
+    mixture.sample_missing(X, random_state=0)
+
+
+_JOBS: dict[str, Callable] = {
+    "em": _compile_em,
+    "infer": _compile_infer,
+    "assign": _compile_assignment,
+    "seed": _compile_seeding,
+    "ties": _compile_ties,
+    "matrices": _compile_matrices,
+    "incomplete": _compile_incomplete,
+}

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from fastgmm.api import checks
 from fastgmm.api.fit import check_settings, names_to_keep, refuse_few_rows, warn_of_scale
 from fastgmm.api.grid import Grid
+from fastgmm.api.jobs import expect_fits
 from fastgmm.api.options import COVARIANCE_TYPES as DEFAULT_TYPES
 from fastgmm.api.options import CRITERIA, INIT_PARAMS
 from fastgmm.api.priors import Priors, check_prior, make_model
@@ -178,6 +179,7 @@ def select(
     seed = _seed(random_state)
     priors = check_prior(prior)
     source = rows_to_fit(X, sample_weight, n_threads, missing)
+    expect_fits([COVARIANCE_TYPES[name] for name in types], source.dtype, source.n_threads)
     names = names_to_keep(X, feature_names, source)
     refuse_unobserved(source, names)
     warn_of_scale(source, reg_covar, names)

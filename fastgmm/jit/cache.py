@@ -66,13 +66,14 @@ class CodeFiles:
         self._stem = stem
         self._stamp = hashlib.sha256(stamp.encode()).hexdigest()[:16]
 
-    def _path(self, key):
+    def path(self, key):
+        """Return the name of the file of a key."""
         digest = hashlib.sha256(repr(key).encode()).hexdigest()[:32]
         return self._folder / f"{self._stem}.{self._stamp}.{digest}.nbc"
 
     def save(self, key, content):
         """Write a file, all of it or none; remove those of other sources. May raise OSError."""
-        path = self._path(key)
+        path = self.path(key)
         unfinished = path.with_name(f"{path.name}.tmp.{uuid.uuid4().hex[:16]}")
         try:
             unfinished.write_bytes(hashlib.sha256(content).digest() + content)
@@ -86,7 +87,7 @@ class CodeFiles:
     def load(self, key):
         """Return the content that was saved under a key, None where there is none."""
         try:
-            content = self._path(key).read_bytes()
+            content = self.path(key).read_bytes()
         except OSError:  # not there, as a rule
             return None
         digest, content = content[:32], content[32:]
@@ -95,7 +96,7 @@ class CodeFiles:
     def _remove_others(self):
         """Remove code of other sources, finished or not; other processes may do so, too."""
         name = re.compile(
-            rf"{re.escape(self._stem)}\.([0-9a-f]{{16}})\.[0-9a-f]{{32}}\.nbc(\.tmp\.\w+)?"
+            rf"{re.escape(self._stem)}\.([0-9a-f]{{16}})\.[0-9a-f]{{32}}\.nbc(\.tmp\.\w+|\.lock)?"
         )
         with suppress(OSError):
             for path in self._folder.iterdir():

@@ -25,14 +25,21 @@ How kernels become machine code
     Helpers become internal only after optimisation: LLVM inlines a function with a single caller
     whatever its size, and doing so here costs 2 to 3 s of compilation per covariance type.
 
-    Not kept: a pipeline without the passes that kernels do not need (0.1 s), helpers that are not
-    even simplified (1 s more).
+    What is kept on disk is machine code and the names that it defines. Numba adds the bitcode of
+    the whole, two thirds of each file, to inline it elsewhere, and parses it at each load: 30 ms
+    for a pass of EM.
+
+    Not kept, with the seconds of a processor for a first pass of EM where 10.4 is the rule: a
+    pipeline without the passes that kernels do not need (10.3); helpers simplified at -O1 (10.4),
+    by SROA, instruction combining and CFG simplification only (10.6), without combining (11.4) or
+    not at all (1 s more).
 
 What is private, and what for
     ``numba.core.compiler.Compiler``, ``numba.core.codegen.JITCodeLibrary`` (its linking, its pass
     managers, its final module), ``pipeline_class``: code as above. ``numba.core.caching
-    .FunctionCache``, ``numba.core.serialize.dumps``, ``dispatcher._cache``: files of machine code
-    named by all kernel sources (`fastgmm.jit.cache`). The options ``_nrt``, ``no_cfunc_wrapper``,
+    .FunctionCache`` and ``NullCache``, ``CompileResult._rebuild``, ``numba.core.serialize.dumps``,
+    ``dispatcher._cache``: files of machine code named by all kernel sources (`fastgmm.jit.cache`)
+    and of wheels (`fastgmm.jit.shipped`). The options ``_nrt``, ``no_cfunc_wrapper``,
     ``no_cpython_wrapper``, ``targetdescr``, ``Flags``: kernels without reference counts and without
     wrappers that nobody calls. ``context.make_array``: the pointer in an array. llvmlite's set of
     attributes: attributes of functions that have a value. ``parallel._is_initialized``: whether
@@ -44,7 +51,7 @@ import gc
 import os
 import pickle
 import re
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 import numba
 from llvmlite import binding, ir
@@ -52,18 +59,21 @@ from llvmlite import binding, ir
 from fastgmm._logging import logger
 from fastgmm.jit import plain
 from fastgmm.jit.cache import SOURCE_STAMP, CodeFiles
+from fastgmm.jit.helpers import HELPERS
 from fastgmm.jit.plain import jit_enabled
 from fastgmm.jit.registry import remember
+from fastgmm.jit.shipped import FOLDER, shipped_target
+from fastgmm.jit.turns import TURN
 
 try:
     from llvmlite.binding import Linkage
-    from numba.core.caching import FunctionCache
+    from numba.core.caching import FunctionCache, NullCache
     from numba.core.codegen import JITCodeLibrary
-    from numba.core.compiler import Compiler, Flags
+    from numba.core.compiler import Compiler, CompileResult, Flags
     from numba.core.serialize import dumps
 except Exception as error:
     _missing = error
-    FunctionCache = JITCodeLibrary = Compiler = object
+    FunctionCache = NullCache = JITCodeLibrary = Compiler = object
 else:
     _missing = None
 
@@ -192,6 +202,29 @@ class EntryLibrary(JITCodeLibrary):
             if function.linkage == Linkage.linkonce_odr:
                 function.linkage = Linkage.internal
 
+    def serialize_using_object_code(self):
+        """Return what is kept of this code: machine code, and which symbols it defines.
+
+        Numba keeps the whole module as bitcode, to inline it elsewhere; nobody does so here.
+        """
+        return self.name, "object", (self._get_compiled_object(), _outline(self._final_module))
+
+
+def _outline(module):
+    """Return bitcode that defines the symbols of a module which others see, all of them empty."""
+    kinds = {
+        "@{} = global i8 0": module.global_variables,
+        "define void @{}() {{ ret void }}": module.functions,
+    }
+    hidden = Linkage.internal, Linkage.private
+    lines = [
+        line.format(f'"{symbol.name}"')
+        for line, symbols in kinds.items()
+        for symbol in symbols
+        if not symbol.is_declaration and symbol.linkage not in hidden
+    ]
+    return binding.parse_assembly("\n".join(lines)).as_bitcode()
+
 
 class HelperCompiler(Compiler):
     """Numba's compiler, with a library of the kind above."""
@@ -232,6 +265,10 @@ class EntryCompiler(HelperCompiler):
                     return super().compile_extra(func)
                 except Exception as error:
                     PATH.give_up(repr(error))
+                except BaseException:
+                    TURN.end()
+                    raise
+            TURN.end()
             result = plain.overload(func, self.state.args)
             return result._replace(metadata=None)  # Numba notes the compilation's time there once
 
@@ -250,39 +287,83 @@ def _without_garbage_collection():
 # --- the cache
 
 
+class _Shipped(NullCache):
+    """The machine code of one function that comes with a wheel; nothing is added to it.
+
+    `identity` says what the function is and captures.
+    """
+
+    def __init__(self, stem, identity):
+        self._identity = numba.__version__, identity
+        self._files = CodeFiles(FOLDER, stem, SOURCE_STAMP)
+
+    def load_overload(self, sig, target_context):
+        """Return the code for a signature, None where there is none to be had."""
+        target = shipped_target(target_context.codegen().magic_tuple())
+        key = sig, target, self._identity
+        return _rebuilt(self._files.load(key) if target else None, target_context)
+
+
+def _rebuilt(content, target_context):
+    """Return Numba's result of compiling from the content of a file; None if there is none."""
+    if content is None or not enabled():
+        return None
+    try:
+        return CompileResult._rebuild(target_context, *pickle.loads(content))
+    except Exception as error:  # compiled anew
+        logger.info("machine code on the disk cannot be loaded: %r", error)
+        return None
+
+
 class _Cache(FunctionCache):
     """Numba's cache of one function, in files of our own.
 
-    `identity` says what the function is and captures. Numba would pickle what is captured, and
-    its kernels have other pickles in each process.
+    Numba would pickle what is captured, and its kernels have other pickles in each process.
     """
 
     def __init__(self, py_func, stem, identity):
         super().__init__(py_func)
         self._identity = numba.__version__, identity
         self._files = CodeFiles(self._cache_path, stem, SOURCE_STAMP)
+        self._shipped = _Shipped(stem, identity)
 
     def _index_key(self, sig, codegen):
         return sig, codegen.magic_tuple(), self._identity
 
     def _load_overload(self, sig, target_context):
-        content = self._files.load(self._index_key(sig, target_context.codegen()))
-        if content is None or not enabled():
-            return None
-        return self._impl.rebuild(target_context, pickle.loads(content))
+        key = self._index_key(sig, target_context.codegen())
+        found = self._made_here(key, target_context)
+        return found or self._shipped.load_overload(sig, target_context)
+
+    def _made_here(self, key, target_context):
+        return _rebuilt(self._files.load(key), target_context)
+
+    def _take_turn(self, sig, target_context):
+        """Begin to compile; return the code if another process has just compiled it."""
+        key = self._index_key(sig, target_context.codegen())
+        self._impl.locator.ensure_cache_path()
+        HELPERS.start()
+        TURN.take(self._files.path(key))
+        found = self._made_here(key, target_context)
+        if found is not None:
+            TURN.end()
+        return found
 
     def _save_overload(self, sig, data):
         if enabled() and self._impl.check_cachable(data):
             self._impl.locator.ensure_cache_path()
-            content = dumps(self._impl.reduce(data))
+            content = dumps(self._impl.reduce(data._replace(type_annotation="")))
             self._files.save(self._index_key(sig, data.codegen), content)
 
     def load_overload(self, sig, target_context):
         """Return the code that is kept for a signature, None where there is none to be had."""
         try:
-            return super().load_overload(sig, target_context)
-        except Exception as error:  # compiled anew, which overwrites the file
-            logger.info("machine code in the cache cannot be loaded: %r", error)
+            found = super().load_overload(sig, target_context)
+            if found is None and enabled():
+                return self._take_turn(sig, target_context)
+            return found
+        except Exception as error:
+            logger.info("the cache of machine code cannot be used: %r", error)
             return None
 
     def save_overload(self, sig, data):
@@ -293,6 +374,8 @@ class _Cache(FunctionCache):
             pass
         except Exception as error:
             _warn_of_cache(repr(error))
+        finally:
+            TURN.end()
 
 
 @functools.cache  # once for each reason
@@ -314,8 +397,10 @@ def entry(function, stem, identity, options):
     """Compile an entry point on the fast path; its machine code is kept in files of a stem."""
     with jit_enabled():
         dispatcher = numba.njit(**options, **_OPTIONS, pipeline_class=EntryCompiler)(function)
-    with suppress(RuntimeError):  # no writable directory: compile anew in every process
+    try:
         dispatcher._cache = _Cache(function, stem, identity)
+    except RuntimeError:  # no writable directory
+        dispatcher._cache = _Shipped(stem, identity)
     return remember(dispatcher, options, fast=True, entry=True)
 
 

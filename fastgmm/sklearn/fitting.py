@@ -18,10 +18,12 @@ from sklearn.utils.validation import _check_sample_weight
 
 from fastgmm._logging import logger
 from fastgmm.api import checks
+from fastgmm.api.jobs import expect_fits
 from fastgmm.api.names import Names
 from fastgmm.api.scale import fault_of_scale
 from fastgmm.api.sources import refuse_unobserved
 from fastgmm.em.loop import Run, Settings, run_em
+from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.search.final import FINAL_RUNS
 from fastgmm.search.restarts import best_of
 from fastgmm.search.start import Start
@@ -52,6 +54,7 @@ def fit_attributes(model: Any, X: ArrayLike, sample_weight: ArrayLike | None) ->
         _fit_theirs(model, X, FOREIGN, sample_weight)
         return None
     source, rows = checked_source(model, X, sample_weight)
+    expect_fits([COVARIANCE_TYPES[model.covariance_type]], source.dtype, source.n_threads)
     previous = None
     if model.warm_start and hasattr(model, "converged_"):
         previous = model._fitted()

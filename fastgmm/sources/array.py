@@ -17,6 +17,7 @@ from fastgmm.sources.wide import make_pass
 _EMPTY = np.empty(0)
 _MOST_WORK = 1_000_000  # rows x features x components of a pass whose M-step is compiled, too
 _MOST_ALONE = 200_000  # the same for a single mixture: more is worth several threads
+_FEW_NUMBERS = 2**16  # numbers of X whose mean and variance NumPy finds as fast as a pass
 
 
 class ArraySource(Source):
@@ -145,6 +146,21 @@ class ArraySource(Source):
         """Return N, S1 and S2 about a point: see `Source.moments`."""
         once = make_pass(self._data, covariance_type, 1, self.n_threads)
         return once.given(np.atleast_2d(point))
+
+    def mean_and_variance(self):
+        """Return the mean and variance of every feature: see `Source.mean_and_variance`.
+
+        For few rows without a pass: its kernel would be compiled for nothing else.
+        """
+        if self._data.X.size > _FEW_NUMBERS:
+            return super().mean_and_variance()
+        rows = np.arange(self.n_samples)
+        weight, mean = self.weights(rows) / self.total_weight, self.first_row()
+        for _ in range(2):
+            gaps = self._data.X - mean
+            delta = np.einsum("i,ij->j", weight, gaps)
+            mean = mean + delta
+        return mean, np.einsum("i,ij->j", weight, gaps * gaps) - delta * delta
 
     def first_row(self):
         """Return the first row as float64."""

@@ -131,7 +131,7 @@ def test_code_of_older_sources_is_removed_and_nothing_else(tmp_path):
     for files in (old, *others):
         files.save("float64", b"old code")
     old.save("float32", b"old code")
-    unfinished = tmp_path / (old._path("float32").name + ".tmp.0123456789abcdef")
+    unfinished = tmp_path / (old.path("float32").name + ".tmp.0123456789abcdef")
     foreign = [tmp_path / "m.f-py311.nbi", tmp_path / "m.f-3.py311.1.nbc", tmp_path / "notes.txt"]
     for path in (unfinished, *foreign):
         path.write_bytes(b"")
@@ -180,3 +180,21 @@ def test_nothing_is_cached_where_nothing_is_writable(monkeypatch):
     assert isinstance(function, type(numba.njit(lambda: 0)))
     assert function.stats.cache_path is None
     assert function(1) == 2
+
+
+def test_time_for_compilation_is_counted_once_and_for_its_thread(programs):
+    program = (
+        "import family, threading, time\n"
+        "from fastgmm.jit.registry import compiling_seconds\n"
+        "spent = [compiling_seconds()]\n"
+        "begin = time.perf_counter()\n"
+        "for names in '0', '00':\n"
+        "    family.results(names)\n"
+        "    spent.append(compiling_seconds())\n"
+        "took = time.perf_counter() - begin\n"
+        "other = threading.Thread(target=lambda: print(compiling_seconds()))\n"
+        "other.start()\n"
+        "other.join()\n"
+        "print(spent[0], 0.5 < spent[1] / took < 1.0, spent[1] == spent[2])\n"
+    )
+    assert programs.run("-c", program) == ["0.0", "0.0 True True"]

@@ -32,7 +32,10 @@ def test_weights():
         assert source.weights(7) == weight[7]
 
 
-def test_mean_and_variance():
+@pytest.mark.parametrize("most", [0, 2**16])
+def test_mean_and_variance(monkeypatch, most):
+    """By a pass, and for few numbers by NumPy."""
+    monkeypatch.setattr("fastgmm.sources.array._FEW_NUMBERS", most)
     for source, weight in both():
         mean, variance = source.mean_and_variance()
         expected = np.average(X, axis=0, weights=weight)
