@@ -108,6 +108,11 @@ class PartedSource(Source):
         """Return N, S1 and S2 about a point: see `Source.moments`."""
         return self._total(MomentsAbout(covariance_type, point))
 
+    @property
+    def sample(self) -> np.ndarray:
+        """Rows of the sample of the first pass, with their gaps if there are any."""
+        return self._found.sample
+
     def first_row(self) -> np.ndarray:
         """Return the first row of the sample as float64."""
         return self._found.sample[0].astype(np.float64)

@@ -93,9 +93,8 @@ class BlockInput(Input):
 
     def points(self) -> NDArray[Any]:
         """Return rows drawn at random."""
-        random_state = np.random.RandomState(0)
-        sample = self.values.in_memory(random_state)
-        return sample.draw(random_state, min(_DRAWN, sample.n_samples), replace=False)
+        sample = self.values.sample
+        return sample[np.random.RandomState(0).permutation(len(sample))[:_DRAWN]]
 
     def units(self, standardize: bool) -> Units:
         """Return the units of the columns; this takes two passes."""
