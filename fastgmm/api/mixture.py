@@ -27,7 +27,7 @@ from fastgmm.model.parameters import Parameters
 from fastgmm.readers.base import Reader
 from fastgmm.search.record import SearchRecord
 from fastgmm.sources.base import Answers, Source
-from fastgmm.sources.incomplete import impute
+from fastgmm.sources.incomplete_answers import conditional_means
 from fastgmm.sources.operands import Densities
 from fastgmm.sources.streaming import stream_answers
 from fastgmm.sources.totals import log_likelihood, totals
@@ -947,9 +947,8 @@ class Mixture:
         ``sum_k r_k (mean_k,m + B_k (x_o - mean_k,o))`` with ``B_k = Sigma_k,mo Sigma_k,oo^-1`` and
         the responsibilities r of the observed values (Ghahramani and Jordan 1994).
         """
-        X = self._incomplete(X)
-        kind, n_threads = COVARIANCE_TYPES[self.covariance_type], checks.check_threads(n_threads)
-        return impute(X, kind, self._parameters, n_threads)
+        n_threads = checks.check_threads(n_threads)
+        return conditional_means(self._incomplete(X), self._densities, n_threads)
 
     def conditional_covariance(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
         """Return the covariance of each row's missing values given its observed values.

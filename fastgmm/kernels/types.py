@@ -588,3 +588,54 @@ class IncompleteAnswers(NamedTuple):
     proba: np.ndarray
     filled: np.ndarray
     covariances: np.ndarray
+
+
+class ConditionalInputs(NamedTuple):
+    """What a pass for conditional means reads, for rows that lack the same m of o + m features.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_rows, o)
+        Observed features; float64.
+    proba : ndarray of shape (n_rows, n_components)
+        Responsibilities; float64.
+    rows : ndarray of shape (n_rows,)
+        Indices of the rows of the result.
+    missing : ndarray of shape (m,)
+        Indices of the missing features.
+    observed_means : ndarray of shape (n_components, o)
+        Means of the observed features.
+    means : ndarray of shape (n_components, m)
+        Means of the missing features.
+    slopes : ndarray of shape (n_components, m, o)
+        Regression coefficients B of the missing features on the observed ones.
+    """
+
+    X: np.ndarray
+    proba: np.ndarray
+    rows: np.ndarray
+    missing: np.ndarray
+    observed_means: np.ndarray
+    means: np.ndarray
+    slopes: np.ndarray
+
+
+class ConditionalWorkspace(NamedTuple):
+    """Buffers of one thread for conditional means of a tile of rows; all float64.
+
+    Attributes
+    ----------
+    values : ndarray of shape (o, TILE)
+        Observed features.
+    gaps : ndarray of shape (o, TILE)
+        Their differences from the means of a component.
+    resp : ndarray of shape (n_components, TILE)
+        Responsibilities.
+    means : ndarray of shape (m, TILE)
+        Conditional means of the missing features.
+    """
+
+    values: np.ndarray
+    gaps: np.ndarray
+    resp: np.ndarray
+    means: np.ndarray

@@ -27,7 +27,8 @@ _DIAMONDS: dict[str, Any] = {
 def draw_points(ax: Axes, xy: np.ndarray, colors: np.ndarray) -> None:
     """Draw points (n, 2) in their colours (n, 3)."""
     both = ~np.isnan(xy).any(axis=1)
-    ax.scatter(*xy[both].T, s=9, c=colors[both], linewidths=0, alpha=0.75)
+    x, y = xy[both].T
+    ax.scatter(x, y, s=9, c=colors[both], linewidths=0, alpha=0.75)
     for axis, tick in enumerate(_TICKS):
         rows = _have_only(xy, axis)
         _draw_in_margin(ax, xy[rows], axis, s=32, marker=tick, c=colors[rows], linewidths=0.9)

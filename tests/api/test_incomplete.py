@@ -9,7 +9,7 @@ import reference
 
 import fastgmm
 from fastgmm.api.options import INIT_PARAMS
-from fastgmm.sources import incomplete
+from fastgmm.sources import patterns
 
 pytestmark = pytest.mark.filterwarnings("ignore::fastgmm.ConvergenceWarning")
 
@@ -61,7 +61,7 @@ def assert_fit_is_reference(X, problem, weight=None, n_iter=8, **options):
 @pytest.mark.parametrize("many", [1, 1000])
 def test_a_fit_is_the_reference(covariance_type, pattern, weighted, many, monkeypatch):
     """Both ways: each pattern in a pass of its own, and all patterns in one compiled call."""
-    monkeypatch.setattr(incomplete, "_MANY", many)
+    monkeypatch.setattr(patterns, "_MANY", many)
     problem = problems.overlapping(120, 4, 3, covariance_type)
     weight = np.random.default_rng(1).uniform(0.5, 2.0, 120) if weighted else None
     assert_fit_is_reference(PATTERNS[pattern](problem.X), problem, weight)
@@ -71,7 +71,7 @@ def test_a_fit_is_the_reference(covariance_type, pattern, weighted, many, monkey
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("many", [50, 1000])
 def test_the_likelihood_never_falls(covariance_type, dtype, many, monkeypatch):
-    monkeypatch.setattr(incomplete, "_MANY", many)
+    monkeypatch.setattr(patterns, "_MANY", many)
     X = with_gaps(problems.overlapping(2000, 5, 4).X).astype(dtype)
     mixture = fastgmm.fit(
         X, 4, covariance_type=covariance_type, missing="em", tol=0.0, max_iter=60, random_state=0,
@@ -196,7 +196,7 @@ def test_one_component_is_the_textbooks_em():
 @pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("many", [5, 1000])
 def test_inference_is_the_reference(covariance_type, dtype, many, monkeypatch):
-    monkeypatch.setattr(incomplete, "_MANY", many)
+    monkeypatch.setattr(patterns, "_MANY", many)
     problem = problems.overlapping(150, 4, 3, covariance_type)
     X = with_gaps(problem.X).astype(dtype)
     mixture = fastgmm.Mixture.from_parameters(*problem.parameters)

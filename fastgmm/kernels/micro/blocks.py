@@ -406,3 +406,46 @@ def product_block(rows, columns):
         return types.void(A, i8, D, i8, i8, i8, out, i8, i8), generate
 
     return add_product
+
+
+@intrinsic
+def add_weighted_rows(typingctx, rows, B, b, n, M, m, D, p, ldd, w, q, out, o):
+    """Add ``w * (mean + B @ D)`` to `out` for a strip of points: 1 to NORM_ROWS `rows` of B.
+
+    The rows of `B` begin at offset b, n apart, their means at offset m of `M`, and the strip at
+    place p of `D` (n, ldd). Its weights begin at offset q of `w`. Row 0 is added to `out` at offset
+    o, the others follow ldd apart. All arrays are float64; `out` is modified in place.
+    """
+
+    def generate(context, builder, signature, args):
+        rows, _, b0, n, _, m, _, p, ldd, _, q, _, o = args
+        slopes, means, points, weights, total = (
+            elements_of(context, builder, signature, args, a) for a in (1, 4, 6, 9, 11)
+        )
+        vectors = Vectors(builder, ir.DoubleType())
+
+        def slope(t, r):
+            at = builder.add(b0, builder.mul(index(r), n))
+            return vectors.broadcast(slopes, builder.add(at, t))
+
+        def point(t, c):
+            at = builder.add(p, builder.mul(t, ldd))
+            return vectors.load(points, builder.add(at, index(c * vectors.lanes)))
+
+        def emit(height):
+            acc = accumulate(vectors, [STRIP_VECTORS] * height, n, slope, point)
+            for r, registers in enumerate(acc):
+                mean = vectors.broadcast(means, builder.add(m, index(r)))
+                begin = builder.add(o, builder.mul(index(r), ldd))
+                for c, register in enumerate(registers):
+                    lane = index(c * vectors.lanes)
+                    weight = vectors.load(weights, builder.add(q, lane))
+                    at = builder.add(begin, lane)
+                    value = builder.fadd(register, mean)
+                    vectors.store(vectors.fma(weight, value, vectors.load(total, at)), total, at)
+
+        one_of(builder, rows, range(1, NORM_ROWS + 1), emit)
+        return context.get_dummy_value()
+
+    i8 = types.intp
+    return types.void(i8, B, i8, i8, M, i8, D, i8, i8, w, i8, out, i8), generate
