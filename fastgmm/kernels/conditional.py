@@ -12,44 +12,42 @@ import numpy as np
 
 from fastgmm.jit.decorators import entry, jit
 from fastgmm.kernels.micro.blocks import NORM_ROWS, add_weighted_rows
+from fastgmm.kernels.micro.lanes import transpose_rows
 from fastgmm.kernels.micro.vectors import STRIP_VECTORS, VECTOR_BYTES
 from fastgmm.kernels.types import ConditionalWorkspace
 
-_STRIP = STRIP_VECTORS * VECTOR_BYTES // 8  # rows
+_LANES = VECTOR_BYTES // 8  # rows of a vector
+_STRIP = STRIP_VECTORS * _LANES  # rows of a strip
 TILE = 64  # rows that are worked on together: some strips
 
 
 def make_conditional_workspace(n_components, n_observed, n_missing):
     """Return the buffers of one thread."""
-    shapes = (n_observed, n_observed, n_components, n_missing)
-    return ConditionalWorkspace(*(np.zeros((size, TILE)) for size in shapes))
+    buffers = (np.zeros((size, TILE)) for size in (n_observed, n_components, n_missing))
+    return ConditionalWorkspace(*buffers, np.zeros(TILE, np.intp))
 
 
 @jit
 def load_rows(start, count, X, proba, work):
     """Write rows of X and their responsibilities to the columns of the buffers, in place."""
-    values, resp = work.values, work.resp
-    for r in range(count):
-        for j in range(values.shape[0]):
-            values[j, r] = X[start + r, j]
-        for k in range(resp.shape[0]):
-            resp[k, r] = proba[start + r, k]
+    for r in range(TILE):
+        work.places[r] = start + min(r, count - 1)
+    for r in range(0, count, _LANES):
+        transpose_rows(X, X.shape[1], work.places, r, work.values, r, TILE)
+        transpose_rows(proba, proba.shape[1], work.places, r, work.resp, r, TILE)
 
 
 @jit
 def add_component(k, inputs, work):
     """Add responsibilities times conditional means in component k to `means`, in place."""
-    n_missing, n_observed = inputs.slopes.shape[1:]
-    for j in range(n_observed):
-        mean = inputs.observed_means[k, j]
-        for r in range(TILE):
-            work.gaps[j, r] = work.values[j, r] - mean
-    for i in range(0, n_missing, NORM_ROWS):
-        rows, at = min(NORM_ROWS, n_missing - i), k * n_missing + i
+    _, n_rows, width = inputs.regression.shape
+    begin = k * n_rows * width
+    for i in range(0, n_rows - 1, NORM_ROWS):
+        rows = min(NORM_ROWS, n_rows - 1 - i)
         for p in range(0, TILE, _STRIP):
             add_weighted_rows(
-                rows, inputs.slopes, at * n_observed, n_observed, inputs.means, at,
-                work.gaps, p, TILE, work.resp, k * TILE + p, work.means, i * TILE + p,
+                rows, inputs.regression, begin, i, width - 1, work.values, p, TILE,
+                work.resp, k * TILE + p, work.means, i * TILE + p,
             )  # fmt: skip
 
 

@@ -603,39 +603,34 @@ class ConditionalInputs(NamedTuple):
         Indices of the rows of the result.
     missing : ndarray of shape (m,)
         Indices of the missing features.
-    observed_means : ndarray of shape (n_components, o)
-        Means of the observed features.
-    means : ndarray of shape (n_components, m)
-        Means of the missing features.
-    slopes : ndarray of shape (n_components, m, o)
-        Regression coefficients B of the missing features on the observed ones.
+    regression : ndarray of shape (n_components, 1 + m, o + 1)
+        For each component the means of the observed features and 0; then for each missing feature
+        its regression coefficients on the observed ones, and its mean.
     """
 
     X: np.ndarray
     proba: np.ndarray
     rows: np.ndarray
     missing: np.ndarray
-    observed_means: np.ndarray
-    means: np.ndarray
-    slopes: np.ndarray
+    regression: np.ndarray
 
 
 class ConditionalWorkspace(NamedTuple):
-    """Buffers of one thread for conditional means of a tile of rows; all float64.
+    """Buffers of one thread for conditional means of a tile of rows, float64 but for `places`.
 
     Attributes
     ----------
     values : ndarray of shape (o, TILE)
         Observed features.
-    gaps : ndarray of shape (o, TILE)
-        Their differences from the means of a component.
     resp : ndarray of shape (n_components, TILE)
         Responsibilities.
     means : ndarray of shape (m, TILE)
         Conditional means of the missing features.
+    places : ndarray of shape (TILE,)
+        Indices of the rows; the last one is repeated where the tile has fewer.
     """
 
     values: np.ndarray
-    gaps: np.ndarray
     resp: np.ndarray
     means: np.ndarray
+    places: np.ndarray

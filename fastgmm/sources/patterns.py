@@ -71,7 +71,7 @@ def values_of(X: np.ndarray, pattern: Pattern) -> np.ndarray:
     """
     rows, observed = pattern
     chosen = X if len(rows) == len(X) else X[rows]
-    return chosen if len(observed) == X.shape[1] else np.ascontiguousarray(chosen[:, observed])
+    return chosen if len(observed) == X.shape[1] else np.take(chosen, observed, axis=1)
 
 
 def tabulated(patterns: list[Pattern], n_features: int) -> Patterns:

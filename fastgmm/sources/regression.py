@@ -32,22 +32,23 @@ class Regression:
         n_features = means.shape[1]
         self._marginal, self._observed = marginal, observed
         self._missing = np.setdiff1d(np.arange(n_features), observed)
-        self._observed_means = np.ascontiguousarray(means[:, observed])
-        self._means = np.ascontiguousarray(means[:, self._missing])
+        self._coefficients = np.zeros((len(means), 1 + len(self._missing), len(observed) + 1))
+        self._coefficients[:, 0, :-1] = means[:, observed]
+        self._coefficients[:, 1:, -1] = means[:, self._missing]
         units = np.repeat(np.eye(len(observed))[:, None], len(means), axis=1)
         kind = densities.model.covariance_type
         columns, _ = kind.conditional(covariances, units, observed, n_features)
-        self._slopes = np.ascontiguousarray(np.moveaxis(columns, 0, -1))
+        self._coefficients[:, 1:, :-1] = np.moveaxis(columns, 0, -1)
 
     def fill(
         self, filled: np.ndarray, X: np.ndarray, rows: np.ndarray, n_threads: int | None
     ) -> None:
         """Write the conditional means of rows of X to the same rows of `filled`, in place."""
-        proba = np.empty((min(len(rows), _BLOCK), len(self._means)))
+        proba = np.empty((min(len(rows), _BLOCK), len(self._coefficients)))
         for begin in range(0, len(rows), _BLOCK):
             chosen = rows[begin : begin + _BLOCK]
             part = X[begin : begin + _BLOCK] if len(rows) == len(X) else X[chosen]
-            values = np.ascontiguousarray(part[:, self._observed], np.float64)
+            values = np.take(part, self._observed, axis=1).astype(np.float64, copy=False)
             found = proba[: len(values)]
             infer(values, self._marginal, n_threads, proba=found)
             self._launch(values, found, chosen, filled, n_threads)
@@ -61,21 +62,13 @@ class Regression:
         n_threads: int | None,
     ) -> None:
         """Run the pass over a block of rows."""
-        n_components, n_missing, n_observed = self._slopes.shape
+        sizes = len(self._coefficients), len(self._observed), len(self._missing)
         launch(
             conditional_pass,
             chunk_count(values),
-            Workspaces(lambda: make_conditional_workspace(n_components, n_observed, n_missing)),
-            ConditionalInputs(
-                values,
-                proba,
-                rows,
-                self._missing,
-                self._observed_means,
-                self._means,
-                self._slopes,
-            ),
+            Workspaces(lambda: make_conditional_workspace(*sizes)),
+            ConditionalInputs(values, proba, rows, self._missing, self._coefficients),
             filled,
-            work=len(values) * self._slopes.size,
+            work=len(values) * self._coefficients.size,
             n_threads=n_threads,
         )
