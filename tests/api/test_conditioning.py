@@ -145,7 +145,7 @@ def test_features_by_name():
 def test_conditional_means_of_many_rows(assert_close):
     """Blocks of rows, tiles that are not full, and more missing features than a block has."""
     n_features, observed = 19, [1, 2, 5, 11, 12, 18]
-    problem, mixture = mixture_of("full", n_features)
+    _, mixture = mixture_of("full", n_features)
     X = np.full((40_003, n_features), np.nan)
     X[:, observed] = np.random.default_rng(0).normal(size=(len(X), len(observed)))
     assert_close(mixture.conditional_mean(X[-70:]), mixture.conditional_mean(X)[-70:], 1e-12)
