@@ -329,7 +329,15 @@ FIGURES = {
     name: draw
     for name, draw in list(globals().items())
     if name.startswith(
-        ("start_old", "tutorial_", "choosing_", "singularities_", "bayes_", "optimum_", "incomplete_")
+        (
+            "start_old",
+            "tutorial_",
+            "choosing_",
+            "singularities_",
+            "bayes_",
+            "optimum_",
+            "incomplete_",
+        )
     )
 }
 

@@ -57,6 +57,8 @@ class PartedSource(Source):
 
     n_passes: int
     _found: Survey
+    _has_gaps = False  # whether NaN stands for missing values
+    _rows_type: type[Source] = ArraySource  # of a part that is in memory
     _statistics_of: type[StatisticsOf] = StatisticsOf
 
     def _keep(self, found: Survey) -> None:
@@ -66,7 +68,7 @@ class PartedSource(Source):
 
     def _rows(self, data: Data) -> Source:
         """Return the source of rows in memory."""
-        return ArraySource(*data, self.n_threads)
+        return self._rows_type(*data, self.n_threads)
 
     @abstractmethod
     def _total(self, sum_of_part: Sum) -> Statistics:
@@ -135,7 +137,7 @@ class PartedSource(Source):
 
     def digest(self) -> str:
         """Return a text that tells the rows from others, by what the first pass found."""
-        return digest_of(np.array(self._found[:5]), *self._found[5:])
+        return digest_of(np.array(self._found[:5]), *self._found[5:7])
 
     def first_of_equals(self) -> np.ndarray:
         """Return a mask that is true for all rows: equal rows are not searched for."""

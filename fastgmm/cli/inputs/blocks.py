@@ -18,7 +18,7 @@ from fastgmm.cli.tables.request import Request
 from fastgmm.readers.base import Reader, Text
 from fastgmm.readers.paths import columns_of, files_of, open_paths
 from fastgmm.sources.blocks import BlockSource
-from fastgmm.sources.incomplete_blocks import IncompleteBlocks
+from fastgmm.sources.incomplete_parts import IncompleteBlocks
 from fastgmm.sources.streaming import checked_blocks
 
 if TYPE_CHECKING:
