@@ -218,9 +218,9 @@ def test_missing_values_are_refused_with_advice():
     X = np.random.default_rng(0).normal(size=(60, 2))
     X[::7, 1] = np.nan
     with pytest.raises(ValueError, match="NaN") as theirs:
-        Theirs(2).fit(X)
+        Theirs(n_components=2).fit(X)
     with pytest.raises(ValueError, match="NaN") as ours:
-        BayesianGaussianMixture(2).fit(X)
+        BayesianGaussianMixture(n_components=2).fit(X)
     message, advice = str(ours.value).rsplit("\n", 1)
     assert message == str(theirs.value)
     assert "GaussianMixture(missing='em'), with prior='default'" in advice
@@ -228,7 +228,9 @@ def test_missing_values_are_refused_with_advice():
     model = GaussianMixture(2, missing="em", prior="default", random_state=0).fit(X)
     assert np.isfinite(model.score(X))
     filled = fastgmm.fit(X, 2, missing="em", random_state=0).impute(X)
-    assert BayesianGaussianMixture(2, random_state=0, max_iter=500).fit(filled).converged_
+    assert (
+        BayesianGaussianMixture(n_components=2, random_state=0, max_iter=500).fit(filled).converged_
+    )
 
 
 def test_ill_defined_covariances_have_their_message(log):
