@@ -528,7 +528,7 @@ class GroupMoments(NamedTuple):
 
 
 class GroupWorkspace(NamedTuple):
-    """Buffers of one thread for rows with missing values; all float64.
+    """Buffers of one thread for rows with missing values, float64 but for `is_whole`.
 
     Attributes
     ----------
@@ -548,6 +548,8 @@ class GroupWorkspace(NamedTuple):
         Squared distances, then responsibilities.
     nk : ndarray of shape (n_groups * LANES,)
         Sums of the responsibilities of a piece.
+    is_whole : ndarray of shape (n_groups,)
+        Whether the factors of a group have the rows of missing features; bool.
     peak : ndarray of shape (TILE,)
         Log-likelihoods of the rows.
     center : ndarray of shape (n_features,)
@@ -564,6 +566,7 @@ class GroupWorkspace(NamedTuple):
     weighted: np.ndarray
     resp: np.ndarray
     nk: np.ndarray
+    is_whole: np.ndarray
     peak: np.ndarray
     center: np.ndarray
     signs: np.ndarray
