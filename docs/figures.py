@@ -28,7 +28,14 @@ from fastgmm.plotting import (
     plot_responsibilities,
     plot_selection,
 )
-from fastgmm.plotting.style import LINE_STYLES, add_legend, component_colors, new_axes, set_frame
+from fastgmm.plotting.style import (
+    INK,
+    LINE_STYLES,
+    add_legend,
+    component_colors,
+    new_axes,
+    set_frame,
+)
 from fastgmm.search.start import Given, make_start
 from fastgmm.search.starts import starting_parameters
 from fastgmm.sklearn import BayesianGaussianMixture
@@ -276,11 +283,61 @@ def _accelerated(*arguments):
     return run_to_convergence(*arguments).run
 
 
+def mammals():
+    """Logarithms of body and brain weight, hours of sleep and of REM sleep, with gaps."""
+    X = np.genfromtxt(
+        ROOT / "examples" / "mammal_sleep.csv", delimiter=",", skip_header=1, usecols=(1, 2, 3, 4)
+    )
+    X[:, :2] = np.log10(X[:, :2])
+    return X
+
+
+MAMMALS = ["log10 body (kg)", "log10 brain (kg)", "sleep (h)", "REM sleep (h)"]
+
+
+def incomplete_mammals():
+    X = mammals()
+    mixture = fastgmm.fit(X, 2, missing="em", random_state=0)
+    return plot_mixture(mixture, X, names=MAMMALS)
+
+
+def incomplete_mechanisms():
+    """Waiting times that are hidden by chance, after long eruptions, and where they are long."""
+    X = old_faithful()
+    draw = np.random.default_rng(0).random((2, len(X)))
+    hidden = {
+        "by chance": draw[0] < 0.4,
+        "after long eruptions": (X[:, 0] > 4) & (draw[1] < 0.8),
+        "where they are long": (X[:, 1] > 75) & (draw[1] < 0.8),
+    }
+    true = X[:, 1].mean()
+    _, axes = plt.subplots(
+        1, 3, figsize=(10.5, 3.6), layout="constrained", sharex=True, sharey=True
+    )
+    for ax, (name, rows) in zip(axes, hidden.items(), strict=True):
+        gaps = X.copy()
+        gaps[rows, 1] = np.nan
+        mixture = fastgmm.fit(gaps, 2, missing="em", random_state=0)
+        plot_mixture(mixture, gaps, ax, names=NAMES)
+        mean = mixture.weights @ mixture.means[:, 1]
+        ax.axhline(true, color=INK, linewidth=0.8, linestyle="--")
+        ax.set_title(f"hidden {name}: mean {mean:.1f} min", fontsize=9, loc="left")
+    return axes[0]
+
+
 FIGURES = {
     name: draw
     for name, draw in list(globals().items())
     if name.startswith(
-        ("start_old", "tutorial_", "choosing_", "singularities_", "bayes_", "optimum_")
+        (
+            "start_old",
+            "tutorial_",
+            "choosing_",
+            "singularities_",
+            "bayes_",
+            "optimum_",
+            "incomplete_",
+        )
     )
 }
 

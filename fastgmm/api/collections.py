@@ -13,10 +13,13 @@ from fastgmm.readers.delayed import DelayedReader, Partition, load
 from fastgmm.sources.base import Source
 from fastgmm.sources.blocks import BlockSource
 from fastgmm.sources.cluster import ClusterSource, Parts
+from fastgmm.sources.incomplete_parts import IncompleteBlocks, IncompleteCluster
 
 
-def source_of(X: Any, sample_weight: Any = None, n_threads: int | None = None) -> Source:
-    """Return the source of the rows of a collection.
+def source_of(
+    X: Any, sample_weight: Any = None, n_threads: int | None = None, gaps: bool = False
+) -> Source:
+    """Return the source of the rows of a collection; if `gaps` is true, values may be missing.
 
     With a client of Dask the partitions stay on its workers. Without one they are computed one
     after the other at each pass.
@@ -44,8 +47,11 @@ def source_of(X: Any, sample_weight: Any = None, n_threads: int | None = None) -
     ]
     client = _current_client()
     if client is None:
-        return BlockSource(DelayedReader(loads, partition), n_threads)
-    return ClusterSource(Parts(client, client.compute(loads), partition))
+        kind = IncompleteBlocks if gaps else BlockSource
+        return kind(DelayedReader(loads, partition), n_threads)
+    return (IncompleteCluster if gaps else ClusterSource)(
+        Parts(client, client.compute(loads), partition)
+    )
 
 
 class _Rows(NamedTuple):

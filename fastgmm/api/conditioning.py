@@ -11,7 +11,7 @@ from fastgmm.api.checks import check_value
 from fastgmm.api.names import Names
 from fastgmm.model.covariance import CovarianceType
 from fastgmm.model.parameters import Parameters
-from fastgmm.sources.incomplete import factorized
+from fastgmm.sources.marginals import factorized
 from fastgmm.sources.operands import Densities
 from fastgmm.sources.patterns import PatternRows, patterns_of
 

@@ -27,7 +27,7 @@ from fastgmm.model.parameters import Parameters
 from fastgmm.readers.base import Reader
 from fastgmm.search.record import SearchRecord
 from fastgmm.sources.base import Answers, Source
-from fastgmm.sources.incomplete import impute
+from fastgmm.sources.incomplete_answers import conditional_means
 from fastgmm.sources.operands import Densities
 from fastgmm.sources.streaming import stream_answers
 from fastgmm.sources.totals import log_likelihood, totals
@@ -299,7 +299,9 @@ class Mixture:
         names = check_names(feature_names, self.n_features, "feature_names")
         return replace(self, feature_names=names)
 
-    def rescaled(self, scale: ArrayLike, offset: ArrayLike = 0.0) -> "Mixture":
+    def rescaled(
+        self, scale: ArrayLike, offset: ArrayLike = 0.0, *, observed: ArrayLike = 1.0
+    ) -> "Mixture":
         """Return the mixture of the rows ``scale * X + offset``.
 
         It takes a mixture of standardised features back to their units: pass the standard
@@ -311,18 +313,23 @@ class Mixture:
             Positive factor of each feature.
         offset : array-like of shape (n_features,) or float, default=0.0
             Number added to each feature after that, in the new units.
+        observed : array-like of shape (n_features,) or float, default=1.0
+            Weighted share of the rows with a value of each feature, among the rows with any value.
+            Only `log_likelihoods` depends on it: a missing value has no density that changes. For
+            a fit to incomplete rows X pass ``(~np.isnan(X)).mean(axis=0)``.
 
         Returns
         -------
         Mixture
-            A mixture with the same responsibilities. Log-likelihoods of rows are smaller by
-            ``log(scale).sum()``. "spherical" becomes "diag", for spheres become ellipsoids. The
-            record of priors is not kept.
+            A mixture with the same responsibilities. The log-likelihood of a row is smaller by the
+            sum of ``log(scale)`` over its observed features. "spherical" becomes "diag", for
+            spheres become ellipsoids. The record of priors is not kept.
 
         Raises
         ------
         TypeError, ValueError
-            If a scale is not positive, a value is not finite, or a shape does not fit.
+            If a scale is not positive, a share is not between 0 and 1, a value is not finite, or a
+            shape does not fit.
 
         Examples
         --------
@@ -338,6 +345,13 @@ class Mixture:
                 f"scale must be positive but holds {factors.min():g}; leave features that do not"
                 " vary as they are, with scale 1."
             )
+        shares = checks.per_feature(observed, self.n_features, "observed")
+        if (shares < 0).any() or (shares > 1).any():
+            wrong = shares[(shares < 0) | (shares > 1)][0]
+            raise ValueError(
+                f"observed must be between 0 and 1 but holds {wrong:g}; pass the share of the rows"
+                " that have each feature."
+            )
         shape = self.n_components, self.n_features
         kind = COVARIANCE_TYPES[self.covariance_type]
         name, covariances = kind.scaled(self._parameters.covariances, factors, *shape)
@@ -348,7 +362,7 @@ class Mixture:
             name,
             Parameters(self.weights, means, covariances, factor, log_det),
             self.converged,
-            self.log_likelihoods - np.log(factors).sum(),
+            self.log_likelihoods - shares @ np.log(factors),
             self.regularized,
             self.feature_names,
             self.search,
@@ -947,9 +961,8 @@ class Mixture:
         ``sum_k r_k (mean_k,m + B_k (x_o - mean_k,o))`` with ``B_k = Sigma_k,mo Sigma_k,oo^-1`` and
         the responsibilities r of the observed values (Ghahramani and Jordan 1994).
         """
-        X = self._incomplete(X)
-        kind, n_threads = COVARIANCE_TYPES[self.covariance_type], checks.check_threads(n_threads)
-        return impute(X, kind, self._parameters, n_threads)
+        n_threads = checks.check_threads(n_threads)
+        return conditional_means(self._incomplete(X), self._densities, n_threads)
 
     def conditional_covariance(self, X: ArrayLike, *, n_threads: int | None = None) -> np.ndarray:
         """Return the covariance of each row's missing values given its observed values.

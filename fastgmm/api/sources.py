@@ -13,7 +13,7 @@ from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import Source
 from fastgmm.sources.blocks import BlockSource
 from fastgmm.sources.incomplete import IncompleteSource
-from fastgmm.sources.incomplete_blocks import IncompleteBlocks
+from fastgmm.sources.incomplete_parts import IncompleteBlocks, IncompleteParts
 
 Watch = Callable[[int, int], object]
 
@@ -52,7 +52,7 @@ def rows_to_fit(
 
 def refuse_unobserved(source: Source, names: Names) -> None:
     """Raise ValueError if a feature is missing in every row of positive weight."""
-    if not isinstance(source, IncompleteSource | IncompleteBlocks) or source.has_values.all():
+    if not isinstance(source, IncompleteSource | IncompleteParts) or source.has_values.all():
         return
     j = int(np.argmin(source.has_values))
     weighted = " of positive weight" if source.is_weighted else ""
@@ -111,14 +111,9 @@ def _outside_memory(
         return None
     if reader is not None:
         return (IncompleteBlocks if gaps else BlockSource)(reader, n_threads, watch=watch)
-    if gaps:
-        raise ValueError(
-            "missing is 'em' but X is a collection of Dask, which must be complete; write it to"
-            " files and pass their names."
-        )
     from fastgmm.api.collections import source_of
 
-    source = source_of(X, sample_weight, n_threads)
+    source = source_of(X, sample_weight, n_threads, gaps)
     source.watch = watch
     return source
 

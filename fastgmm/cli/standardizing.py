@@ -127,12 +127,8 @@ class Units(NamedTuple):
         """Return the mixture in the units of the table."""
         if self.is_original:
             return mixture
-        scaled = mixture.rescaled(self.deviation, self.mean)
-        if (self.counts == self.n_rows).all():
-            return scaled
-        trace = mixture.log_likelihoods - self.lost / self.n_rows  # missing values lose nothing
-        trace.flags.writeable = False
-        return replace(scaled, log_likelihoods=trace)
+        observed = np.minimum(self.counts / self.n_rows, 1.0)  # sums of weights may round above 1
+        return mixture.rescaled(self.deviation, self.mean, observed=observed)
 
     def selection(self, selection: Selection) -> Selection:
         """Return the selection in the units of the table."""

@@ -67,6 +67,7 @@ def make_group_workspace(n_components, n_features, width):
         weighted=aligned((TILE, n_features, LANES)),
         resp=aligned((TILE, n_groups * LANES)),
         nk=aligned((n_groups * LANES,)),
+        is_whole=np.zeros(n_groups, np.bool_),
         peak=np.empty(TILE),
         center=np.empty(n_features),
         signs=np.array([[1.0] * LANES, [-1.0] * LANES]),
@@ -74,23 +75,25 @@ def make_group_workspace(n_components, n_features, width):
 
 
 @jit
-def gather_pattern(mixture, features, p, work):
-    """Write the covariances with the features in the order of pattern p to `factors`, in place."""
+def gather_rows(mixture, features, p, g, first, last, work):
+    """Write rows of the covariances of group g, in the order of pattern p, to `factors`, in place.
+
+    The rows are those of places first ... last - 1 in the order.
+    """
     covariances, factors = mixture.covariances, work.factors
-    n_groups, n, width, _ = factors.shape
-    for g in range(n_groups):
-        begin = g * n * width
-        for i in range(n):
-            f = features[p, i]
-            if width != n:
-                o = (begin + i) * LANES
-                store_vector(covariances, (begin + f) * LANES, 1.0, factors, o)
-                continue
-            for j in range(i + 1):
-                h = features[p, j]
-                place = f * n + h if f >= h else h * n + f
-                o = (begin + i * n + j) * LANES
-                store_vector(covariances, (begin + place) * LANES, 1.0, factors, o)
+    _, n, width, _ = factors.shape
+    begin = g * n * width
+    for i in range(first, last):
+        f = features[p, i]
+        if width != n:
+            o = (begin + i) * LANES
+            store_vector(covariances, (begin + f) * LANES, 1.0, factors, o)
+            continue
+        for j in range(i + 1):
+            h = features[p, j]
+            place = f * n + h if f >= h else h * n + f
+            o = (begin + i * n + j) * LANES
+            store_vector(covariances, (begin + place) * LANES, 1.0, factors, o)
 
 
 @jit
@@ -111,37 +114,66 @@ def finish_pivot(mixture, g, f, i, j, counted, work):
 
 
 @jit
-def factorize_pattern(mixture, patterns, p, eliminate_all, work):
-    """Factorise the covariances of pattern p, and write the offsets of its densities, in place.
+def factorize_observed(mixture, patterns, p, work):
+    """Factorise the observed part of the covariances of pattern p, in place.
 
-    If `eliminate_all` is true, the factors are those of all features: in place of the conditional
-    covariance C stands its Cholesky factor.
+    Write the offsets of the densities, and mark the missing part of all groups as not done.
     """
     factors, inverse, signs = work.factors, work.inverse, work.signs
     n_groups, n, width, _ = factors.shape
     observed = patterns.n_observed[p]
     ld = width * LANES
-    gather_pattern(mixture, patterns.features, p, work)
     for c in range(work.offsets.size):
         work.offsets[c] = mixture.log_weights[c] - observed * _HALF_LOG_2PI
     for g in range(n_groups):
+        work.is_whole[g] = False
+        gather_rows(mixture, patterns.features, p, g, 0, observed, work)
         begin = g * n * ld
-        for j in range(n):
-            known = min(j, observed) if width == n else 0
+        for j in range(observed):
             at = j if width == n else 0
             row = begin + j * ld
-            if j >= observed and not eliminate_all:
-                for i in range(j, n if width == n else 0, BLOCK):
-                    rows = min(BLOCK, n - i)
-                    eliminate(rows, factors, begin + i * ld, ld, known, at, factors, row, signs, 0)
-                continue
-            known = at
-            eliminate(1, factors, row, ld, known, at, factors, row, signs, 0)
-            finish_pivot(mixture, g, patterns.features[p, j], j, at, j < observed, work)
+            eliminate(1, factors, row, ld, at, at, factors, row, signs, 0)
+            finish_pivot(mixture, g, patterns.features[p, j], j, at, True, work)
             s = (g * n + j) * LANES
-            for i in range(j + 1, n if width == n else 0, BLOCK):
+            for i in range(j + 1, observed if width == n else 0, BLOCK):
+                rows = min(BLOCK, observed - i)
+                eliminate(rows, factors, begin + i * ld, ld, at, at, factors, row, inverse, s)
+
+
+@jit
+def factorize_missing(mixture, patterns, p, g, eliminate_all, work):
+    """Factorise the missing part of the covariances of group g, after the observed one, in place.
+
+    If `eliminate_all` is true, the factors are those of all features: in place of the conditional
+    covariance C stands its Cholesky factor.
+    """
+    factors, inverse, signs = work.factors, work.inverse, work.signs
+    _, n, width, _ = factors.shape
+    observed = patterns.n_observed[p]
+    ld = width * LANES
+    begin = g * n * ld
+    last = n if width == n else 0  # independent features need no elimination
+    work.is_whole[g] = True
+    gather_rows(mixture, patterns.features, p, g, observed, n, work)
+    for j in range(observed):
+        s = (g * n + j) * LANES
+        for i in range(observed, last, BLOCK):
+            rows = min(BLOCK, n - i)
+            eliminate(rows, factors, begin + i * ld, ld, j, j, factors, begin + j * ld, inverse, s)
+    for j in range(observed, n):
+        at = j if width == n else 0
+        row = begin + j * ld
+        if not eliminate_all:
+            for i in range(j, last, BLOCK):
                 rows = min(BLOCK, n - i)
-                eliminate(rows, factors, begin + i * ld, ld, known, at, factors, row, inverse, s)
+                eliminate(rows, factors, begin + i * ld, ld, observed, at, factors, row, signs, 0)
+            continue
+        eliminate(1, factors, row, ld, at, at, factors, row, signs, 0)
+        finish_pivot(mixture, g, patterns.features[p, j], j, at, False, work)
+        s = (g * n + j) * LANES
+        for i in range(j + 1, last, BLOCK):
+            rows = min(BLOCK, n - i)
+            eliminate(rows, factors, begin + i * ld, ld, at, at, factors, row, inverse, s)
 
 
 @jit
@@ -188,11 +220,11 @@ def write_distances(count, observed, g, work):
 
 
 @jit
-def solve_tile(X, begin, count, mixture, patterns, p, work):
+def solve_observed(X, begin, count, mixture, patterns, p, work):
     """Write differences from the means and squared distances of `count` rows of pattern p.
 
-    `gaps` receives the differences, with the conditional ones of missing features, and `resp` the
-    distances of the observed features; both are modified in place.
+    `gaps` receives the differences of the observed features, and `resp` their distances; both are
+    modified in place.
     """
     factors, solved = work.factors, work.solved
     n_groups, n, width, _ = factors.shape
@@ -200,18 +232,36 @@ def solve_tile(X, begin, count, mixture, patterns, p, work):
     ld = n * LANES
     for g in range(n_groups):
         load_gaps(X, begin, count, mixture, patterns.features, p, observed, g, work)
-        for i in range(n):
-            known = min(i, observed) if width == n else 0
-            row = (g * n + i) * width * LANES
+        for i in range(observed):
+            known = i if width == n else 0
+            row, s = (g * n + i) * width * LANES, (g * n + i) * LANES
             for r in range(0, count, BLOCK):
                 rows, at = min(BLOCK, count - r), (g * TILE + r) * ld
-                if i < observed:
-                    s = (g * n + i) * LANES
-                    eliminate(rows, solved, at, ld, known, i, factors, row, work.inverse, s)
-                else:
-                    eliminate(rows, solved, at, ld, known, i, factors, row, work.signs, LANES)
+                eliminate(rows, solved, at, ld, known, i, factors, row, work.inverse, s)
         write_distances(count, observed, g, work)
-        store_gaps(count, patterns.features, p, observed, g, work)
+
+
+@jit
+def complete_group(count, mixture, patterns, p, g, eliminate_all, work):
+    """Write the conditional differences of the missing features of group g to `gaps`, in place.
+
+    Groups without a responsibility above 0 do not need this in EM, and no group does for densities:
+    with a pattern for each of 20,000 rows, 30 features and 10 components they then take 90 ms, not
+    190.
+    """
+    factors, solved = work.factors, work.solved
+    _, n, width, _ = factors.shape
+    observed = patterns.n_observed[p]
+    ld = n * LANES
+    if not work.is_whole[g]:
+        factorize_missing(mixture, patterns, p, g, eliminate_all, work)
+    for i in range(observed, n):
+        known = observed if width == n else 0
+        row = (g * n + i) * width * LANES
+        for r in range(0, count, BLOCK):
+            rows, at = min(BLOCK, count - r), (g * TILE + r) * ld
+            eliminate(rows, solved, at, ld, known, i, factors, row, work.signs, LANES)
+    store_gaps(count, patterns.features, p, observed, g, work)
 
 
 @jit
@@ -270,29 +320,23 @@ def weight_gaps(chunk, count, g, work, s1):
 
 
 @jit
-def add_tile(chunk, count, work, s1, s2):
-    """Add the moments of a tile's completed rows to `s1` and `s2` of a chunk, in place."""
+def add_group(chunk, count, g, work, s1, s2):
+    """Add the moments of a tile's completed rows in group g to `s1` and `s2` of a chunk."""
     gaps, weighted = work.gaps, work.weighted
     n_groups, _, n, _ = gaps.shape
     width = s2.shape[3]
-    for r in range(count):
-        for c in range(work.nk.size):
-            work.nk[c] += work.resp[r, c]
-    for g in range(n_groups):
-        if not is_live(count, g, work.resp):
+    weight_gaps(chunk, count, g, work, s1)
+    q = g * TILE * n * LANES
+    for i in range(n):
+        o = ((chunk * n_groups + g) * n + i) * width * LANES
+        p, ld = i * LANES, n * LANES
+        if width != n:
+            add_moments(1, weighted, p, gaps, q + p, ld, count, s2, o)
             continue
-        weight_gaps(chunk, count, g, work, s1)
-        q = g * TILE * n * LANES
-        for i in range(n):
-            o = ((chunk * n_groups + g) * n + i) * width * LANES
-            p, ld = i * LANES, n * LANES
-            if width != n:
-                add_moments(1, weighted, p, gaps, q + p, ld, count, s2, o)
-                continue
-            for j in range(0, i + 1, BLOCK):
-                at = j * LANES
-                columns = min(BLOCK, i + 1 - j)
-                add_moments(columns, weighted, p, gaps, q + at, ld, count, s2, o + at)
+        for j in range(0, i + 1, BLOCK):
+            at = j * LANES
+            columns = min(BLOCK, i + 1 - j)
+            add_moments(columns, weighted, p, gaps, q + at, ld, count, s2, o + at)
 
 
 @jit
@@ -301,6 +345,8 @@ def add_conditional(chunk, patterns, p, work, s2):
     factors, features = work.factors, patterns.features
     n_groups, n, width, _ = factors.shape
     for g in range(n_groups):
+        if not work.is_whole[g]:  # no row has a responsibility above 0
+            continue
         begin, total = g * n * width, (chunk * n_groups + g) * n * width
         for i in range(patterns.n_observed[p], n):
             f = features[p, i]
@@ -325,19 +371,22 @@ def incomplete_pass(begin, end, n_chunks, work, inputs, moments):
     for chunk in range(begin, end):
         for piece in range(chunk * n_pieces // n_chunks, (chunk + 1) * n_pieces // n_chunks):
             p, first, last = patterns.pieces[piece]
-            factorize_pattern(mixture, patterns, p, False, work)
+            factorize_observed(mixture, patterns, p, work)
             work.nk.fill(0.0)
             for start in range(first, last, TILE):
                 count = min(TILE, last - start)
-                solve_tile(X, start, count, mixture, patterns, p, work)
+                solve_observed(X, start, count, mixture, patterns, p, work)
                 write_densities(count, n_components, work)
                 for r in range(count):
                     weight = sample_weight[start + r] if sample_weight.size else 1.0
                     log_likelihood[chunk] += weight * work.peak[r]
-                    if sample_weight.size:
-                        for c in range(n_components):
-                            work.resp[r, c] *= weight
-                add_tile(chunk, count, work, s1, s2)
+                    for c in range(work.nk.size):
+                        work.resp[r, c] *= weight
+                        work.nk[c] += work.resp[r, c]
+                for g in range(mixture.means.shape[0]):
+                    if is_live(count, g, work.resp):
+                        complete_group(count, mixture, patterns, p, g, False, work)
+                        add_group(chunk, count, g, work, s1, s2)
             add_conditional(chunk, patterns, p, work, s2)
             for c in range(work.nk.size):
                 nk[chunk, c] += work.nk[c]
@@ -399,11 +448,14 @@ def answer_pass(begin, end, n_chunks, work, inputs, answers):
         for piece in range(chunk * n_pieces // n_chunks, (chunk + 1) * n_pieces // n_chunks):
             p, first, last = patterns.pieces[piece]
             observed = patterns.n_observed[p]
-            factorize_pattern(mixture, patterns, p, False, work)
+            factorize_observed(mixture, patterns, p, work)
             for start in range(first, last, TILE):
                 count = min(TILE, last - start)
-                solve_tile(X, start, count, mixture, patterns, p, work)
+                solve_observed(X, start, count, mixture, patterns, p, work)
                 write_densities(count, mixture.n_components, work)
+                if filled.size or covariances.size:
+                    for g in range(mixture.means.shape[0]):
+                        complete_group(count, mixture, patterns, p, g, False, work)
                 for r in range(count):
                     if log_prob.size:
                         peak = work.peak[r]
@@ -455,10 +507,12 @@ def draw_pass(begin, end, n_chunks, work, inputs, labels, normals, filled):
         for piece in range(chunk * n_pieces // n_chunks, (chunk + 1) * n_pieces // n_chunks):
             p, first, last = patterns.pieces[piece]
             observed, features = patterns.n_observed[p], patterns.features
-            factorize_pattern(mixture, patterns, p, True, work)
+            factorize_observed(mixture, patterns, p, work)
             for start in range(first, last, TILE):
                 count = min(TILE, last - start)
-                solve_tile(X, start, count, mixture, patterns, p, work)
+                solve_observed(X, start, count, mixture, patterns, p, work)
+                for g in range(mixture.means.shape[0]):
+                    complete_group(count, mixture, patterns, p, g, True, work)
                 for r in range(count):
                     i = start + r
                     x, k = filled[i], labels[i]

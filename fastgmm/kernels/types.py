@@ -542,7 +542,7 @@ class GroupMoments(NamedTuple):
 
 
 class GroupWorkspace(NamedTuple):
-    """Buffers of one thread for rows with missing values; all float64.
+    """Buffers of one thread for rows with missing values, float64 but for `is_whole`.
 
     Attributes
     ----------
@@ -562,6 +562,8 @@ class GroupWorkspace(NamedTuple):
         Squared distances, then responsibilities.
     nk : ndarray of shape (n_groups * LANES,)
         Sums of the responsibilities of a piece.
+    is_whole : ndarray of shape (n_groups,)
+        Whether the factors of a group have the rows of missing features; bool.
     peak : ndarray of shape (TILE,)
         Log-likelihoods of the rows.
     center : ndarray of shape (n_features,)
@@ -578,6 +580,7 @@ class GroupWorkspace(NamedTuple):
     weighted: np.ndarray
     resp: np.ndarray
     nk: np.ndarray
+    is_whole: np.ndarray
     peak: np.ndarray
     center: np.ndarray
     signs: np.ndarray
@@ -602,3 +605,49 @@ class IncompleteAnswers(NamedTuple):
     proba: np.ndarray
     filled: np.ndarray
     covariances: np.ndarray
+
+
+class ConditionalInputs(NamedTuple):
+    """What a pass for conditional means reads, for rows that lack the same m of o + m features.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_rows, o)
+        Observed features; float64.
+    proba : ndarray of shape (n_rows, n_components)
+        Responsibilities; float64.
+    rows : ndarray of shape (n_rows,)
+        Indices of the rows of the result.
+    missing : ndarray of shape (m,)
+        Indices of the missing features.
+    regression : ndarray of shape (n_components, 1 + m, o + 1)
+        For each component the means of the observed features and 0; then for each missing feature
+        its regression coefficients on the observed ones, and its mean.
+    """
+
+    X: np.ndarray
+    proba: np.ndarray
+    rows: np.ndarray
+    missing: np.ndarray
+    regression: np.ndarray
+
+
+class ConditionalWorkspace(NamedTuple):
+    """Buffers of one thread for conditional means of a tile of rows, float64 but for `places`.
+
+    Attributes
+    ----------
+    values : ndarray of shape (o, TILE)
+        Observed features.
+    resp : ndarray of shape (n_components, TILE)
+        Responsibilities.
+    means : ndarray of shape (m, TILE)
+        Conditional means of the missing features.
+    places : ndarray of shape (TILE,)
+        Indices of the rows; the last one is repeated where the tile has fewer.
+    """
+
+    values: np.ndarray
+    resp: np.ndarray
+    means: np.ndarray
+    places: np.ndarray

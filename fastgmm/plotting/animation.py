@@ -46,7 +46,7 @@ def animate_fit(
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features) or (n_samples,)
-        Finite numbers.
+        Finite numbers; with ``missing="em"`` NaN or null stands for a missing value.
     n_components : int
         Number of components.
     ax : matplotlib.axes.Axes, optional
@@ -77,7 +77,8 @@ def animate_fit(
     ImportError
         If matplotlib is not installed.
     """
-    points = checks.check_points(X)
+    gaps = checks.check_missing(options.get("missing", "error"))
+    points = checks.check_points(X, gaps=gaps)
     given = options.pop("feature_names", None) or names_of(X)
     names = given if names is None else names
     default = _STRIP_FRAMES if strip else _ANIMATION_FRAMES

@@ -44,11 +44,12 @@ def plot_mixture(
         The mixture to draw.
     X : array-like of shape (n_samples, n_features), optional
         Points. The colour of each is the average of the components' colours, weighted by its
-        responsibilities.
+        responsibilities. NaN or null stands for a missing value: a point that lacks one feature
+        of a panel is a tick in the margin along the other one.
     ax : matplotlib.axes.Axes, optional
         Axes to draw on; by default the Axes of a new figure.
     new : array-like of shape (n_new, n_features), optional
-        Further points, drawn as orange diamonds.
+        Further points, drawn as orange diamonds; in a margin if they lack a feature of the panel.
     names : sequence of str, optional
         Names of the features; by default `Mixture.feature_names`, or their numbers.
     max_points : int, default=5000
@@ -63,8 +64,8 @@ def plot_mixture(
     Raises
     ------
     ValueError, TypeError
-        If X or `new` does not fit the mixture or its feature names, or `names` does not have one
-        entry per feature.
+        If X or `new` does not fit the mixture or its feature names or has infinite values, or
+        `names` does not have one entry per feature.
     ImportError
         If matplotlib is not installed.
     """
@@ -90,7 +91,7 @@ def plot_mixture(
 def checked_points(X: ArrayLike, mixture: Mixture) -> np.ndarray:
     """Return rows as an array, after a comparison with the mixture's features."""
     refuse_other_names(names_of(X), mixture.feature_names)
-    return checks.check_points(X, mixture.n_features)
+    return checks.check_points(X, mixture.n_features, gaps=True)
 
 
 def _axis_labels(mixture: Mixture, names: Sequence[str] | None) -> tuple[str, ...]:

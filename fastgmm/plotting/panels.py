@@ -1,4 +1,7 @@
-"""Panels that show a mixture over one or two of its features."""
+"""Panels that show a mixture over one or two of its features.
+
+Values of points may be missing (NaN): see `fastgmm.plotting.points`.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,11 @@ import numpy as np
 
 from fastgmm.api.mixture import Mixture
 from fastgmm.model.covariance import COVARIANCE_TYPES
-from fastgmm.plotting.style import INK, LINE_STYLES, NEW, add_number, component_colors, nth
+from fastgmm.plotting.points import Limits, draw_points, mark_new, set_limits
+from fastgmm.plotting.style import INK, LINE_STYLES, add_number, component_colors, nth
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-Limits = tuple[float, float]
 
 _GRID = 160  # points per side at which the density is computed for contours
 _CURVE_POINTS = 400
@@ -25,7 +27,7 @@ _LEVELS_BELOW_MAXIMUM = (12.0, 9.0, 6.5, 4.5, 3.0, 1.75, 0.75)  # nats, of the c
 class MixturePanels:
     """A mixture and its points, which draw themselves over any one or two features.
 
-    `points` and `new` are arrays (n_samples, n_features) or None.
+    `points` and `new` are arrays (n_samples, n_features), in which NaN is a missing value, or None.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class MixturePanels:
         if points is not None:
             step = -(-len(points) // max_points)
             self.shown = points[::step]
-            mixed = mixture.predict_proba(self.shown) @ self.colors
+            mixed = mixture.predict_proba(self.shown, missing="em") @ self.colors
             self.point_colors = np.clip(mixed, 0.0, 1.0)
         kind = COVARIANCE_TYPES[mixture.covariance_type]
         sizes = mixture.n_components, mixture.n_features
@@ -55,9 +57,7 @@ class MixturePanels:
         marginal = self._marginal(j)
         low, high = self._limits(marginal, j, 0)
         if self.points is not None:
-            n_bins = min(60, max(10, round(2.0 * len(self.points) ** 0.5)))
-            ax.hist(self.points[:, j], n_bins, density=True, color="0.86", edgecolor="0.72",
-                    linewidth=0.5)  # fmt: skip
+            _draw_histogram(ax, self.points[:, j])
         x = _curve_points(marginal, low, high)
         density = np.exp(marginal.score_samples(x))
         parts = density[:, None] * marginal.predict_proba(x)
@@ -74,15 +74,18 @@ class MixturePanels:
         """Draw points, contours and ellipses over features i and j."""
         marginal = self._marginal(i, j)
         x_limits, y_limits = self._limits(marginal, i, 0), self._limits(marginal, j, 1)
-        x, y = self.shown[:, i], self.shown[:, j]
-        ax.scatter(x, y, s=9, c=self.point_colors, linewidths=0, alpha=0.75)
+        draw_points(ax, self.shown[:, [i, j]], self.point_colors)
         _draw_contours(ax, marginal, x_limits, y_limits)
         for k in np.flatnonzero(marginal.weights > 0).tolist():
             self._draw_ellipses(ax, marginal, k)
             add_number(ax, k, tuple(marginal.means[k]), self.colors[k])
         if self.new is not None:
-            _mark_new(ax, self.new[:, i], self.new[:, j])
-        ax.set(xlim=x_limits, ylim=y_limits)
+            mark_new(ax, self.new[:, [i, j]])
+        set_limits(ax, (x_limits, y_limits), self._all_points()[:, [i, j]])
+
+    def _all_points(self) -> np.ndarray:
+        """Return the points that panels show, the new ones included."""
+        return self.shown if self.new is None else np.concatenate([self.shown, self.new])
 
     def _marginal(self, *features: int) -> Mixture:
         """Return the mixture over some of the features."""
@@ -98,18 +101,19 @@ class MixturePanels:
         deviations = np.sqrt(marginal.covariances[:, place, place])
         means, weighted = marginal.means[:, place], marginal.weights > 0
         reach = _SHOWN_DEVIATIONS * deviations
-        values = [(means - reach)[weighted], (means + reach)[weighted]]
-        values += [rows[:, j] for rows in (self.shown, self.new) if rows is not None]
+        values = (means - reach)[weighted], (means + reach)[weighted], self._all_points()[:, j]
         together = np.concatenate(values)
-        pad = 0.02 * np.ptp(together)
-        return float(together.min() - pad), float(together.max() + pad)
+        low, high = float(np.nanmin(together)), float(np.nanmax(together))
+        pad = 0.02 * (high - low)
+        return low - pad, high + pad
 
     def _draw_points_below(self, ax: Axes, j: int, depth: float) -> None:
         """Draw the points below the x axis; a random offset keeps equal values apart."""
         offset = np.random.default_rng(0).uniform(-1.7, -0.7, len(self.shown))
         ax.scatter(self.shown[:, j], depth * offset, s=7, c=self.point_colors, linewidths=0)
         if self.new is not None:
-            _mark_new(ax, self.new[:, j], np.full(len(self.new), -1.2 * depth))
+            known = self.new[~np.isnan(self.new[:, j]), j]
+            mark_new(ax, np.column_stack([known, np.full(len(known), -1.2 * depth)]))
         if len(self.shown) or self.new is not None:
             ax.set_ylim(bottom=-2.2 * depth)
 
@@ -150,6 +154,9 @@ def _draw_contours(ax: Axes, marginal: Mixture, x_limits: Limits, y_limits: Limi
     ax.contour(x, y, log_density, levels, colors="0.62", linewidths=0.6, linestyles="solid")
 
 
-def _mark_new(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
-    """Draw new points as orange diamonds."""
-    ax.scatter(x, y, s=46, marker="D", color=NEW, edgecolors=INK, linewidths=1.0, zorder=7)
+def _draw_histogram(ax: Axes, values: np.ndarray) -> None:
+    """Draw the histogram of the values that are not missing."""
+    known = values[~np.isnan(values)]
+    if known.size:
+        n_bins = min(60, max(10, round(2.0 * known.size**0.5)))
+        ax.hist(known, n_bins, density=True, color="0.86", edgecolor="0.72", linewidth=0.5)

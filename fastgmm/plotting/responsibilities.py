@@ -37,7 +37,7 @@ def plot_responsibilities(
     mixture : Mixture
         A mixture.
     X : array-like of shape (n_samples, n_features)
-        Finite numbers.
+        Rows; NaN or null stands for a missing value, which has no influence.
     rows : array-like of int, optional
         Indices of the rows to draw, from top to bottom; by default the first 20 rows.
     ax : matplotlib.axes.Axes, optional
@@ -58,7 +58,7 @@ def plot_responsibilities(
     points = checked_points(X, mixture)
     n_default = min(_DEFAULT_ROWS, len(points))
     chosen = np.arange(n_default) if rows is None else np.asarray(rows, np.intp)
-    resp = mixture.with_feature_names(None).predict_proba(points[chosen])
+    resp = mixture.with_feature_names(None).predict_proba(points[chosen], missing="em")
     ax = ax if ax is not None else new_axes(5.6, max(1.6, 0.8 + 0.22 * len(chosen)))
     places = np.arange(len(chosen))
     left = np.zeros(len(chosen))

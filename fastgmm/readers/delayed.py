@@ -39,6 +39,8 @@ def load(values: Any, weight: Any, partition: Partition) -> Block:
         values, weight = values.drop(columns=[weight]), values[weight]
     weights = np.empty(0) if weight is None else np.array(weight, np.float64).ravel()
     try:
+        if hasattr(values, "to_numpy"):
+            values = values.to_numpy(partition.dtype, na_value=np.nan)
         rows = np.require(values, partition.dtype, ["C", "A", "W"])
     except (TypeError, ValueError) as error:
         raise ReadingError(f"{partition.place} does not hold numbers: {error}") from error

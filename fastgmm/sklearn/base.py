@@ -57,12 +57,15 @@ class KernelMixture(BaseMixture):
         Default values of the parameters that scikit-learn's class does not have.
     _described_by : str
         The attributes that hold a fitted mixture.
+    _for_gaps : str
+        What to do to fit rows with missing values.
     """
 
     _stands_in_for: ClassVar[type]
     _own_steps: ClassVar[Mapping[str, object]]
     _own_parameters: ClassVar[Mapping[str, object]]
     _described_by: ClassVar[str]
+    _for_gaps: ClassVar[str]
 
     # What a fit asks of a class.
 

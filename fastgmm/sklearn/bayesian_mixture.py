@@ -148,6 +148,11 @@ covariance_prior_
     _stands_in_for = TheirBayesianGaussianMixture
     _own_parameters = {"n_threads": None, "fixed": None}  # noqa: RUF012 - a constant
     _described_by = "the attributes of the posterior"
+    _for_gaps = (
+        "Variational Bayes needs complete rows. To fit the values that are there, use"
+        " fastgmm.sklearn.GaussianMixture(missing='em'), with prior='default' for a prior; or fill"
+        " the gaps first with fastgmm.fit(X, n_components, missing='em').impute(X)."
+    )
 
     _parameter_constraints = {  # noqa: RUF012 - as in scikit-learn
         **TheirBayesianGaussianMixture._parameter_constraints,

@@ -99,14 +99,19 @@ def checked_source(
     A later batch of a stream (not `is_first`) may have a single row, and must have the features of
     the first.
     """
-    rows = validate_data(
-        model,
-        X,
-        dtype=[np.float64, np.float32],
-        ensure_min_samples=2 if is_first else 1,
-        reset=is_first,
-        **finite_values(model),
-    )
+    try:
+        rows = validate_data(
+            model,
+            X,
+            dtype=[np.float64, np.float32],
+            ensure_min_samples=2 if is_first else 1,
+            reset=is_first,
+            **finite_values(model),
+        )
+    except ValueError as error:
+        if "contains NaN" in str(error):
+            raise ValueError(f"{error}\n{model._for_gaps}") from None
+        raise
     weight = np.empty(0) if sample_weight is None else checked_weight(sample_weight, rows)
     if is_first:
         _refuse_few(model, int(np.count_nonzero(weight)) if weight.size else len(rows))

@@ -158,6 +158,7 @@ class GaussianMixture(KernelMixture, TheirGaussianMixture, metaclass=StandIn):
         "fixed": None,
     }
     _described_by = "weights_, means_ and precisions_cholesky_"
+    _for_gaps = "To fit the values that are there, pass missing='em'."
 
     _parameter_constraints = {  # noqa: RUF012 - as in scikit-learn
         **TheirGaussianMixture._parameter_constraints,

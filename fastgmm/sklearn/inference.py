@@ -12,7 +12,7 @@ from fastgmm.em.variational import Posterior
 from fastgmm.model.parameters import Parameters
 from fastgmm.sklearn.attributes import covariance_type_of
 from fastgmm.sklearn.compat import finite_values, takes_gaps, validate_data
-from fastgmm.sources.incomplete import answers_for
+from fastgmm.sources.incomplete_answers import answers_for
 from fastgmm.sources.inference import infer
 from fastgmm.sources.operands import Densities
 

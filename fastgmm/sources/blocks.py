@@ -41,8 +41,6 @@ class BlockSource(PartedSource):
         If the rows cannot be read, or a value is not finite; the message says where.
     """
 
-    _has_gaps = False  # whether NaN stands for missing values
-
     def __init__(
         self,
         reader: Reader,

@@ -19,7 +19,6 @@ from fastgmm._errors import ReadingError
 from fastgmm.kernels.types import Data
 from fastgmm.readers.base import Block
 from fastgmm.readers.delayed import Partition
-from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import Answers, Statistics, merge
 from fastgmm.sources.parts import PartedSource, Sum
 from fastgmm.sources.survey import Survey, Tally, check_block
@@ -63,7 +62,7 @@ class ClusterSource(PartedSource):
     def _survey(self) -> Survey:
         self.n_passes = 1
         tallies = [
-            self._submit(_tally, future, number)
+            self._submit(_tally, future, number, self._has_gaps)
             for number, future in enumerate(self._parts.futures)
         ]
         tally: Tally = self._result(self._tree(Tally.absorb, tallies))
@@ -115,7 +114,8 @@ class ClusterSource(PartedSource):
         """Yield the results of inference for each partition: see `Source.answers`."""
         begin = 0
         for future in self._parts.futures:
-            blocks = self._result(self._submit(_answers, future, densities, wanted, n_rows))
+            arguments = self._rows_type, densities, wanted, n_rows
+            blocks = self._result(self._submit(_answers, future, *arguments))
             for answers in blocks:
                 rows = slice(begin + answers.rows.start, begin + answers.rows.stop)
                 yield answers._replace(rows=rows)
@@ -123,7 +123,7 @@ class ClusterSource(PartedSource):
 
     def view(self, n_threads: int | None) -> ClusterSource:
         """Return another source of the same rows, without another first pass."""
-        return ClusterSource(self._parts, self._found)
+        return type(self)(self._parts, self._found)
 
     def folds(
         self, n_folds: int, random_state: np.random.RandomState
@@ -140,15 +140,15 @@ class ClusterSource(PartedSource):
             self._submit(_rows_of_fold, future, [seed, number], n_folds, fold, inside)
             for number, future in enumerate(self._parts.futures)
         ]
-        return ClusterSource(self._parts._replace(futures=futures))
+        return type(self)(self._parts._replace(futures=futures))
 
 
 # --- what workers run
 
 
-def _tally(block: Block, number: int) -> Tally:
-    check_block(block)
-    tally = Tally(block.values.shape[1], block.values.dtype, number)
+def _tally(block: Block, number: int, gaps: bool) -> Tally:
+    check_block(block, gaps)
+    tally = Tally(block.values.shape[1], block.values.dtype, number, gaps)
     tally.add(block.values, block.weight)
     return tally
 
@@ -164,10 +164,12 @@ def _add(a: Statistics | None, b: Statistics | None) -> Statistics | None:
     return merge([a, b])
 
 
-def _answers(block: Block, densities: Any, wanted: Sequence[str], n_rows: int) -> list[Answers]:
+def _answers(
+    block: Block, rows_type: Any, densities: Any, wanted: Sequence[str], n_rows: int
+) -> list[Answers]:
     if not len(block.values):
         return []
-    rows = ArraySource(block.values, block.weight, _ONE_THREAD)
+    rows = rows_type(block.values, block.weight, _ONE_THREAD)
     answers = rows.answers(densities, wanted, n_rows)
     return [Answers(part.rows, *(array.copy() for array in part[1:])) for part in answers]
 

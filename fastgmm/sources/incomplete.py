@@ -2,7 +2,7 @@
 
 Rows are grouped by the features that they lack. For the rows of one pattern the pass over an array
 runs on the observed features under their marginal parameters, and small sums complete the
-statistics: see `CovarianceType.complete`. Patterns of fewer than `_MANY` rows run together in one
+statistics: see `CovarianceType.complete`. Patterns of few rows (`is_large`) run together in one
 compiled call: see `fastgmm.kernels.incomplete`. Passes for each of 580 patterns would take 0.2 s,
 the compiled call takes 0.02 s (200,000 rows, 10 features, 10 components). With 100 features the
 compiled call is faster, too, for patterns of 200 rows: 88 ms against 116 (3 components), 190
@@ -19,7 +19,7 @@ Little and Rubin, "Statistical Analysis with Missing Data", 3rd edition, 2019, c
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,44 +27,17 @@ import numpy as np
 from fastgmm.kernels.types import Data
 from fastgmm.model.base import Model
 from fastgmm.model.covariance import COVARIANCE_TYPES, CovarianceType
-from fastgmm.model.parameters import Parameters
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import Answers, Source, Statistics, digest_of, merge
 from fastgmm.sources.distinct import first_of_equals
 from fastgmm.sources.gaussian import Gaussian, Part, fit_gaussian, moments_of_observed
-from fastgmm.sources.inference import infer
+from fastgmm.sources.incomplete_answers import answers_for, impute
+from fastgmm.sources.marginals import marginal_parameters
 from fastgmm.sources.operands import Densities
-from fastgmm.sources.patterns import Pattern, PatternRows, patterns_of
+from fastgmm.sources.patterns import Pattern, PatternRows, is_large, patterns_of, values_of
 
 _EMPTY = np.empty(0)
-_MANY = 1000  # rows of a pattern: with fewer, the compiled call for all patterns is faster
 _BLOCK = 2**16  # rows whose missing values are looked for at a time
-_SLIGHT = 1e-14  # relative to the variances
-
-
-def marginal_parameters(kind: CovarianceType, parameters: Any, features: np.ndarray) -> Parameters:
-    """Return the parameters of some features, given by increasing indices."""
-    weights, means, covariances = parameters[:3]
-    means = np.ascontiguousarray(means[:, features])
-    return factorized(kind, weights, means, kind.marginal(covariances, features))
-
-
-def factorized(
-    kind: CovarianceType, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray
-) -> Parameters:
-    """Return parameters with the factors of covariances that are positive definite in theory.
-
-    Where rounding makes a nearly singular covariance indefinite, its diagonal is raised.
-    """
-    covariances = np.array(covariances)
-    factors, log_det = kind.factorize(covariances, *means.shape)
-    share = _SLIGHT
-    while np.isnan(log_det).any() and share < 1.0:
-        raised = share * kind.variances(covariances, *means.shape).max(axis=1)
-        kind.add_to_diagonal(covariances, np.where(np.isnan(log_det), raised, 0.0))
-        factors, log_det = kind.factorize(covariances, *means.shape)
-        share *= 10.0
-    return Parameters(weights, means, covariances, factors, log_det)
 
 
 class IncompleteSource(Source):
@@ -96,8 +69,8 @@ class IncompleteSource(Source):
         if len(known) < len(patterns):
             self._row_weight = sample_weight.copy() if self.is_weighted else np.ones(len(X))
             self._row_weight[patterns[-1].rows] = 0.0
-        self._parts = [self._part(pattern) for pattern in known if len(pattern.rows) >= _MANY]
-        few = [pattern for pattern in known if len(pattern.rows) < _MANY]
+        self._parts = [self._part(pattern) for pattern in known if is_large(pattern)]
+        few = [pattern for pattern in known if not is_large(pattern)]
         self._rest = PatternRows(X, sample_weight, few, n_threads) if few else None
         # Computed when they are needed; a cached_property of Python 3.11 would share a lock, which
         # a fork may leave locked.
@@ -107,10 +80,8 @@ class IncompleteSource(Source):
     def _part(self, pattern: Pattern) -> Part:
         """Return the rows of a pattern, without the features that they lack."""
         rows, observed = pattern
-        X = self._X if len(rows) == self.n_samples else self._X[rows]
-        X = X if len(observed) == self.n_features else np.ascontiguousarray(X[:, observed])
         weight = self._weight[rows] if self.is_weighted else _EMPTY
-        return Part(observed, ArraySource(X, weight, self.n_threads))
+        return Part(observed, ArraySource(values_of(self._X, pattern), weight, self.n_threads))
 
     def independent(self) -> IncompleteSource:
         """Return a source of the same rows whose passes keep no bounds: see `Source`."""
@@ -264,65 +235,3 @@ class IncompleteSource(Source):
             fold = IncompleteSource(self._X[rows], weight[rows], self.n_threads)
             folds.append((IncompleteSource(self._X, rest, self.n_threads), fold))
         return folds
-
-
-def answers_for(
-    X: np.ndarray, densities: Densities, wanted: Iterable[str], n_threads: int | None = None
-) -> dict[str, np.ndarray]:
-    """Return "log_prob", "proba" or "labels" of rows with missing values, those that are wanted.
-
-    They are those of the observed values. A row without any has the log-density 0 and the weights
-    of the components as probabilities.
-    """
-    n_rows, n_components = len(X), densities.n_components
-    shapes = {"log_prob": n_rows, "proba": (n_rows, n_components), "labels": n_rows}
-    out = {
-        name: np.empty(shapes[name], np.intp if name == "labels" else X.dtype) for name in wanted
-    }
-    patterns = patterns_of(X)
-    for rows, observed in (pattern for pattern in patterns if _is_large(pattern)):
-        part = {name: np.empty_like(array[rows]) for name, array in out.items()}
-        chosen = np.ascontiguousarray(X[rows][:, observed])
-        infer(chosen, _marginal_densities(densities, observed, X.shape[1]), n_threads, **part)
-        for name, array in part.items():
-            out[name][rows] = array
-    few = [pattern for pattern in patterns if not _is_large(pattern)]
-    if few:
-        _answer_few(PatternRows(X, _EMPTY, few, n_threads), densities, out)
-    return out
-
-
-def _is_large(pattern: Pattern) -> bool:
-    return len(pattern.rows) >= _MANY and len(pattern.observed) > 0
-
-
-def _marginal_densities(densities: Densities, observed: np.ndarray, n_features: int) -> Densities:
-    """Return the densities of some features."""
-    if len(observed) == n_features:
-        return densities
-    kind = densities.model.covariance_type
-    return Densities(densities.model, marginal_parameters(kind, densities.parameters, observed))
-
-
-def _answer_few(rows: PatternRows, densities: Densities, out: dict[str, np.ndarray]) -> None:
-    """Write the results for the rows of many patterns, in place."""
-    wanted = {"proba" if name == "labels" else name for name in out}
-    found = rows.answers(densities.model.covariance_type, densities.parameters, wanted)
-    for name, array in out.items():
-        if name == "labels":
-            array[rows.rows] = found.proba.argmax(axis=1)
-        else:
-            with np.errstate(over="ignore"):  # below -3e38, float32 has minus infinity
-                array[rows.rows] = getattr(found, name)
-
-
-def impute(
-    X: np.ndarray, kind: CovarianceType, parameters: Any, n_threads: int | None = None
-) -> np.ndarray:
-    """Return rows with their conditional means in place of missing values."""
-    filled = X.copy()
-    gaps = [pattern for pattern in patterns_of(X) if len(pattern.observed) < X.shape[1]]
-    if gaps:
-        rows = PatternRows(X, _EMPTY, gaps, n_threads)
-        filled[rows.rows] = rows.answers(kind, parameters, ("filled",)).filled
-    return filled

@@ -57,6 +57,8 @@ class PartedSource(Source):
 
     n_passes: int
     _found: Survey
+    _has_gaps = False  # whether NaN stands for missing values
+    _rows_type: type[Source] = ArraySource  # of a part that is in memory
     _statistics_of: type[StatisticsOf] = StatisticsOf
 
     def _keep(self, found: Survey) -> None:
@@ -66,7 +68,7 @@ class PartedSource(Source):
 
     def _rows(self, data: Data) -> Source:
         """Return the source of rows in memory."""
-        return ArraySource(*data, self.n_threads)
+        return self._rows_type(*data, self.n_threads)
 
     @abstractmethod
     def _total(self, sum_of_part: Sum) -> Statistics:
@@ -108,6 +110,11 @@ class PartedSource(Source):
         """Return N, S1 and S2 about a point: see `Source.moments`."""
         return self._total(MomentsAbout(covariance_type, point))
 
+    @property
+    def sample(self) -> np.ndarray:
+        """Rows of the sample of the first pass, with their gaps if there are any."""
+        return self._found.sample
+
     def first_row(self) -> np.ndarray:
         """Return the first row of the sample as float64."""
         return self._found.sample[0].astype(np.float64)
@@ -130,7 +137,7 @@ class PartedSource(Source):
 
     def digest(self) -> str:
         """Return a text that tells the rows from others, by what the first pass found."""
-        return digest_of(np.array(self._found[:5]), *self._found[5:])
+        return digest_of(np.array(self._found[:5]), *self._found[5:7])
 
     def first_of_equals(self) -> np.ndarray:
         """Return a mask that is true for all rows: equal rows are not searched for."""

@@ -21,6 +21,7 @@ from fastgmm.kernels.types import (
 from fastgmm.model.covariance import CovarianceType
 from fastgmm.sources.base import Statistics
 
+_MANY = 1000  # rows of a pattern: with fewer, the compiled call for all patterns is faster
 _PIECE = 256  # rows of one pattern that one thread works on
 _MOMENT_BYTES = 16 * 2**20  # bytes for the moments of all chunks together
 _MAX_CHUNKS = 64
@@ -42,6 +43,8 @@ def patterns_of(X: np.ndarray) -> list[Pattern]:
     their order.
     """
     gaps = np.isnan(X)
+    if (gaps == gaps[0]).all():
+        return [Pattern(np.arange(len(X)), np.flatnonzero(~gaps[0]))]
     bits = np.packbits(gaps, axis=1)
     words = np.zeros((len(X), -(-bits.shape[1] // 8) * 8), np.uint8)
     words[:, : bits.shape[1]] = bits
@@ -54,6 +57,21 @@ def patterns_of(X: np.ndarray) -> list[Pattern]:
         for begin, end in pairwise(ends)
     ]
     return sorted(found, key=lambda pattern: -len(pattern.observed))
+
+
+def is_large(pattern: Pattern) -> bool:
+    """Return whether the rows of a pattern are worth passes of their own."""
+    return len(pattern.rows) >= _MANY and len(pattern.observed) > 0
+
+
+def values_of(X: np.ndarray, pattern: Pattern) -> np.ndarray:
+    """Return the observed values (n_rows, n_observed) of the rows of a pattern, C-contiguous.
+
+    They are X itself if the pattern has all rows and features.
+    """
+    rows, observed = pattern
+    chosen = X if len(rows) == len(X) else X[rows]
+    return chosen if len(observed) == X.shape[1] else np.take(chosen, observed, axis=1)
 
 
 def tabulated(patterns: list[Pattern], n_features: int) -> Patterns:

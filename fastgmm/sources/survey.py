@@ -18,6 +18,9 @@ _SEED = 0
 class Survey(NamedTuple):
     """The result of a first pass.
 
+    Rows without any value count as rows of weight zero, and `has_values` (n_features,) is a mask of
+    the features of which a row of positive weight has a value.
+
     `sample` holds rows of positive weight, in the order of the source. If these are all, then
     `sample_weight` has their weights, if there are any. Otherwise they were drawn in proportion to
     their weights, and `sample_weight` is empty.
@@ -30,6 +33,7 @@ class Survey(NamedTuple):
     is_weighted: bool
     sample: np.ndarray
     sample_weight: np.ndarray
+    has_values: np.ndarray
 
 
 class Tally:
@@ -47,9 +51,11 @@ class Tally:
         Type of the rows.
     part : int, default=0
         The number of the part.
+    gaps : bool, default=False
+        Whether NaN stands for missing values.
     """
 
-    def __init__(self, n_features: int, dtype: np.dtype, part: int = 0):
+    def __init__(self, n_features: int, dtype: np.dtype, part: int = 0, gaps: bool = False):
         self._size = max(_FEWEST, _SAMPLE_BYTES // (n_features * dtype.itemsize))
         self._random = np.random.Generator(np.random.PCG64([_SEED, part]))
         self._keys = np.empty(0)
@@ -58,12 +64,15 @@ class Tally:
         self._n_rows = self._n_weighted = 0
         self._total = self._greatest = 0.0
         self._is_weighted = False
+        self._gaps = gaps
+        self._has_values = np.full(n_features, not gaps)
 
     def add(self, values: np.ndarray, weight: np.ndarray) -> None:
         """Count the rows of a block and offer them to the sample."""
         ones = np.ones(len(values))
         self._is_weighted |= weight.size > 0
         weight = weight if weight.size else ones
+        weight = self._known(values, weight) if self._gaps else weight
         self._n_rows += len(values)
         self._n_weighted += int(np.count_nonzero(weight))
         self._total += float(weight.sum())
@@ -74,6 +83,14 @@ class Tally:
         chosen = np.flatnonzero(keys < limit)
         self._keep(keys[chosen], values[chosen], weight[chosen])
 
+    def _known(self, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """Return the weights, zero for rows without any value; mark the features with values."""
+        known = ~np.isnan(values)
+        weight = np.where(known.any(axis=1), weight, 0.0)
+        if not self._has_values.all():
+            self._has_values |= known[weight > 0].any(axis=0)
+        return weight
+
     def absorb(self, other: Tally) -> Tally:
         """Add the tally of a later part."""
         self._is_weighted |= other._is_weighted
@@ -81,6 +98,7 @@ class Tally:
         self._n_weighted += other._n_weighted
         self._total += other._total
         self._greatest = max(self._greatest, other._greatest)
+        self._has_values |= other._has_values
         self._keep(other._keys, other._rows, other._weights)
         return self
 
@@ -109,7 +127,7 @@ class Tally:
         has_all = len(self._rows) == self._n_weighted
         weights = self._weights if self._is_weighted and has_all else np.empty(0)
         counts = self._n_rows, self._n_weighted, self._total, self._greatest, self._is_weighted
-        return Survey(*counts, self._rows, weights)
+        return Survey(*counts, self._rows, weights, self._has_values)
 
 
 def survey(blocks: Iterable[Block], n_features: int, dtype: np.dtype, gaps: bool = False) -> Survey:
@@ -122,7 +140,7 @@ def survey(blocks: Iterable[Block], n_features: int, dtype: np.dtype, gaps: bool
     ReadingError
         If there are no rows, or a value or a weight is not finite; the message says where.
     """
-    tally = Tally(n_features, dtype)
+    tally = Tally(n_features, dtype, gaps=gaps)
     for block in blocks:
         check_block(block, gaps)
         tally.add(block.values, block.weight)

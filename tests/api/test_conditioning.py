@@ -6,6 +6,7 @@ import pytest
 import reference
 
 import fastgmm
+from fastgmm.sources import patterns
 
 TYPES = reference.COVARIANCE_TYPES
 
@@ -68,8 +69,11 @@ def test_condition(covariance_type):
     np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.parametrize("many", [1, 1000])
 @pytest.mark.parametrize("covariance_type", TYPES)
-def test_conditional_moments(covariance_type, assert_close):
+def test_conditional_moments(covariance_type, many, assert_close, monkeypatch):
+    """Both ways: each pattern in a pass of its own, and all patterns in one compiled call."""
+    monkeypatch.setattr(patterns, "_MANY", many)
     problem, mixture = mixture_of(covariance_type)
     X = rows_with_gaps(problem.X)
     means, covariances = conditional_moments(X, mixture)
@@ -138,8 +142,23 @@ def test_features_by_name():
         mixture.impute(table[["b", "a", "c", "d"]])
 
 
-def test_a_nearly_singular_mixture():
+def test_conditional_means_of_many_rows(assert_close):
+    """Blocks of rows, tiles that are not full, and more missing features than a block has."""
+    n_features, observed = 19, [1, 2, 5, 11, 12, 18]
+    _, mixture = mixture_of("full", n_features)
+    X = np.full((40_003, n_features), np.nan)
+    X[:, observed] = np.random.default_rng(0).normal(size=(len(X), len(observed)))
+    assert_close(mixture.conditional_mean(X[-70:]), mixture.conditional_mean(X)[-70:], 1e-12)
+    one, two = (mixture.conditional_mean(X[::2], n_threads=n) for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+    few = X[:3]
+    assert_close(one[:2], conditional_moments(few[::2], mixture)[0], 1e-12)
+
+
+@pytest.mark.parametrize("many", [1, 1000])
+def test_a_nearly_singular_mixture(many, monkeypatch):
     """Features that depend on each other: rounding makes no conditional variance negative."""
+    monkeypatch.setattr(patterns, "_MANY", many)
     rng = np.random.default_rng(0)
     base = rng.standard_normal((2, 30))
     matrix = base.T @ base + 1e-14 * np.eye(30)

@@ -25,6 +25,29 @@ def test_the_densities_are_those_of_the_rows_in_other_units(kind):
     assert (back.converged, back.regularized) == (mixture.converged, mixture.regularized)
 
 
+def test_missing_values_lose_nothing():
+    """The record of a fit to incomplete rows is that of the fit in the new units."""
+    X = problems.overlapping(500, 3, 2).X
+    X[np.random.default_rng(0).random(X.shape) < [0.1, 0.4, 0.0]] = np.nan
+    options = {"missing": "em", "reg_covar": 0.0, "max_iter": 6, "tol": 0.0}
+    start = problems.overlapping(500, 3, 2).start
+    with pytest.warns(fastgmm.ConvergenceWarning):
+        mixture = fastgmm.fit(X, **start, **options)
+    observed = (~np.isnan(X)).mean(axis=0)
+    rescaled = mixture.rescaled(SCALE, OFFSET, observed=observed)
+    again = {
+        "weights_init": start["weights_init"],
+        "means_init": start["means_init"] * SCALE + OFFSET,
+        "precisions_init": start["precisions_init"] / np.outer(SCALE, SCALE),
+    }
+    with pytest.warns(fastgmm.ConvergenceWarning):
+        other = fastgmm.fit(X * SCALE + OFFSET, n_components=2, **again, **options)
+    np.testing.assert_allclose(rescaled.log_likelihoods, other.log_likelihoods, rtol=1e-10)
+    np.testing.assert_allclose(rescaled.means, other.means, rtol=1e-9)
+    with pytest.raises(ValueError, match=r"observed must be between 0 and 1 but holds 1\.5"):
+        mixture.rescaled(1.0, observed=1.5)
+
+
 def test_one_number_for_all_features_and_names_are_kept():
     mixture = fastgmm.Mixture.from_parameters(
         [0.5, 0.5], [[0, 1], [2, 3]], [1, 4], "spherical", feature_names=["a", "b"]

@@ -65,10 +65,21 @@ def test_impute(fgmm, table):
     assert Path("filled.csv").exists()
 
 
-def test_a_plot_shows_the_complete_rows(fgmm, table):
+@pytest.mark.parametrize("data", ["d.csv", "*.parquet"])
+def test_a_plot_shows_the_gaps(fgmm, table, data, monkeypatch):
+    """All rows are drawn as they are, from a table in memory and from files read in blocks."""
     pytest.importorskip("matplotlib")
+    pl.read_csv("d.csv").drop("name").write_parquet("d.parquet")
+    drawn = []
+    plot = fastgmm.Mixture.plot
+    keep = lambda self, X, **options: (drawn.append(X), plot(self, X, **options))[1]  # noqa: E731
+    monkeypatch.setattr(fastgmm.Mixture, "plot", keep)
     options = "--components", 2, "--missing", "em", "--plot", "p.png"
-    assert fgmm("fit", "d.csv", *options)[0] == 0
+    assert fgmm("fit", data, *options)[0] == 0
+    known = table[~np.isnan(table).all(axis=1)]  # the source of blocks keeps no rows without values
+    drawn = drawn[0][~np.isnan(drawn[0]).all(axis=1)]
+    order = [np.lexsort(X.T) for X in (known, drawn)]
+    np.testing.assert_array_equal(drawn[order[1]], known[order[0]])
 
 
 def test_select_uses_incomplete_rows(fgmm, table):

@@ -23,6 +23,18 @@ def test_frames_are_the_iterations_of_fit(faithful, covariance_type):
     assert len({panel.get_xlim() for panel in ax.child_axes}) == 1
 
 
+def test_gaps_are_animated(faithful):
+    X = faithful.copy()
+    X[::5, 1] = np.nan
+    options = {"missing": "em", "init_params": "kmeans", "random_state": 0}
+    ax = animate_fit(X, 2, strip=True, n_frames=2, **options)
+    ellipses = [patch for patch in ax.child_axes[-1].patches if isinstance(patch, Ellipse)]
+    expected = fastgmm.fit(X, 2, **options).means
+    np.testing.assert_allclose([patch.center for patch in ellipses[::3]], expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="missing='em'"):
+        animate_fit(X, 2)
+
+
 def test_an_animation_is_written(faithful, tmp_path):
     animation = animate_fit(faithful, 2, n_frames=3, random_state=0)
     animation.save(tmp_path / "fit.gif", writer="pillow")

@@ -65,6 +65,44 @@ def test_at_most_max_points_are_drawn(mixture):
     assert 600 < len(points.get_offsets()) <= 700
 
 
+def test_incomplete_points_are_in_the_margins(faithful, mixture):
+    """A tick in the margin below shows x alone, one on the left y alone; their colours stay."""
+    X = faithful[:60].copy()
+    X[:20, 1], X[20:50, 0], X[49] = np.nan, np.nan, np.nan
+    ax = plot_mixture(mixture, X, new=[[3.0, np.nan]])
+    inside, below, left, _, new = points_of(ax)
+    np.testing.assert_array_equal(inside.get_offsets(), X[50:])
+    proba = mixture.predict_proba(X, missing="em")
+    (low_x, high_x), (low_y, high_y) = ax.get_xlim(), ax.get_ylim()
+    parts = (below, 0, slice(20)), (left, 1, slice(20, 49))
+    for marks, axis, rows in parts:
+        offsets = marks.get_offsets()
+        np.testing.assert_array_equal(offsets[:, axis], X[rows, axis])
+        np.testing.assert_allclose(
+            marks.get_edgecolors()[:, :3], proba[rows] @ component_colors(2), atol=1e-12
+        )
+        places = ax.transData.inverted().transform(marks.get_offset_transform().transform(offsets))
+        np.testing.assert_allclose(places[:, axis], X[rows, axis])
+        low, high = ((low_y, high_y), (low_x, high_x))[axis]
+        outside = np.nanmin(X[:, 1 - axis])
+        assert (low < places[:, 1 - axis]).all()
+        assert (places[:, 1 - axis] < min(outside, low + 0.07 * (high - low))).all()
+    place = new.get_offset_transform().transform(new.get_offsets())
+    assert ax.transData.inverted().transform(place)[0, 0] == pytest.approx(3.0)
+
+
+def test_a_feature_alone_and_a_grid_leave_out_what_is_missing():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    X[rng.random(X.shape) < 0.3] = np.nan
+    mixture = fastgmm.fit(X, 1, missing="em")
+    panel = plot_mixture(mixture, X).child_axes[2]  # feature 1 alone
+    known = X[~np.isnan(X[:, 1]), 1]
+    assert sum(bar.get_width() * bar.get_height() for bar in panel.patches) == pytest.approx(1.0)
+    shown = np.ma.compressed(points_of(panel)[0].get_offsets()[:, 0])
+    np.testing.assert_array_equal(shown, known)
+
+
 def test_new_points_are_orange_where_they_are(faithful, mixture):
     new = np.array([[3.0, 62.0], [2.5, 90.0]])
     assert len(where(pixels(plot_mixture(mixture, faithful)), NEW)) == 0

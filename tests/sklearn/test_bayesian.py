@@ -20,7 +20,7 @@ from sklearn.exceptions import ConvergenceWarning  # noqa: E402
 from sklearn.mixture import BayesianGaussianMixture as Theirs  # noqa: E402
 
 import fastgmm  # noqa: E402
-from fastgmm.sklearn import BayesianGaussianMixture  # noqa: E402
+from fastgmm.sklearn import BayesianGaussianMixture, GaussianMixture  # noqa: E402
 
 ATTRIBUTES = (
     "weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_",
@@ -198,7 +198,6 @@ def test_weights_too_small_to_count_rows_are_refused():
         ({"weight_concentration_prior_type": "best"}, [[1.0], [2.0]]),
         ({"weight_concentration_prior": 0.0}, [[1.0], [2.0]]),
         ({"n_components": 3}, [[1.0], [2.0]]),
-        ({}, [[1.0], [np.nan]]),
         ({"mean_prior": [1.0, 2.0]}, [[1.0], [2.0]]),
         ({"degrees_of_freedom_prior": 0.5}, [[1.0, 2.0], [2.0, 1.0]]),
         ({"covariance_prior": [[1.0, 2.0]]}, [[1.0], [2.0]]),
@@ -212,6 +211,26 @@ def test_errors_are_theirs(options, X):
     with pytest.raises(type(theirs.value)) as ours:
         BayesianGaussianMixture(**options).fit(X)
     assert str(ours.value) == str(theirs.value)
+
+
+def test_missing_values_are_refused_with_advice():
+    """The advice follows scikit-learn's message, and works."""
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    X[::7, 1] = np.nan
+    with pytest.raises(ValueError, match="NaN") as theirs:
+        Theirs(n_components=2).fit(X)
+    with pytest.raises(ValueError, match="NaN") as ours:
+        BayesianGaussianMixture(n_components=2).fit(X)
+    message, advice = str(ours.value).rsplit("\n", 1)
+    assert message == str(theirs.value)
+    assert "GaussianMixture(missing='em'), with prior='default'" in advice
+    assert "fastgmm.fit(X, n_components, missing='em').impute(X)" in advice
+    model = GaussianMixture(2, missing="em", prior="default", random_state=0).fit(X)
+    assert np.isfinite(model.score(X))
+    filled = fastgmm.fit(X, 2, missing="em", random_state=0).impute(X)
+    assert (
+        BayesianGaussianMixture(n_components=2, random_state=0, max_iter=500).fit(filled).converged_
+    )
 
 
 def test_ill_defined_covariances_have_their_message(log):

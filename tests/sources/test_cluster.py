@@ -123,6 +123,50 @@ def test_frames_weights_and_names(client, X):
         fastgmm.fit(collection(X), 2, sample_weight=weight)
 
 
+def with_gaps(X):
+    """Return a copy with gaps, a row without any value, and a complete second partition."""
+    X = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    X[3] = np.nan
+    X[700:1400] = np.nan_to_num(X[700:1400])
+    return X
+
+
+def assert_gaps_are_fitted(X, rows):
+    """Compare fits, criteria and answers of a collection with those of its rows in memory."""
+    start = {"weights_init": np.full(3, 1 / 3), "means_init": np.nan_to_num(X[:3])}
+    start["precisions_init"] = np.broadcast_to(np.eye(3), (3, 3, 3))
+    for weight in (None, np.arange(len(X)) % 3 + 1.0):
+        options = {"missing": "em", "max_iter": 12, "tol": 0.0, **start}
+        expected = fastgmm.fit(X, 3, sample_weight=weight, **options)
+        weights = None if weight is None else da.from_array(weight, chunks=rows)
+        mixture = fastgmm.fit(collection(X, rows), 3, sample_weight=weights, **options)
+        np.testing.assert_allclose(mixture.means, expected.means, rtol=1e-10)
+        np.testing.assert_allclose(mixture.log_likelihoods, expected.log_likelihoods, rtol=1e-12)
+    bic = expected.bic(X, missing="em")
+    np.testing.assert_allclose(expected.bic(collection(X, rows), missing="em"), bic, rtol=1e-12)
+    labels = expected.predict(collection(X, rows), missing="em")
+    np.testing.assert_array_equal(labels, expected.predict(X, missing="em"))
+    found = fastgmm.fit(collection(X, rows), 3, missing="em", **OPTIONS)
+    assert np.isfinite(found.log_likelihood)
+    unknown = X.copy()
+    unknown[:, 1] = np.nan
+    with pytest.raises(ValueError, match="no value of feature 1 in any row"):
+        fastgmm.fit(collection(unknown, rows), 2, missing="em")
+
+
+def test_missing_values_on_a_cluster(client, X):
+    assert_gaps_are_fitted(with_gaps(X), 700)
+    pd = pytest.importorskip("pandas")
+    dd = pytest.importorskip("dask.dataframe")
+    frame = pd.DataFrame(with_gaps(X), columns=["a", "b", "c"]).astype("Float64")
+    options = {"missing": "em", **OPTIONS}
+    mixture = fastgmm.fit(dd.from_pandas(frame, npartitions=3), 2, **options)
+    expected = fastgmm.fit(frame, 2, **options)
+    np.testing.assert_allclose(mixture.means, expected.means, rtol=1e-6)
+    with pytest.raises(fastgmm.ReadingError, match="or use them as they are with missing='em'"):
+        fastgmm.fit(dd.from_pandas(frame, npartitions=3), 2)
+
+
 def failing(block, block_info=None):
     if block_info[0]["chunk-location"][0] == 2:
         raise OSError("no such tape")
@@ -156,6 +200,7 @@ def test_without_a_client_partitions_are_computed_in_turn(X, monkeypatch):
     monkeypatch.setattr(collections, "_current_client", lambda: None)
     mixture = fastgmm.fit(collection(X), 3, **OPTIONS)
     np.testing.assert_allclose(mixture.means, fastgmm.fit(X, 3, **OPTIONS).means, rtol=1e-9)
+    assert_gaps_are_fitted(with_gaps(X), 700)
     broken = collection(X).map_blocks(failing, dtype=float, meta=np.empty((0, 0)))
     with pytest.raises(
         fastgmm.ReadingError, match=r"partition 2 of X cannot be loaded: OSError: no"

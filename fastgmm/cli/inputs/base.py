@@ -49,7 +49,7 @@ class Input(ABC):
 
     @abstractmethod
     def points(self) -> NDArray[Any]:
-        """Return rows to draw, without missing values."""
+        """Return rows to draw, in which values may be missing."""
 
     @abstractmethod
     def units(self, standardize: bool) -> Units:

@@ -18,7 +18,7 @@ from fastgmm.cli.tables.request import Request
 from fastgmm.readers.base import Reader, Text
 from fastgmm.readers.paths import columns_of, files_of, open_paths
 from fastgmm.sources.blocks import BlockSource
-from fastgmm.sources.incomplete_blocks import IncompleteBlocks
+from fastgmm.sources.incomplete_parts import IncompleteBlocks
 from fastgmm.sources.streaming import checked_blocks
 
 if TYPE_CHECKING:
@@ -93,9 +93,8 @@ class BlockInput(Input):
 
     def points(self) -> NDArray[Any]:
         """Return rows drawn at random."""
-        random_state = np.random.RandomState(0)
-        sample = self.values.in_memory(random_state)
-        return sample.draw(random_state, min(_DRAWN, sample.n_samples), replace=False)
+        sample = self.values.sample
+        return sample[np.random.RandomState(0).permutation(len(sample))[:_DRAWN]]
 
     def units(self, standardize: bool) -> Units:
         """Return the units of the columns; this takes two passes."""

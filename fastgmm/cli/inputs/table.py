@@ -54,8 +54,8 @@ class TableInput(Input):
         return float(np.count_nonzero(known) if weights is None else weights[known].sum())
 
     def points(self) -> NDArray[Any]:
-        """Return the complete rows."""
-        return self._table.complete
+        """Return all rows."""
+        return self._table.values
 
     def units(self, standardize: bool) -> Units:
         """Return the units of the columns: see `Units.of`."""

@@ -64,12 +64,6 @@ class Table(NamedTuple):
     weights: NDArray[Any] | None = None  # (n_kept,): the weights of the rows that are used
 
     @property
-    def complete(self) -> NDArray[Any]:
-        """The rows without missing values."""
-        gaps = (self.values != self.values).any(axis=1)  # only NaN differs from itself
-        return self.values[~gaps] if gaps.any() else self.values
-
-    @property
     def names(self) -> tuple[str, ...] | None:
         """The names of the columns, None if the file does not name them."""
         return self.columns if self.named else None

@@ -406,3 +406,53 @@ def product_block(rows, columns):
         return types.void(A, i8, D, i8, i8, i8, out, i8, i8), generate
 
     return add_product
+
+
+@intrinsic
+def add_weighted_rows(typingctx, rows, C, c, i, n, D, p, ldd, w, q, out, o):
+    """Add ``w * (B @ (D - mean) + constant)`` to `out` for a strip of points.
+
+    At offset c of `C` begin the mean (n), an unused number, and rows of B (n), each followed by its
+    constant. The block has 1 to NORM_ROWS `rows` of B from row i on. The strip is at place p of `D`
+    (n, ldd), its weights at offset q of `w`. Row i is added to `out` at offset o, the others follow
+    ldd apart. All arrays are float64; `out` is modified in place.
+    """
+
+    def generate(context, builder, signature, args):
+        rows, _, c0, i, n, _, p, ldd, _, q, _, o = args
+        numbers, points, weights, total = (
+            elements_of(context, builder, signature, args, a) for a in (1, 5, 8, 10)
+        )
+        vectors = Vectors(builder, ir.DoubleType())
+        width = builder.add(n, index(1))
+
+        def number(row, t):
+            at = builder.add(c0, builder.mul(row, width))
+            return vectors.broadcast(numbers, builder.add(at, t))
+
+        def row_of(r):
+            return builder.add(i, index(1 + r))
+
+        def gap(t, k):
+            at = builder.add(p, builder.mul(t, ldd))
+            x = vectors.load(points, builder.add(at, index(k * vectors.lanes)))
+            return builder.fsub(x, number(index(0), t))
+
+        def emit(height):
+            widths = [STRIP_VECTORS] * height
+            acc = accumulate(vectors, widths, n, lambda t, r: number(row_of(r), t), gap)
+            for r, registers in enumerate(acc):
+                constant = number(row_of(r), n)
+                begin = builder.add(o, builder.mul(index(r), ldd))
+                for k, register in enumerate(registers):
+                    lane = index(k * vectors.lanes)
+                    weight = vectors.load(weights, builder.add(q, lane))
+                    at = builder.add(begin, lane)
+                    value = builder.fadd(register, constant)
+                    vectors.store(vectors.fma(weight, value, vectors.load(total, at)), total, at)
+
+        one_of(builder, rows, range(1, NORM_ROWS + 1), emit)
+        return context.get_dummy_value()
+
+    i8 = types.intp
+    return types.void(i8, C, i8, i8, i8, D, i8, i8, w, i8, out, i8), generate

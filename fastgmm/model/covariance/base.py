@@ -249,8 +249,8 @@ class CovarianceType(ABC):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return means and covariances of the missing features given the observed ones.
 
-        `gaps` (n_components, n_observed) are the observed values minus the means. The means
-        (n_components, n_missing) are relative, too: ``B_k gap_k`` with ``B_k = Sigma_mo
+        `gaps` (..., n_components, n_observed) are the observed values minus the means. The means
+        (..., n_components, n_missing) are relative, too: ``B_k gap_k`` with ``B_k = Sigma_mo
         Sigma_oo^-1``; the covariances ``C_k = Sigma_mm - B_k Sigma_om`` have the shape of the
         type.
         """

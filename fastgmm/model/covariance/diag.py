@@ -119,7 +119,7 @@ class Diag(CovarianceType):
 
     def conditional(self, covariances, gaps, observed, n_features):
         missing = np.setdiff1d(np.arange(n_features), observed)
-        return np.zeros((len(gaps), len(missing))), covariances[:, missing]
+        return np.zeros((*gaps.shape[:-1], len(missing))), covariances[:, missing]
 
     def complete(self, statistics, covariances, observed, n_features):
         s1, s2 = np.zeros(covariances.shape), statistics.nk[:, None] * covariances

@@ -118,7 +118,7 @@ class Full(CovarianceType):
 
     def conditional(self, covariances, gaps, observed, n_features):
         slopes, conditional = matrices.regression(covariances, observed)
-        return np.einsum("kmo,ko->km", slopes, gaps), conditional
+        return np.einsum("kmo,...ko->...km", slopes, gaps), conditional
 
     def complete(self, statistics, covariances, observed, n_features):
         slopes, conditional = matrices.regression(covariances, observed)

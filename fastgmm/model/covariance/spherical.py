@@ -119,7 +119,7 @@ class Spherical(CovarianceType):
         return covariances
 
     def conditional(self, covariances, gaps, observed, n_features):
-        return np.zeros((len(gaps), n_features - len(observed))), covariances
+        return np.zeros((*gaps.shape[:-1], n_features - len(observed))), covariances
 
     def complete(self, statistics, covariances, observed, n_features):
         s1 = np.zeros((len(covariances), n_features))

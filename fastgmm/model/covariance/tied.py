@@ -131,7 +131,7 @@ class Tied(CovarianceType):
 
     def conditional(self, covariances, gaps, observed, n_features):
         slopes, conditional = matrices.regression(covariances[None], observed)
-        return np.einsum("mo,ko->km", slopes[0], gaps), conditional[0]
+        return np.einsum("mo,...ko->...km", slopes[0], gaps), conditional[0]
 
     def complete(self, statistics, covariances, observed, n_features):
         slopes, conditional = matrices.regression(covariances[None], observed)

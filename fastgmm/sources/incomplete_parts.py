@@ -1,25 +1,25 @@
-"""A source of rows with missing values that are read in blocks, anew for each pass.
+"""Sources of rows with missing values that are in parts: blocks of files, and partitions of Dask.
 
-Each block is an `IncompleteSource`, so its rows are grouped by pattern in every pass. Starts, and
+Each part is an `IncompleteSource`, so its rows are grouped by pattern in every pass. Starts, and
 the mean and the variances of the rows, come from a Gaussian that is fitted to the sample of the
-first pass.
+first pass. Rows without any observed value count as rows of weight zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Self
 
 import numpy as np
 
 from fastgmm.kernels.types import Data
 from fastgmm.model.covariance import CovarianceType
-from fastgmm.readers.base import Block, Reader
+from fastgmm.readers.base import Reader
 from fastgmm.sources.array import ArraySource
-from fastgmm.sources.base import Source, Statistics
+from fastgmm.sources.base import Statistics
 from fastgmm.sources.blocks import BlockSource
+from fastgmm.sources.cluster import ClusterSource
 from fastgmm.sources.incomplete import IncompleteSource
-from fastgmm.sources.parts import StatisticsOf
+from fastgmm.sources.parts import PartedSource, StatisticsOf
 from fastgmm.sources.survey import Survey
 
 
@@ -34,41 +34,12 @@ class IncompleteStatisticsOf(StatisticsOf):
         return IncompleteSource(X, data.sample_weight, n_threads).statistics(*self._arguments)
 
 
-class IncompleteBlocks(BlockSource):
-    """Rows that a reader yields, in which NaN stands for missing values: see `BlockSource`.
-
-    Rows without any observed value count as rows of weight zero.
-
-    Attributes
-    ----------
-    has_values : ndarray of shape (n_features,)
-        Mask of the features that a row of positive weight has.
-    """
+class IncompleteParts(PartedSource):
+    """Rows in parts, in which NaN stands for missing values: a base beside that of the parts."""
 
     _has_gaps = True
+    _rows_type = IncompleteSource
     _statistics_of = IncompleteStatisticsOf
-
-    def __init__(
-        self,
-        reader: Reader,
-        n_threads: int | None = None,
-        found: Survey | None = None,
-        watch: Callable[[int, int], object] | None = None,
-    ) -> None:
-        self.has_values = np.full(reader.n_features, found is not None)
-        super().__init__(reader, n_threads, found, watch)
-
-    def _read(self) -> Iterator[Block]:
-        """Yield all blocks that have rows; those without any value get weight zero."""
-        for block in super()._read():
-            known = ~np.isnan(block.values)
-            weight, has_any = block.weight, known.any(axis=1)
-            if not has_any.all():
-                weight = np.where(has_any, weight if weight.size else 1.0, 0.0)
-            if not self.has_values.all():
-                self.has_values |= known[weight > 0 if weight.size else slice(None)].any(axis=0)
-            yield block._replace(weight=weight)
-            del block, weight, known, has_any
 
     def _keep(self, found: Survey) -> None:
         """Keep the result of the first pass."""
@@ -91,15 +62,10 @@ class IncompleteBlocks(BlockSource):
             self._filled = self._sample.in_memory(np.random.RandomState(0))  # all rows: no draw
         return self._filled
 
-    def _again(self, reader: Reader, n_threads: int | None) -> Self:
-        """Return a source of the same rows, and of the same sample in memory."""
-        source = super()._again(reader, n_threads)
-        source._filled, source._grouped = self._filled_sample, self._sample
-        return source
-
-    def _rows(self, data: Data) -> Source:
-        """Return the source of the rows of a block."""
-        return IncompleteSource(*data, self.n_threads)
+    @property
+    def has_values(self) -> np.ndarray:
+        """Mask (n_features,) of the features that a row of positive weight has."""
+        return self._found.has_values
 
     def moments(self, covariance_type: CovarianceType, point: np.ndarray) -> Statistics:
         """Return the moments of a Gaussian fitted to the sample, for the weight of all rows."""
@@ -120,3 +86,17 @@ class IncompleteBlocks(BlockSource):
     def in_memory(self, random_state: np.random.RandomState) -> ArraySource:
         """Return the sample of the first pass, with its gaps filled."""
         return self._filled_sample.view(self.n_threads)
+
+
+class IncompleteBlocks(IncompleteParts, BlockSource):
+    """Rows that a reader yields, in which NaN stands for missing values: see `BlockSource`."""
+
+    def _again(self, reader: Reader, n_threads: int | None) -> Self:
+        """Return a source of the same rows, and of the same sample in memory."""
+        source = super()._again(reader, n_threads)
+        source._filled, source._grouped = self._filled_sample, self._sample
+        return source
+
+
+class IncompleteCluster(IncompleteParts, ClusterSource):
+    """Rows in partitions of Dask, in which NaN stands for missing values: see `ClusterSource`."""
