@@ -28,7 +28,7 @@ DROP_IN = {"bayes.md", "drop-in.md"}  # pages on the estimator, which has scikit
 # What these do, .ci/run does too, or it is not for an automaton: a browser, a profiler.
 NOT_HERE = re.compile(
     r"python3 -m venv|(\.venv/bin/)?pip install|\. \.venv/|apt-get|ruff|mypy|perf|python -m pytest"
-    r"|NUMBA_ENABLE_PROFILING|FASTGMM_LONG_TESTS=1|HYPOTHESIS_EXAMPLES|fuzz/run"
+    r"|NUMBA_ENABLE_PROFILING|FASTGMM_LONG_TESTS=1|FASTGMM_MACHINE_CODE=1|HYPOTHESIS_EXAMPLES|fuzz/run"
     r"|(\.\./)?(\.venv/bin/)?asv |cd asv_benchmarks|sphinx-build"
     r"|(\.venv/bin/)?python (asv_benchmarks|tests|tools|examples/track_your_change)"
 )

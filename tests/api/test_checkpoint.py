@@ -138,7 +138,7 @@ def test_a_killed_process_goes_on_with_the_rows_of_a_file(X, monkeypatch, assert
 def test_a_fit_that_was_killed_before_its_first_pass(X, monkeypatch, assert_same_mixture):
     expected = fastgmm.fit(X, 3, checkpoint="whole.npz", **SLOW)
     with monkeypatch.context() as patch:
-        patch.setattr("fastgmm.em.loop.em_step", _kill)
+        patch.setattr("fastgmm.sources.array.ArraySource.steps", _kill)
         with pytest.raises(Killed):
             fastgmm.fit(X, 3, checkpoint="c.npz", **SLOW)
     assert fastgmm.load("c.npz").n_iter == 0  # the start
