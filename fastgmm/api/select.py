@@ -199,6 +199,6 @@ def select(
     kinds = [COVARIANCE_TYPES[name] for name in types]
     searched = [MaximumLikelihood(kind, reg_covar) for kind in kinds]
     models = [make_model(kind, reg_covar, priors, source) for kind in kinds]
-    plan = GridPlan(init_params, n_init, seed, searched, counts)
+    plan = GridPlan(init_params, n_init, seed, searched, counts, n_threads)
     grid = Grid(source.view(threads_each), settings, plan, models, n_folds, n_workers, names)
     return run_grid(grid, todo, n_workers, criterion, progress)

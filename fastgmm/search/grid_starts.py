@@ -28,7 +28,8 @@ Run = Callable[[Start, np.random.RandomState], Parameters]
 class GridPlan(NamedTuple):
     """How the candidates of a grid start: the name of the start, and how many each has.
 
-    `models` and `counts` are those of the candidates.
+    `models` and `counts` are those of the candidates. `n_threads` is the number of threads of a
+    search, during which nothing else runs.
     """
 
     init_params: str
@@ -36,6 +37,7 @@ class GridPlan(NamedTuple):
     seed: int
     models: Sequence[Model]
     counts: Sequence[int]
+    n_threads: int
 
 
 class Prepared(NamedTuple):
@@ -125,7 +127,7 @@ class SearchedStarts(GridStarts):
     def _search(self):
         """Search on a sample of the rows; return the neighbourhood and the number of rows."""
         random_state = self.generator()
-        rows = self.source.in_memory(random_state)
+        rows = self.source.in_memory(random_state).view(self.plan.n_threads)
         counts = [count for count in self.plan.counts if count <= rows.n_weighted]
         sample = make_sample(rows, max(counts), random_state)
         seeds = random_state.randint(2**31 - 1, size=self.plan.n_init).tolist()
