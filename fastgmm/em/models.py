@@ -4,16 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from fastgmm.kernels.maximize import DWINDLED
 from fastgmm.model.base import Model, Terms
 from fastgmm.model.covariance import CovarianceType
 from fastgmm.model.parameters import Parameters
 from fastgmm.model.sums import weighted_mean
 from fastgmm.sources.base import Statistics
-
-# Relative. If a component's weight, and its weight times each variance, stay above this fraction
-# of their old values, then dropped responsibilities change its moments by less than 2e-14. If the
-# component keeps most of both, the change is less than 2e-17.
-_DWINDLED = 1e-3
 
 
 class MaximumLikelihood(Model):
@@ -113,7 +109,7 @@ def has_dwindled(
 
     `old_rows` and `new_rows` (n_components,) are numbers of rows in any common unit.
     """
-    least = _DWINDLED * old_rows
+    least = DWINDLED * old_rows
     if (new_rows < least).any():
         return True
     spread = new_rows[:, None] * kind.variances(new.covariances, *new.means.shape)

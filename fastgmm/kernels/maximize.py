@@ -12,7 +12,10 @@ from fastgmm.kernels.linalg import factorize_one
 from fastgmm.kernels.tiles import NATS
 from fastgmm.kernels.types import Estimate, Given, Operands
 
-DWINDLED = 1e-3  # see `fastgmm.em.models`
+# Relative. If a component's weight, and its weight times each variance, stay above this fraction
+# of their old values, then dropped responsibilities change its moments by less than 2e-14. If the
+# component keeps most of both, the change is less than 2e-17.
+DWINDLED = 1e-3
 _MOST_RATIO = 900.0  # of a term to a difference, so that the error is below 2e-13
 _NEGLIGIBLE = np.exp(-NATS[8])
 _HALF_LOG = 0.5 * np.log(2 * np.pi)

@@ -297,7 +297,7 @@ class Runs(NamedTuple):
     about_center : bool
         Whether moments are taken about `center`.
     center : ndarray of shape (1, n_features)
-        The mean of all rows.
+        The mean of all rows; zeros if `about_center` is false.
     scatter : ndarray of shape (n_features, n_features)
         Second moments of all rows about `center`; empty if `about_center` is false.
     weights, log_det, offsets, negligible : ndarray of shape (n_runs, 2, n_components)

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgmm.model.base import Model
 from fastgmm.model.parameters import Parameters
-from fastgmm.search.cell import Cell, Proposal, Trial
+from fastgmm.search.cell import SAME, Cell, Proposal, Trial
 from fastgmm.search.merging import means_of
 from fastgmm.search.moves import MERGES, swaps
 from fastgmm.search.partitions import Partitions
@@ -37,7 +37,6 @@ _LEAST_WORK = 1e10  # that a search on all rows may take: rows x components x pa
 _LEAST_ON_SAMPLE = 5e8  # and one on a sample
 _FEW = 3  # starts from which an optimum may be clear
 _CLEAR_AFTER = 10  # iterations of each
-_SAME = 1e-5  # nats per row: starts that differ by less lead to the same optimum
 _MOST_SEARCHES = 6
 _FOUND_AGAIN = 5e-5  # nats per row: two searches that differ by less have found the same optimum
 _LADDER = 8  # ratio of the sizes of samples
@@ -122,7 +121,7 @@ def _is_clear(cell, trials):
     promises anything. Clusters that lie apart take a fifth of the passes of a search this way.
     """
     ranked = sorted(cell.advance(trials, _CLEAR_AFTER), key=lambda trial: -trial.objective)
-    if len(ranked) < 2 or ranked[0].objective - ranked[1].objective > _SAME:
+    if len(ranked) < 2 or ranked[0].objective - ranked[1].objective > SAME:
         return False
     cell.offer(ranked[0])
     return cell.best is not None and next(_proposals(cell, 1), None) is None

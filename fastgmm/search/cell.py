@@ -21,7 +21,7 @@ _BETTER = 1e-7  # nats per row by which an optimum must be better to replace ano
 _BETTER_FOR_NEIGHBOURS = 2e-5  # nats per row by which it must be better to be shown to neighbours
 _MOST_REPLACED = 2  # trials for each winner of a competition
 _MOST_BYTES = 2**25  # of responsibilities that are copied for one launch
-_SAME = 1e-5  # nats per row: trials that differ by less go to the same optimum
+SAME = 1e-5  # nats per row: trials that differ by less go to the same optimum
 
 
 class Proposal(NamedTuple):
@@ -230,4 +230,4 @@ def _batches(proposals):
 
 def _is_new(trial, others):
     """Return whether a trial's objective differs from those of all others."""
-    return all(abs(trial.objective - other.objective) > _SAME for other in others)
+    return all(abs(trial.objective - other.objective) > SAME for other in others)

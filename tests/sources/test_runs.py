@@ -125,7 +125,7 @@ def test_float32_rows_and_large_problems_take_no_steps():
 
 
 @pytest.mark.parametrize("kind", TYPES)
-def test_a_fit_that_is_watched_is_the_same(kind, assert_close):
+def test_a_fit_that_is_watched_has_the_same_bits(kind, assert_same_mixture):
     """A callback makes EM return to Python after each step."""
     X = np.random.default_rng(5).normal(size=(300, 2)) * [1.0, 3.0]
     options = {"covariance_type": kind, "init_params": "kmeans", "random_state": 0, "tol": 1e-5}
@@ -134,6 +134,5 @@ def test_a_fit_that_is_watched_is_the_same(kind, assert_close):
         X, 3, callback=lambda i, value: seen.append(value), max_iter=1000, **options
     )
     alone = fastgmm.fit(X, 3, max_iter=1000, **options)
-    assert alone.n_iter == watched.n_iter == len(seen)
-    assert_close(alone.log_likelihoods, watched.log_likelihoods, 1e-12)
-    assert_close(alone.means, watched.means, 1e-9)
+    assert len(seen) == alone.n_iter
+    assert_same_mixture(alone, watched)

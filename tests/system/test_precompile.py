@@ -73,7 +73,7 @@ wide = draw.normal(size=(60, 130))  # factors are long enough for several thread
 fastgmm.fit(wide, 2, max_iter=2, random_state=0)
 
 assert lazy.n_iter == 12
-assert precompiled
+assert len(precompiled) > 30
 print(*kernels() - precompiled, sep="\\n")
 '''
 
