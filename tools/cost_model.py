@@ -31,6 +31,7 @@ from fastgmm.readers.ahead import blocks_ahead
 from fastgmm.readers.paths import open_paths
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.base import merge
+from fastgmm.sources.cluster import FAN_IN
 
 ROUNDS = 7
 ROWS = 1_000_000
@@ -80,17 +81,30 @@ def cost(shape: Shape, machine: Machine, cluster: Cluster) -> dict[str, float]:
     are not started before the client has sent them: the sum of the parts is an upper bound.
     """
     rounds = math.ceil(cluster.partitions / cluster.workers)
-    levels = math.ceil(math.log2(cluster.partitions)) if cluster.partitions > 1 else 0
-    travel = cluster.latency + shape.statistics_bytes() / cluster.bandwidth
+    levels = tree(cluster.partitions)
+    parameters = cluster.latency + shape.parameters_bytes() / cluster.bandwidth
+    sums = cluster.latency + FAN_IN * shape.statistics_bytes() / cluster.bandwidth
     return {
         "arithmetic of the workers": rounds * shape.rows / cluster.partitions * machine.row,
-        "tasks of the scheduler": (2 * cluster.partitions - 1) * machine.task,
-        "parameters from the client": (
-            cluster.partitions * shape.parameters_bytes() / cluster.bandwidth
-        ),
-        "tree of additions": levels * (travel + machine.add),
+        "tasks of the scheduler": n_tasks(cluster.partitions) * machine.task,
+        "parameters to all workers": (1 + math.ceil(math.log2(cluster.workers))) * parameters,
+        "tree of additions": len(levels) * (sums + (FAN_IN - 1) * machine.add),
         "M-step": machine.m_step,
     }
+
+
+def tree(partitions: int) -> list[int]:
+    """Return how many tasks each level of the tree of additions has."""
+    levels = []
+    while partitions > 1:
+        partitions = math.ceil(partitions / FAN_IN)
+        levels.append(partitions)
+    return levels
+
+
+def n_tasks(partitions: int) -> int:
+    """Return the tasks of a pass: one for the parameters, one a partition, and the tree."""
+    return 1 + partitions + sum(tree(partitions))
 
 
 def median_time(call: Callable[[], object]) -> float:
@@ -156,7 +170,7 @@ def seconds_on_cluster(X: np.ndarray, n_parts: int, workers: int, shape: Shape) 
 def task_seconds(shape: Shape) -> float:
     """Return the seconds of a task that does next to nothing."""
     X = problem(shape._replace(rows=SMALL * 8))[0]
-    return seconds_on_cluster(X, SMALL, 1, shape) / (2 * SMALL - 1)
+    return seconds_on_cluster(X, SMALL, 1, shape) / n_tasks(SMALL)
 
 
 def report(shape: Shape, machine: Machine, cluster: Cluster) -> float:

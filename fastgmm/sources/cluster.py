@@ -5,12 +5,16 @@ parameters to the workers and adds the statistics of the partitions in a tree wh
 on their number alone. So the results have the same bits for any number of workers, in whatever
 order they answer, and if some of them die: Dask then loads their partitions again elsewhere. For
 the same reason passes keep no bounds between iterations, which would be lost with a worker.
+
+A task costs the scheduler and its worker some milliseconds, whatever it does. So a pass has one
+task for each partition, and the tree adds several sums at a time.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import reduce
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -25,6 +29,7 @@ from fastgmm.sources.survey import Survey, Tally, check_block
 
 _TELL_SECONDS = 0.2
 _DISCONNECTED = "CancelledError", "ClosedClientError", "CommClosedError", "FutureCancelledError"
+FAN_IN = 8  # sums that a task of the tree adds
 _ONE_THREAD = 1  # a worker runs as many tasks at a time as it has threads
 
 
@@ -61,16 +66,14 @@ class ClusterSource(PartedSource):
 
     def _survey(self) -> Survey:
         self.n_passes = 1
-        tallies = [
-            self._submit(_tally, future, number, self._has_gaps)
-            for number, future in enumerate(self._parts.futures)
-        ]
-        tally: Tally = self._result(self._tree(Tally.absorb, tallies))
+        tallies = self._for_each(_tally, range(len(self._parts.futures)), gaps=self._has_gaps)
+        tally: Tally = self._result(self._tree(_join, tallies))
         return tally.result()
 
     def _total(self, sum_of_part: Sum) -> Statistics:
         self.n_passes += 1
-        leaves = [self._submit(_sum, future, sum_of_part) for future in self._parts.futures]
+        shared = self._submit(_itself, sum_of_part)  # workers get it from one another
+        leaves = self._for_each(_sum, [shared] * len(self._parts.futures))
         future = self._tree(_add, leaves)
         if self.watch is not None:
             self._follow(future, leaves, self.watch)
@@ -94,12 +97,19 @@ class ClusterSource(PartedSource):
         except Exception as error:
             _explain(error, self._parts.futures)
 
-    def _tree(self, function: Any, futures: list[Any]) -> Any:
+    def _for_each(self, function: Any, *iterables: Any, **shared: Any) -> list[Any]:
+        """Return the future of the function's result for each partition."""
+        futures = self._parts.futures
+        try:
+            return list(self._parts.client.map(function, futures, *iterables, pure=False, **shared))
+        except Exception as error:
+            _explain(error, futures)
+
+    def _tree(self, add: Any, futures: list[Any]) -> Any:
         """Return the future of the sum: neighbours are added, then their sums, and so on."""
         while len(futures) > 1:
-            pairs = zip(futures[::2], futures[1::2], strict=False)
-            rest = futures[-1:] if len(futures) % 2 else []
-            futures = [self._submit(function, a, b) for a, b in pairs] + rest
+            groups = [futures[i : i + FAN_IN] for i in range(0, len(futures), FAN_IN)]
+            futures = [self._submit(add, group) for group in groups]
         return futures[0]
 
     def _result(self, future: Any) -> Any:
@@ -136,10 +146,8 @@ class ClusterSource(PartedSource):
         ]
 
     def _fold(self, seed: int, n_folds: int, fold: int, inside: bool) -> ClusterSource:
-        futures = [
-            self._submit(_rows_of_fold, future, [seed, number], n_folds, fold, inside)
-            for number, future in enumerate(self._parts.futures)
-        ]
+        seeds = [[seed, number] for number in range(len(self._parts.futures))]
+        futures = self._for_each(_rows_of_fold, seeds, n_folds=n_folds, fold=fold, inside=inside)
         return type(self)(self._parts._replace(futures=futures))
 
 
@@ -153,15 +161,22 @@ def _tally(block: Block, number: int, gaps: bool) -> Tally:
     return tally
 
 
+def _join(tallies: list[Tally]) -> Tally:
+    return reduce(Tally.with_later, tallies)  # a worker may need the parts again, unchanged
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
 def _sum(block: Block, sum_of_part: Sum) -> Statistics | None:
     data = Data(block.values, block.weight)
     return sum_of_part(data, _ONE_THREAD) if len(block.values) else None
 
 
-def _add(a: Statistics | None, b: Statistics | None) -> Statistics | None:
-    if a is None or b is None:
-        return b if a is None else a
-    return merge([a, b])
+def _add(sums: list[Statistics | None]) -> Statistics | None:
+    filled = [statistics for statistics in sums if statistics is not None]
+    return merge(filled) if filled else None
 
 
 def _answers(

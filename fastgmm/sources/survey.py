@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -91,16 +92,17 @@ class Tally:
             self._has_values |= known[weight > 0].any(axis=0)
         return weight
 
-    def absorb(self, other: Tally) -> Tally:
-        """Add the tally of a later part."""
-        self._is_weighted |= other._is_weighted
-        self._n_rows += other._n_rows
-        self._n_weighted += other._n_weighted
-        self._total += other._total
-        self._greatest = max(self._greatest, other._greatest)
-        self._has_values |= other._has_values
-        self._keep(other._keys, other._rows, other._weights)
-        return self
+    def with_later(self, other: Tally) -> Tally:
+        """Return the tally of this part and a later one; neither changes."""
+        both = copy(self)
+        both._is_weighted |= other._is_weighted
+        both._n_rows += other._n_rows
+        both._n_weighted += other._n_weighted
+        both._total += other._total
+        both._greatest = max(self._greatest, other._greatest)
+        both._has_values = self._has_values | other._has_values
+        both._keep(other._keys, other._rows, other._weights)
+        return both
 
     def _keep(self, keys: np.ndarray, rows: np.ndarray, weights: np.ndarray) -> None:
         """Keep those of the old and the new rows that have the least keys, in their order."""

@@ -16,7 +16,7 @@ from fastgmm.readers.arrays import CallableReader, SliceReader
 from fastgmm.readers.paths import open_paths
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.blocks import BlockSource
-from fastgmm.sources.survey import survey
+from fastgmm.sources.survey import Tally, survey
 
 pytestmark = pytest.mark.filterwarnings("ignore::fastgmm.ConvergenceWarning")
 TYPES = ["full", "tied", "diag", "spherical"]
@@ -123,6 +123,20 @@ def test_the_sample_is_drawn_in_proportion_to_the_weights(monkeypatch):
     assert found.sample_weight.size == 0
     np.testing.assert_allclose(counts / 3000, [0, 1 / 6, 2 / 6, 3 / 6], atol=0.05)
     assert (found.n_rows, found.n_weighted, found.total_weight) == (20000, 15000, 30000)
+
+
+def test_a_sum_of_tallies_can_be_taken_twice(problem):
+    # A worker that lost a sum of tallies makes it again from tallies that are still there.
+    X = problem.X
+    parts = []
+    for number, rows in enumerate(np.split(X, [1000])):
+        tally = Tally(X.shape[1], X.dtype, number, gaps=True)
+        tally.add(rows, np.empty(0))
+        parts.append(tally)
+    once, twice = (parts[0].with_later(parts[1]).result() for _ in range(2))
+    assert once.n_rows == twice.n_rows == len(X)
+    assert parts[0].result().n_rows == 1000
+    np.testing.assert_array_equal(once.sample, twice.sample)
 
 
 def test_a_small_source_is_its_own_sample(problem):
