@@ -13,7 +13,6 @@ task for each partition, and the tree adds several sums at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import reduce
 from typing import Any, NamedTuple, NoReturn
 
@@ -86,8 +85,12 @@ class ClusterSource(PartedSource):
 
         watch(0, self.n_samples)
         while not future.done():
-            with suppress(TimeoutError):
+            try:
                 wait([future], timeout=_TELL_SECONDS)
+            except TimeoutError:
+                pass
+            except Exception as error:
+                _explain(error, self._parts)
             n_done = sum(leaf.done() for leaf in leaves)
             watch(n_done * self.n_samples // len(leaves), self.n_samples)
 
@@ -95,15 +98,15 @@ class ClusterSource(PartedSource):
         try:
             return self._parts.client.submit(function, *arguments, pure=False)
         except Exception as error:
-            _explain(error, self._parts.futures)
+            _explain(error, self._parts)
 
     def _for_each(self, function: Any, *iterables: Any, **shared: Any) -> list[Any]:
         """Return the future of the function's result for each partition."""
-        futures = self._parts.futures
+        client, futures, _ = self._parts
         try:
-            return list(self._parts.client.map(function, futures, *iterables, pure=False, **shared))
+            return list(client.map(function, futures, *iterables, pure=False, **shared))
         except Exception as error:
-            _explain(error, futures)
+            _explain(error, self._parts)
 
     def _tree(self, add: Any, futures: list[Any]) -> Any:
         """Return the future of the sum: neighbours are added, then their sums, and so on."""
@@ -118,7 +121,7 @@ class ClusterSource(PartedSource):
         except (ReadingError, KeyboardInterrupt):
             raise
         except BaseException as error:  # CancelledError is no Exception
-            _explain(error, self._parts.futures)
+            _explain(error, self._parts)
 
     def answers(self, densities: Any, wanted: Sequence[str], n_rows: int) -> Iterator[Answers]:
         """Yield the results of inference for each partition: see `Source.answers`."""
@@ -199,10 +202,10 @@ def _rows_of_fold(block: Block, seed: Any, n_folds: int, fold: int, inside: bool
 # --- errors
 
 
-def _explain(error: BaseException, futures: list[Any]) -> NoReturn:
+def _explain(error: BaseException, parts: Parts) -> NoReturn:
     """Raise the error that says which partition failed, if it was one, and what to do."""
     killed = []  # Dask blames all partitions that a worker was to load when it died
-    for number, future in enumerate(futures):
+    for number, future in enumerate(parts.futures):
         if future.status == "error":
             cause = future.exception()
             if isinstance(cause, ReadingError):
@@ -223,7 +226,7 @@ def _explain(error: BaseException, futures: list[Any]) -> NoReturn:
             "workers died again and again during a pass; give them more memory, or use smaller"
             " partitions."
         ) from error
-    if type(error).__name__ in _DISCONNECTED:
+    if type(error).__name__ in _DISCONNECTED or parts.client.status in ("closing", "closed"):
         raise ReadingError(
             "the client lost its connection to the cluster during the fit; connect again and fit"
             " again."

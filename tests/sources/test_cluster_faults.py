@@ -13,6 +13,7 @@ import problems
 import pytest
 
 import fastgmm
+from fastgmm.sources import cluster as cluster_source
 
 dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
@@ -96,6 +97,28 @@ def test_a_client_that_disconnects(cluster):
         pytest.raises(fastgmm.ReadingError, match="the client lost its connection"),
     ):
         fastgmm.fit(ROWS, 3, callback=leave, **OPTIONS)
+
+
+def test_a_client_that_disconnects_in_the_middle_of_a_watched_pass(cluster, monkeypatch):
+    client, _ = cluster
+    submit = cluster_source.ClusterSource._tree
+    left = []
+
+    def leave(source, add, futures):
+        future = submit(source, add, futures)
+        if source.n_passes == 3 and not left:
+            leaving.close()
+            left.append(True)
+        return future
+
+    monkeypatch.setattr(cluster_source.ClusterSource, "_tree", leave)
+    with (
+        distributed.Client(client.scheduler.address) as leaving,
+        leaving.as_current(),
+        pytest.raises(fastgmm.ReadingError, match="the client lost its connection"),
+    ):
+        fastgmm.fit(ROWS, 3, progress=True, **OPTIONS)
+    assert left
 
 
 def test_partitions_that_are_too_large_for_a_worker():
