@@ -14,6 +14,7 @@ in percent instead.
 """
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -29,8 +30,16 @@ PASSES = "fastgmm/kernels/passes.py"
 ROW = "P 200000x16 K=16 full overlapping"
 BENCHMARK = "yardstick.Iteration.time_iteration"
 FACTOR = 1.07  # half of what is looked for
-ONCE = "        mahalanobis(operands, work)\n"
-TWICE = "        if t * 37 % 100 < {}:\n            mahalanobis(operands, work)\n"
+ONCE = """\
+        mahalanobis(operands, work)
+        if lazy:
+            update_bounds("""
+TWICE = """\
+        mahalanobis(operands, work)
+        if t * 37 % 100 < {}:
+            mahalanobis(operands, work)
+        if lazy:
+            update_bounds("""
 TIME = f"""
 import sys
 sys.path.insert(0, {str(ROOT / "asv_benchmarks")!r})
@@ -63,7 +72,7 @@ def slowed(source, percent):
     """Return the source of the passes with distances computed twice in some percent of tiles."""
     if source.count(ONCE) != 1:
         raise SystemExit(f"{PASSES} has changed; adapt this script to its present form")
-    return source.replace(ONCE, ONCE + TWICE.format(percent))
+    return source.replace(ONCE, TWICE.format(percent))
 
 
 def iteration_time(clone, name, source):
@@ -90,7 +99,9 @@ def calibrate(clone, target, rounds=3):
     percent = round(100 * (target - 1) / (ratio - 1))
     print(f"all distances twice: {ratio:.2f} times as long; {percent}% of the tiles are slowed")
     if not 0 < percent <= 100:
-        raise SystemExit("computing distances twice does not reach the target; is the machine idle?")
+        raise SystemExit(
+            "computing distances twice does not reach the target; is the machine idle?"
+        )
     return percent
 
 
@@ -156,7 +167,7 @@ def main():
         print("time  comment        slow           after          on the page")
         for i in range(arguments.times):
             cells = []
-            for base, name in zip(names, names[1:], strict=False):
+            for base, name in itertools.pairwise(names):
                 verdict, ratio = compare(clone, commits[base], commits[name])
                 right[name] += verdict == ("slower" if name == "slow" else "same")
                 cells.append(f"{verdict:6} {ratio:6.3f}")
