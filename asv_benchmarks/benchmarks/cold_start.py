@@ -7,6 +7,8 @@ import sys
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from . import common
+
 PROGRAM = """
 import json
 import time
@@ -41,17 +43,17 @@ def run(cache):
 
 
 class ColdStart:
-    """The faster of two processes with an empty cache, the median of six with a filled one."""
+    """The faster of two processes with an empty cache, the median of four with a filled one."""
 
     unit = "seconds"
     timeout = 300
 
     def setup_cache(self):
         cold, warm = [], []
-        for _ in range(2):
+        for _ in range(max(1, 2 // common.shrink)):
             with empty_cache() as cache:
                 cold.append(run(cache))
-                warm += [run(cache) for _ in range(3)]
+                warm += [run(cache) for _ in range(max(1, 2 // common.shrink))]
         return {
             "cold": {name: min(times[name] for times in cold) for name in cold[0]},
             "warm": {name: median(times[name] for times in warm) for name in cold[0]},
