@@ -365,17 +365,17 @@ def history_of(lines, label, scale=1.0):
 
 
 def dashboards_iterations():
-    lines = {f"{ITERATION}.time_iteration({row})": row for row in ROWS}
+    lines = {f"{ITERATION}.time_iteration({row!r})": row for row in ROWS}
     return history_of(lines, "time of an iteration (ms)", 1e3)
 
 
 def dashboards_ratios():
-    lines = {f"{ITERATION}.track_speedup_over_sklearn({row})": row for row in ROWS}
+    lines = {f"{ITERATION}.track_speedup_over_sklearn({row!r})": row for row in ROWS}
     return history_of(lines, "times as fast as scikit-learn")
 
 
 def dashboards_fits():
-    lines = {f"{WHOLE_FIT}.time_fit({rows})": rows for rows in (
+    lines = {f"{WHOLE_FIT}.time_fit({rows!r})": rows for rows in (
         "60000x8 K=6", "20000x30 K=12", "100000x3 K=8 pixels")}  # fmt: skip
     lines["whole_fits.DefaultFit.time_fit"] = "20000x10 K=10, no options"
     return history_of(lines, "time of a whole fit (ms)", 1e3)

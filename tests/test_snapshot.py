@@ -14,8 +14,8 @@ sys.path.insert(0, str(ROOT / "tools"))
 import snapshot  # noqa: E402
 from snapshot import Point  # noqa: E402
 
-NAME = "yardstick.Iteration.time_iteration(A 1000000x2 K=3 full)"
-RATIO = "yardstick.Iteration.track_speedup_over_sklearn(A 1000000x2 K=3 full)"
+NAME = "yardstick.Iteration.time_iteration('A 1000000x2 K=3 full')"
+RATIO = "yardstick.Iteration.track_speedup_over_sklearn('A 1000000x2 K=3 full')"
 TABLES = [
     {"hash": "a"},
     {"hash": "b", "change": [{"better": ["^yardstick.*K=3"], "worse": ["^memory"]}]},
@@ -82,9 +82,9 @@ def test_a_change_explains_one_direction_only():
 
 
 def test_a_change_explains_the_series_it_names_only():
-    name = "yardstick.Iteration.time_iteration(B 1000000x10 K=10 full)"
+    name = "yardstick.Iteration.time_iteration('B 1000000x10 K=10 full')"
     assert faults([1.0, 0.5, 0.5, 0.5], name) == [("jump", ("a", "b"))]
-    assert not faults([50.0, 90.0, 90.0], "memory.Memory.peakmem_fit(full)", "MiB")
+    assert not faults([50.0, 90.0, 90.0], "memory.Memory.peakmem_fit('full')", "MiB")
 
 
 def test_a_change_explains_a_jump_over_commits_that_lack_the_benchmark():
@@ -118,7 +118,7 @@ def test_left_out_is_no_fault_and_failed_is_one(tmp_path):
     series = snapshot.read_series(tmp_path, ["0123456"])
     assert series == {
         "one.time_failed": [Point("0123456", None)],
-        "one.time_two(x)": [Point("0123456", 1.0)],
+        "one.time_two('x')": [Point("0123456", 1.0)],
     }
 
 

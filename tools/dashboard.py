@@ -88,11 +88,7 @@ def measure_refused():
         if fault.kind != "jump":
             again.setdefault(fault.commits[0], []).append(fault.series)
     for commit, names in again.items():
-        # asv's names have the quotes of parameters that are text.
-        patterns = [
-            re.escape(name).replace(r"\(", r"\('?").replace(r"\)", r"'?\)") for name in names
-        ]
-        options = [part for pattern in patterns for part in ("--bench", f"^{pattern}$")]
+        options = [part for name in names for part in ("--bench", f"^{re.escape(name)}$")]
         run(git("rev-parse", commit), "--machine", snapshot.MACHINE, *options)
 
 

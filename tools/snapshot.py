@@ -67,7 +67,7 @@ def read_series(folder, commits):
             values, params = columns[0], columns[1]
             cells = list(itertools.product(*params))
             for cell, value in zip(cells, values or [None] * len(cells), strict=True):
-                label = f"{name}({', '.join(cell)})".replace("'", "") if cell else name
+                label = f"{name}({', '.join(cell)})" if cell else name
                 if value is None or math.isfinite(value):
                     series.setdefault(label, []).append(Point(commit, value))
     return series
