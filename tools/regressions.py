@@ -30,6 +30,7 @@ PASSES = "fastgmm/kernels/passes.py"
 ROW = "P 200000x16 K=16 full overlapping"
 BENCHMARK = "yardstick.Iteration.time_iteration"
 FACTOR = 1.07  # half of what is looked for
+REPEAT = 8  # samples of a commit in each of two rounds
 ONCE = """\
         mahalanobis(operands, work)
         if lazy:
@@ -132,6 +133,7 @@ def compare(clone, base, commit):
     """Return what ``asv continuous`` says of a commit, and the ratio of the medians."""
     pattern = f"^{re.escape(BENCHMARK)}.*{re.escape(ROW)}"
     arguments = ["--factor", str(FACTOR), "--interleave-rounds", "--bench", pattern]
+    arguments += ["--attribute", f"repeat={REPEAT}"]
     _, printed = asv(clone, "continuous", *arguments, base, commit, ok=(0, 1))
     verdict = (
         "slower" if "PERFORMANCE DECREASED" in printed

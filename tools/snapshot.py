@@ -31,8 +31,8 @@ MACHINE = "two-cores"
 # What the library promises; other benchmarks are for those who change the code behind them.
 PROMISES = (
     r"^(yardstick|whole_fits|small_fits|cold_start|memory|optimum)\.",
-    r"^inference\.Inference\..*\('?predict_proba",
-    r"^starts\.Start\..*kmeans.*100000",
+    r"^inference\.Inference\.(time|track)_.*\('?predict_proba",
+    r"^starts\.Start\.(time|track)_.*kmeans.*100000",
 )
 
 FACTOR = 1.25

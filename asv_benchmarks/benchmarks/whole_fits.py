@@ -43,7 +43,7 @@ class WholeFit:
 
     params = ([*SHAPES, PIXELS],)
     param_names = ("rows",)
-    rounds, repeat, timeout = 2, (5, 15, 2.0), 300
+    rounds, repeat, timeout = 2, (5, 15, 1.0), 300
 
     def setup(self, rows):
         self.X, self.options = prepare(rows)
@@ -63,7 +63,7 @@ class WholeFit:
 class DefaultFit:
     """With no option but the seed: what the search for a good optimum costs shows here."""
 
-    rounds, repeat, timeout = 2, (5, 15, 2.0), 300
+    rounds, repeat, timeout = 2, (5, 15, 1.0), 300
 
     def setup(self):
         self.X, self.options = prepare_default()
