@@ -10,7 +10,7 @@ compares each commit with the one before, and ``asv publish`` lists regressions.
 must be found each time by both, the other two never.
 
 The share of the tiles whose distances are computed twice is measured first. ``--tiles`` gives it
-in percent instead.
+in percent instead. ``--folder`` keeps the clone and its environment for the next call.
 """
 
 import argparse
@@ -30,6 +30,7 @@ PASSES = "fastgmm/kernels/passes.py"
 ROW = "P 200000x16 K=16 full overlapping"
 BENCHMARK = "yardstick.Iteration.time_iteration"
 FACTOR = 1.07  # half of what is looked for
+IDENTITY = ("-c", "user.name=regressions", "-c", "user.email=regressions@localhost")
 REPEAT = 8  # samples of a commit in each of two rounds
 ONCE = """\
         mahalanobis(operands, work)
@@ -51,9 +52,8 @@ print(min(iteration_seconds(fit_ours, X, timed, **options) for _ in range(7)))
 
 
 def git(clone, *arguments):
-    identity = ["-c", "user.name=regressions", "-c", "user.email=regressions@localhost"]
     done = subprocess.run(
-        ["git", *identity, *arguments], cwd=clone, capture_output=True, text=True, check=True
+        ["git", *IDENTITY, *arguments], cwd=clone, capture_output=True, text=True, check=True
     )
     return done.stdout.strip()
 
@@ -152,31 +152,46 @@ def regressions(clone):
     return {hashes[str(revision)] for entry in found for _, revision, *_ in entry[-1]}
 
 
+def make_clone(folder):
+    """Return a clone of the present commit in a folder, on a branch main of its own."""
+    clone = folder / "clone"
+    if not clone.exists():
+        subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
+    git(clone, "fetch", "-q", "origin")
+    git(clone, "checkout", "-q", "-f", "-B", "main", git(ROOT, "rev-parse", "HEAD"))
+    return clone
+
+
+def show(clone, commits, times):
+    """Compare and publish so many times, with a line each; return how often each was right."""
+    names = list(commits)
+    right = dict.fromkeys([*names[1:], "page"], 0)
+    print("time  comment        slow           after          on the page")
+    for i in range(times):
+        cells = []
+        for base, name in itertools.pairwise(names):
+            verdict, ratio = compare(clone, commits[base], commits[name])
+            right[name] += verdict == ("slower" if name == "slow" else "same")
+            cells.append(f"{verdict:6} {ratio:6.3f}")
+        listed = regressions(clone)
+        right["page"] += listed == {commits["slow"]}
+        page = ", ".join(name for name in names if commits[name] in listed) or "none"
+        print(f"{i + 1:4}  {'  '.join(cells)}  {page}", flush=True)
+    return right
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--times", type=int, default=10, help="how often (default: 10)")
     parser.add_argument("--tiles", type=int, metavar="PERCENT", help="tiles that are slowed")
     parser.add_argument("--target", type=float, default=1.15, help="slowdown (default: 1.15)")
+    parser.add_argument("--folder", type=Path, help="keep the clone here")
     arguments = parser.parse_args()
-    right = {"comment": 0, "slow": 0, "after": 0, "page": 0}
-    with tempfile.TemporaryDirectory() as folder:
-        clone = Path(folder) / "clone"
-        subprocess.run(["git", "clone", "-q", ROOT, clone], check=True)
-        git(clone, "checkout", "-qB", "main")
+    with tempfile.TemporaryDirectory() as temporary:
+        clone = make_clone(arguments.folder or Path(temporary))
         commits = make_history(clone, arguments.tiles or calibrate(clone, arguments.target))
-        names = list(commits)
         asv(clone, "machine", "--yes")
-        print("time  comment        slow           after          on the page")
-        for i in range(arguments.times):
-            cells = []
-            for base, name in itertools.pairwise(names):
-                verdict, ratio = compare(clone, commits[base], commits[name])
-                right[name] += verdict == ("slower" if name == "slow" else "same")
-                cells.append(f"{verdict:6} {ratio:6.3f}")
-            listed = regressions(clone)
-            right["page"] += listed == {commits["slow"]}
-            page = ", ".join(name for name in names if commits[name] in listed) or "none"
-            print(f"{i + 1:4}  {'  '.join(cells)}  {page}", flush=True)
+        right = show(clone, commits, arguments.times)
     print("right " + ", ".join(f"{name}: {n} of {arguments.times}" for name, n in right.items()))
     return 0 if all(n == arguments.times for n in right.values()) else 1
 
