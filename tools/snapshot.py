@@ -30,7 +30,7 @@ MACHINE = "two-cores"
 
 # What the library promises; other benchmarks are for those who change the code behind them.
 PROMISES = (
-    r"^(yardstick|whole_fits|small_fits|cold_start|memory|optimum)\.",
+    r"^(yardstick|whole_fits|small_fits|cold_start|memory|optimum\.Cigars)\.",
     r"^inference\.Inference\.(time|track)_.*\('?predict_proba",
     r"^starts\.Start\.(time|track)_.*kmeans.*100000",
 )
