@@ -133,7 +133,7 @@ def compare(clone, base, commit):
     """Return what ``asv continuous`` says of a commit, and the ratio of the medians."""
     pattern = f"^{re.escape(BENCHMARK)}.*{re.escape(ROW)}"
     arguments = ["--factor", str(FACTOR), "--interleave-rounds", "--bench", pattern]
-    arguments += ["--attribute", f"repeat={REPEAT}"]
+    arguments += ["--attribute", f"repeat={REPEAT}", "--launch-method", "forkserver"]
     _, printed = asv(clone, "continuous", *arguments, base, commit, ok=(0, 1))
     verdict = (
         "slower" if "PERFORMANCE DECREASED" in printed
