@@ -27,7 +27,7 @@ import snapshot
 
 SUITE = Path(__file__).parents[1] / "asv_benchmarks"
 RESULTS, SNAPSHOT = SUITE / "results", SUITE / "snapshot"
-# Forked processes need not import NumPy and scikit-learn again: a third of the time.
+# Forked processes need not import NumPy and scikit-learn again.
 HISTORY_RUN = ["--machine", snapshot.MACHINE, "--launch-method", "forkserver"]
 ONCE = ["repeat=1", "rounds=1", "number=1", "warmup_time=0"]
 
