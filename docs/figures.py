@@ -31,6 +31,7 @@ from fastgmm.plotting import (
 from fastgmm.plotting.style import (
     INK,
     LINE_STYLES,
+    MARKERS,
     add_legend,
     component_colors,
     new_axes,
@@ -42,6 +43,9 @@ from fastgmm.sklearn import BayesianGaussianMixture
 from fastgmm.sources.array import ArraySource
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tools"))
+
+import snapshot  # noqa: E402
 
 
 def old_faithful():
@@ -325,6 +329,67 @@ def incomplete_mechanisms():
     return axes[0]
 
 
+ITERATION, WHOLE_FIT, COLD_START = (
+    "yardstick.Iteration",
+    "whole_fits.WholeFit",
+    "cold_start.ColdStart",
+)
+ROWS = (
+    "A 1000000x2 K=3 full",
+    "B 1000000x10 K=10 full",
+    "D 100000x64 K=32 full",
+    "E 200000x64 K=64 diag",
+    "F 200000x16 K=16 tied",
+    "P 200000x16 K=16 full overlapping",
+)
+
+
+def history_of(lines, label, scale=1.0):
+    """Draw series of the snapshot against the commits; `lines` has a legend for each series."""
+    series, _ = snapshot.check()
+    commits = [table["hash"] for table in snapshot.history()]
+    ax = new_axes(8.5, 3.6)
+    colors = component_colors(len(lines))
+    for (name, text), color, style, marker in zip(
+        lines.items(), colors, LINE_STYLES, MARKERS, strict=False
+    ):
+        points = [point for point in series.get(name, []) if point.value is not None]
+        places = [commits.index(point.commit) for point in points]
+        values = [scale * point.value for point in points]
+        ax.plot(places, values, linestyle=style, color=color, marker=marker, ms=3, label=text)
+    ax.set_yscale("log")
+    ax.set_xlim(-0.5, len(commits) - 0.5)
+    ax.set_xticks(range(len(commits)), commits, rotation=45, ha="right")
+    add_legend(ax, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return set_frame(ax, "commit", label)
+
+
+def dashboards_iterations():
+    lines = {f"{ITERATION}.time_iteration({row!r})": row for row in ROWS}
+    return history_of(lines, "time of an iteration (ms)", 1e3)
+
+
+def dashboards_ratios():
+    lines = {f"{ITERATION}.track_speedup_over_sklearn({row!r})": row for row in ROWS}
+    return history_of(lines, "times as fast as scikit-learn")
+
+
+def dashboards_fits():
+    lines = {f"{WHOLE_FIT}.time_fit({rows!r})": rows for rows in (
+        "60000x8 K=6", "20000x30 K=12", "100000x3 K=8 pixels")}  # fmt: skip
+    lines["whole_fits.DefaultFit.time_fit"] = "20000x10 K=10, no options"
+    return history_of(lines, "time of a whole fit (ms)", 1e3)
+
+
+def dashboards_first_fit():
+    lines = {
+        f"{COLD_START}.track_first_fit": "first fit, empty cache",
+        f"{COLD_START}.track_further_covariance_type": "first fit of another type",
+        f"{COLD_START}.track_first_fit_with_warm_cache_over_import_numba": "filled cache",
+    }
+    return history_of(lines, "time (s)")
+
+
 FIGURES = {
     name: draw
     for name, draw in list(globals().items())
@@ -337,6 +402,7 @@ FIGURES = {
             "bayes_",
             "optimum_",
             "incomplete_",
+            "dashboards_",
         )
     )
 }

@@ -4,24 +4,32 @@ import warnings
 
 from sklearn.exceptions import ConvergenceWarning
 
-from fastgmm.sklearn import BayesianGaussianMixture, TheirBayesianGaussianMixture
-
-from .common import COVARIANCE_TYPES, clusters, iteration_seconds, median_ratio, seconds, start
+from .common import (
+    COVARIANCE_TYPES,
+    clusters,
+    iteration_seconds,
+    median_ratio,
+    need,
+    offered,
+    seconds,
+    start,
+)
 from .common import fit_ours as fit_mixture
 
 
-def fit(kind, X, **options):
+def fit(name, X, **options):
+    kind = offered(name, "fastgmm.sklearn")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return kind(n_components=10, random_state=0, **options).fit(X)
 
 
 def fit_ours(X, **options):
-    return fit(BayesianGaussianMixture, X, **options)
+    return fit("BayesianGaussianMixture", X, **options)
 
 
 def fit_theirs(X, **options):
-    return fit(TheirBayesianGaussianMixture, X, **options)
+    return fit("TheirBayesianGaussianMixture", X, **options)
 
 
 class Iterations:
@@ -54,6 +62,7 @@ class Posterior:
     param_names = ("covariance_type",)
 
     def setup(self, covariance_type):
+        need(option="prior")
         self.X = clusters(20_000, 8, 10)
         self.start = start(self.X, 10, covariance_type)
         fit_mixture(self.X, max_iter=1, prior="default", **self.start)  # compiles
@@ -74,6 +83,7 @@ class Adaptation:
     """A background model adapted to a speaker: one pass."""
 
     def setup(self):
+        need(method="adapt")
         self.X = clusters(20_000, 16, 64)
         options = start(self.X, 64, "diag")
         self.background = fit_mixture(self.X, max_iter=3, **options)

@@ -3,10 +3,9 @@
 from statistics import median
 
 import fastgmm
-from fastgmm.sklearn import GaussianMixture
 
 from . import common
-from .common import clusters, seconds
+from .common import clusters, offered, seconds
 
 
 class SmallEstimator:
@@ -14,7 +13,7 @@ class SmallEstimator:
 
     def setup(self):
         self.X = clusters(1000, 4, 3)
-        self.model = GaussianMixture(3, random_state=0)
+        self.model = offered("GaussianMixture", "fastgmm.sklearn")(3, random_state=0)
         self.model.fit(self.X)  # compiles
 
     def fit_function(self):

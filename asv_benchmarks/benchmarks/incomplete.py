@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 
-from .common import clusters, fit_ours, iteration_seconds, median_ratio, seconds, start
+from .common import clusters, fit_ours, iteration_seconds, median_ratio, need, seconds, start
 
 CASES = {
     # name: (n_samples, n_features, share of values that are missing)
@@ -31,6 +31,7 @@ class Incomplete:
     param_names = ("case",)
 
     def setup(self, case):
+        need(option="missing")
         self.X, self.gaps = with_gaps(case)
         self.options = start(self.X, N_COMPONENTS) | {"reg_covar": 1e-3, "random_state": 0}
         fit_ours(self.gaps, max_iter=1, missing="em", **self.options)  # compiles
@@ -55,6 +56,7 @@ class Imputation:
     """Conditional means of 100,000 rows that lack the same three features."""
 
     def setup(self):
+        need(method="impute")
         X = clusters(100_000, 8, 5)
         self.mixture = fit_ours(X, n_components=5, max_iter=5, random_state=0)
         self.gaps = X.copy()

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.datasets import load_sample_image
 
 from . import common
-from .common import clusters, fit_ours
+from .common import clusters, fit_ours, offered
 
 ITERATIONS = 20
 
@@ -28,6 +28,7 @@ class Skipping:
     param_names = ("data", "n_components")
 
     def setup(self, data, n_components):
+        self.skipping = offered("Skipping", "fastgmm.sources.skipping")
         self.X = clusters(20_000, 64, n_components) if data == "clusters" else patches(20_000)
         self.options = {"n_components": n_components, "reg_covar": 1e-3, "random_state": 0}
         fit_ours(self.X, max_iter=1, **self.options)  # compiles
@@ -37,18 +38,16 @@ class Skipping:
 
     def track_fraction_skipped(self, data, n_components):
         """Share of the pairs of a point and a component that are not computed, on average."""
-        from fastgmm.sources.skipping import Skipping  # older commits have no such module
-
         skipped = []
-        decide = Skipping.decide
+        decide = self.skipping.decide
 
         def record(skipping, computed, live):
             skipped.append(1.0 - computed)
             decide(skipping, computed, live)
 
-        Skipping.decide = record
+        self.skipping.decide = record
         try:
             fit_ours(self.X, max_iter=ITERATIONS, **self.options)
         finally:
-            Skipping.decide = decide
+            self.skipping.decide = decide
         return max(0.0, sum(skipped) / len(skipped))  # points past the last one are computed, too

@@ -7,7 +7,7 @@ from sklearn.mixture import GaussianMixture
 
 import fastgmm
 
-from .common import COVARIANCE_TYPES, clusters, median_ratio, seconds
+from .common import COVARIANCE_TYPES, clusters, median_ratio, offered, seconds
 
 SETTINGS = {"tol": 1e-3, "max_iter": 100, "random_state": 0}
 
@@ -16,6 +16,7 @@ class Select:
     timeout = 300
 
     def setup(self):
+        offered("select")
         self.X = clusters(20_000, 8, 5)
         self.counts = range(1, 6)
         fastgmm.select(self.X[:1000], self.counts, **SETTINGS)  # compiles

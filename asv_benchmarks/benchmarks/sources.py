@@ -6,7 +6,7 @@ import numpy as np
 
 import fastgmm
 
-from .common import clusters, fit_ours, iteration_seconds, median_ratio, start
+from .common import clusters, fit_ours, iteration_seconds, median_ratio, need, start
 
 KINDS = ["npy", "parquet"]
 
@@ -31,6 +31,7 @@ class Blocks:
     timeout = 300
 
     def setup(self, kind):
+        need(method="predict_blocks")
         self.X = clusters(4_000_000, 10, 8)
         self.options = start(self.X, 8)
         self.name = write(kind, self.X)
