@@ -9,7 +9,7 @@ blocks of four rows reach 80, 66, 98 and 100%; blocks of eight rows by three vec
 94 and 100%.
 
 A block's height is chosen so that its accumulators, one row of operands and one broadcast fit in
-the registers of the instruction set (32 with AVX-512, else 16).
+the registers of the instruction set (32 with AVX-512 and on 64-bit Arm, else 16).
 
 Some intrinsics here, and `differences_of_strip` and `try_candidates` beside them, have more than
 eight arguments: arrays, the distances between their rows, and offsets. Their callers have these as
