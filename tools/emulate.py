@@ -5,10 +5,9 @@
     python tools/emulate.py -- tests/kernels         other tests, or other options of pytest
 
 The folder receives Debian's Python for arm64 with the libraries that it needs, unpacked and not
-installed, and the published aarch64 wheels of NumPy, Numba, SciPy and pytest: 1 GB, of which
-150 MB are downloaded. Nothing else on the machine changes. Everything is emulated, the compiler
-too, so a test takes twenty to fifty times as long: the tests chosen by default take about
-MINUTES minutes.
+installed, and the published aarch64 wheels of NumPy, Numba, SciPy and pytest: 150 MB to download,
+600 MB unpacked. Nothing else on the machine changes. Everything is emulated, the compiler too, so
+compiling a pass of EM takes minutes. Machine code is kept in the folder.
 
 It needs qemu-aarch64-static, apt-get, dpkg-deb and pip. Where one of them is missing, the script
 says how to install it, and ends with code 0, as a skipped test does.
