@@ -37,8 +37,8 @@ __all__ = [
     "intrinsic",
     "ir",
     "pointer_of",
-    "target_features",
     "types",
+    "vector_registers",
 ]
 
 _BOX = ir.LiteralStructType([ir.PointerType()])
@@ -67,11 +67,26 @@ def pointer_of(context, builder, signature, args, position):
     return builder.extract_value(box, 0)
 
 
-def target_features():
-    """Return the features of the processor that Numba compiles for, separated by commas."""
-    if config.CPU_FEATURES is not None:
-        return config.CPU_FEATURES
-    return binding.get_host_cpu_features().flatten()
+def vector_registers():
+    """Return the bytes of a vector register, and the number of them, where Numba's code runs."""
+    features = config.CPU_FEATURES
+    if features is None:
+        features = binding.get_host_cpu_features().flatten()
+    return registers_of(binding.get_process_triple(), features)
+
+
+def registers_of(triple, features):
+    """Return the bytes of a vector register, and the number of them, of a processor.
+
+    `triple` is LLVM's name of the machine; `features` are those of the processor, separated by
+    commas. The scalable vectors of some Arm processors are not used.
+    """
+    known = features.split(",")
+    if triple.startswith(("aarch64", "arm64")):
+        return 16, 32
+    if "+avx512f" in known:
+        return 64, 32
+    return 32 if "+avx" in known else 16, 16
 
 
 def declared(builder, function_type, name):

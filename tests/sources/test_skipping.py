@@ -95,7 +95,8 @@ def given_start(problem, **options):
 @each_type
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_separated_clusters(covariance_type, dtype):
-    problem = problems.separated(6000, 12, 8, covariance_type)
+    """With 16 features bounds fit in an eighth of the memory of X even for vectors of 128 bits."""
+    problem = problems.separated(6000, 16, 8, covariance_type)
     rtol = 1e-12 if dtype is np.float64 else 1e-5
     assert_lazy_is_dense(
         problem.X.astype(dtype), given_start(problem, max_iter=12), rtol, most_computed=0.5

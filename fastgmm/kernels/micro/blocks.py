@@ -9,7 +9,7 @@ blocks of four rows reach 80, 66, 98 and 100%; blocks of eight rows by three vec
 94 and 100%.
 
 A block's height is chosen so that its accumulators, one row of operands and one broadcast fit in
-the registers of the instruction set (32 with AVX-512, else 16).
+the registers of the instruction set (32 with AVX-512 and on 64-bit Arm, else 16).
 
 Some intrinsics here, and `differences_of_strip` and `try_candidates` beside them, have more than
 eight arguments: arrays, the distances between their rows, and offsets. Their callers have these as
@@ -69,7 +69,7 @@ def write_top_norms(typingctx, rows, U, u, ldu, D, ldd, places, i, M, L, m, out,
 
         def factor(column, r):
             at = builder.add(u0, builder.mul(index(r), ldu))
-            return vectors.broadcast(u, builder.add(at, index(column)))
+            return vectors.multiplier(u, builder.add(at, index(column)))
 
         def points(column, c):
             row = builder.mul(index(column), ldd)
@@ -99,7 +99,7 @@ def _rows_of_product(vectors, rows, width, u, u0, ldu, j, points):
     row = [builder.add(u0, builder.mul(builder.add(j, index(r)), ldu)) for r in range(rows)]
 
     def factor(column, r):
-        return vectors.broadcast(u, builder.add(row[r], column))
+        return vectors.multiplier(u, builder.add(row[r], column))
 
     acc = accumulate(vectors, [width] * rows, j, factor, points)
     _add_triangle(
@@ -255,7 +255,7 @@ def cross_block(rows, widths):
 
             def left(t, r):
                 offset = builder.add(builder.mul(t, ld), builder.add(p0, index(r)))
-                return vectors.broadcast(left_data, offset)
+                return vectors.multiplier(left_data, offset)
 
             def right(t, c):
                 offset = builder.add(builder.mul(t, ld), q0)
@@ -426,9 +426,11 @@ def add_weighted_rows(typingctx, rows, C, c, i, n, D, p, ldd, w, q, out, o):
         vectors = Vectors(builder, ir.DoubleType())
         width = builder.add(n, index(1))
 
-        def number(row, t):
-            at = builder.add(c0, builder.mul(row, width))
-            return vectors.broadcast(numbers, builder.add(at, t))
+        def place(row, t):
+            return builder.add(builder.add(c0, builder.mul(row, width)), t)
+
+        def factor(t, r):
+            return vectors.multiplier(numbers, place(row_of(r), t))
 
         def row_of(r):
             return builder.add(i, index(1 + r))
@@ -436,13 +438,13 @@ def add_weighted_rows(typingctx, rows, C, c, i, n, D, p, ldd, w, q, out, o):
         def gap(t, k):
             at = builder.add(p, builder.mul(t, ldd))
             x = vectors.load(points, builder.add(at, index(k * vectors.lanes)))
-            return builder.fsub(x, number(index(0), t))
+            return builder.fsub(x, vectors.broadcast(numbers, place(index(0), t)))
 
         def emit(height):
             widths = [STRIP_VECTORS] * height
-            acc = accumulate(vectors, widths, n, lambda t, r: number(row_of(r), t), gap)
+            acc = accumulate(vectors, widths, n, factor, gap)
             for r, registers in enumerate(acc):
-                constant = number(row_of(r), n)
+                constant = vectors.broadcast(numbers, place(row_of(r), n))
                 begin = builder.add(o, builder.mul(index(r), ldd))
                 for k, register in enumerate(registers):
                     lane = index(k * vectors.lanes)

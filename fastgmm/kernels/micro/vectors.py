@@ -8,18 +8,42 @@ code calls.
 
 LLVM splits explicit vectors that are wider than the machine's, so a wrong guess of the width costs
 speed and never correctness.
+
+The number of vector registers decides how large blocks are: 32 with AVX-512 and on 64-bit Arm, else
+16. On Arm a vector has 128 bits. Cycles of one step of an inner loop there, and multiply-adds a
+cycle, of float64 in blocks for 16 and for 32 registers (`tools/cycles.py`, LLVM 19):
+
+=================  =========  =========  =========  =========
+                   Neoverse V2           Apple M1
+block              16         32         16         32
+=================  =========  =========  =========  =========
+row norms           4.8, 2.5   6.0, 4.0   7.4, 1.6  12.0, 2.0
+distances           5.3, 1.5   9.3, 1.7   7.5, 1.1  13.0, 1.2
+weighted Gram       3.0, 3.0   5.0, 3.2   6.0, 1.5  11.0, 1.4
+its diagonal        3.0, 2.0   4.5, 2.2   5.0, 1.2   7.0, 1.4
+products            3.0, 4.0   4.0, 4.0   6.0, 2.0   8.0, 2.0
+gathered Gram       3.7, 3.3   6.0, 4.0   7.0, 1.7  12.0, 2.0
+conditional means   5.6, 2.1   9.0, 2.7   9.4, 1.3  12.0, 2.0
+k-means             5.3, 1.5   9.4, 1.7   7.5, 1.1  12.0, 1.3
+=================  =========  =========  =========  =========
+
+At most 4 are possible, and 2 in LLVM's model of the M1, which is that of an older processor with
+half of its units. No loop spills a register. In a distance the subtraction takes as many cycles as
+the multiply-add. The figures for 16 are without `Vectors.multiplier`; without it the row norms for
+32 take 7.7 cycles on the V2.
 """
 
 from typing import NamedTuple
 
-from fastgmm.jit.intrinsics import declared, element_type, ir, pointer_of, target_features
+from fastgmm.jit.intrinsics import declared, element_type, ir, pointer_of, vector_registers
 
-_FEATURES = target_features().split(",")
-WIDE = "+avx512f" in _FEATURES
-VECTOR_BYTES = 64 if WIDE else 32 if "+avx" in _FEATURES else 16
-STRIP_VECTORS = 4 if WIDE else 2  # vectors of points in a strip, the width of most blocks
-GRAM_ROWS = 8 if WIDE else 4  # rows of a block of the Gram matrix with lanes over features
-SQUARE = 4 if WIDE else 3  # rows and columns of a block of the Gram matrix, lanes over points
+VECTOR_BYTES, REGISTERS = vector_registers()
+WIDE = VECTOR_BYTES == 64
+_MANY = REGISTERS == 32
+_BY_LANE = _MANY and not WIDE  # Arm: multiply-adds take a lane of a register for all lanes
+STRIP_VECTORS = 4 if _MANY else 2  # vectors of points in a strip, the width of most blocks
+GRAM_ROWS = 8 if _MANY else 4  # rows of a block of the Gram matrix with lanes over features
+SQUARE = 4 if _MANY else 3  # rows and columns of a block of the Gram matrix, lanes over points
 
 INDEX = ir.IntType(64)
 _FOUR_DOUBLES = ir.VectorType(ir.DoubleType(), 4)
@@ -101,6 +125,19 @@ class Vectors:
     def broadcast(self, base, offset):
         """Return a vector with the element at an offset in every lane."""
         return self.splat(base.load(self.builder, offset))
+
+    def multiplier(self, base, offset):
+        """Return the same as `broadcast`, for a vector that is multiplied only.
+
+        Arm multiplies by a lane of a register. LLVM prefers to load the number into all lanes,
+        which takes a slot of the multiply-adds. The fence hides from LLVM that it is loaded.
+        """
+        number = base.load(self.builder, offset)
+        if _BY_LANE:
+            signature = ir.FunctionType(self.scalar, [self.scalar])
+            fence = f"llvm.arithmetic.fence.f{8 * self.itemsize}"
+            number = self.builder.call(declared(self.builder, signature, fence), [number])
+        return self.splat(number)
 
     def splat(self, scalar):
         """Return a vector with a scalar in every lane."""
