@@ -60,6 +60,7 @@ from fastgmm._logging import logger
 from fastgmm.jit import plain
 from fastgmm.jit.cache import SOURCE_STAMP, CodeFiles
 from fastgmm.jit.helpers import HELPERS
+from fastgmm.jit.numba_shortcuts import kept_answers, short_pipeline, shorten_helper
 from fastgmm.jit.plain import jit_enabled
 from fastgmm.jit.registry import remember
 from fastgmm.jit.shipped import FOLDER, shipped_target
@@ -241,6 +242,11 @@ class HelperCompiler(Compiler):
         library.enable_object_caching()
         self.state.library = library
 
+    def define_pipelines(self):
+        """Return the passes that make the code."""
+        short = short_pipeline(self.state)
+        return [short] if short is not None else super().define_pipelines()
+
 
 class EntryCompiler(HelperCompiler):
     """As `HelperCompiler`, for entry points: the helpers below are compiled on the way.
@@ -262,7 +268,8 @@ class EntryCompiler(HelperCompiler):
         with _without_garbage_collection(), jit_enabled():
             if enabled():
                 try:
-                    return super().compile_extra(func)
+                    with kept_answers():
+                        return super().compile_extra(func)
                 except Exception as error:
                     PATH.give_up(repr(error))
                 except BaseException:
@@ -390,6 +397,7 @@ def helper(function, options):
     """Compile a helper on the fast path."""
     with jit_enabled():
         dispatcher = numba.njit(**options, **_HELPER, pipeline_class=HelperCompiler)(function)
+    shorten_helper(dispatcher)
     return remember(dispatcher, options, fast=True)
 
 
