@@ -29,10 +29,7 @@ How kernels become machine code
     the whole, two thirds of each file, to inline it elsewhere, and parses it at each load: 30 ms
     for a pass of EM.
 
-    Not kept, with the seconds of a processor for a first pass of EM where 10.4 is the rule: a
-    pipeline without the passes that kernels do not need (10.3); helpers simplified at -O1 (10.4),
-    by SROA, instruction combining and CFG simplification only (10.6), without combining (11.4) or
-    not at all (1 s more).
+    Typing and lowering take shorter ways: see `fastgmm.jit.numba_shortcuts`.
 
 What is private, and what for
     ``numba.core.compiler.Compiler``, ``numba.core.codegen.JITCodeLibrary`` (its linking, its pass
@@ -60,7 +57,7 @@ from fastgmm._logging import logger
 from fastgmm.jit import plain
 from fastgmm.jit.cache import SOURCE_STAMP, CodeFiles
 from fastgmm.jit.helpers import HELPERS
-from fastgmm.jit.numba_shortcuts import kept_answers, short_pipeline, shorten_helper
+from fastgmm.jit.numba_shortcuts import kept_answers, short_pipeline, shorten_helper, simplify
 from fastgmm.jit.plain import jit_enabled
 from fastgmm.jit.registry import remember
 from fastgmm.jit.shipped import FOLDER, shipped_target
@@ -156,7 +153,16 @@ class _NoSymbols:
         pass
 
 
-class HelperLibrary(JITCodeLibrary):
+class _Library(JITCodeLibrary):
+    """Code of a kernel, whose functions are simplified one by one before all are optimised."""
+
+    def _optimize_functions(self, ll_module):
+        ll_module.data_layout = self._codegen._data_layout
+        _, builder = self._codegen._function_pass_manager()
+        simplify(ll_module, builder, lambda: self._codegen._function_pass_manager()[0])
+
+
+class HelperLibrary(_Library):
     """A helper's code, to be linked into entry points; it has no machine code of its own."""
 
     codegen = _NoSymbols
@@ -188,7 +194,7 @@ def _all_below(library):
     return callees_first[::-1]
 
 
-class EntryLibrary(JITCodeLibrary):
+class EntryLibrary(_Library):
     """The code of an entry point and of all helpers below it, optimised together."""
 
     def finalize(self):
