@@ -14,7 +14,7 @@ from fastgmm.kernels.micro.lanes import (
     lanes_of,
     prefer_wide_vectors,
 )
-from fastgmm.kernels.tiles import gather_doubles, scatter_doubles
+from fastgmm.kernels.tiles import fill, gather_doubles, scatter_doubles
 
 # Nats. Log-densities are clamped, so that each point has a finite one and no difference of two is
 # NaN. A fit adds them up, which must not overflow. Inference takes the lowest finite number and
@@ -130,7 +130,7 @@ def log_densities(offsets, lowest, work):
     """
     places, scratch, tile = work.places, work.scratch, work.tile
     lanes = lanes_of(tile)
-    work.peak.fill(lowest)
+    fill(work.peak, lowest)
     for k in range(offsets.size):
         n = work.counts[k]
         if n == places.shape[1]:
@@ -146,7 +146,7 @@ def densities(work):
     """Turn log-densities into densities relative to `peak`, in place; `total` is their sum."""
     places, scratch, tile = work.places, work.scratch, work.tile
     lanes = lanes_of(tile)
-    work.total.fill(0.0)
+    fill(work.total, 0.0)
     for k in range(work.resp.shape[0]):
         n = work.counts[k]
         if n == places.shape[1]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastgmm.jit.decorators import jit
 from fastgmm.kernels.linalg import factorize_one
-from fastgmm.kernels.tiles import NATS
+from fastgmm.kernels.tiles import NATS, fill
 from fastgmm.kernels.types import Estimate, Given, Operands
 
 # Relative. If a component's weight, and its weight times each variance, stay above this fraction
@@ -195,7 +195,7 @@ def maximize_tied(runs, r, s1, s2, old, new):
             covariance = within / total + (runs.reg_covar if i == j else 0.0)
             new.covariances[0, i * n + j] = new.covariances[0, j * n + i] = covariance
     log_det = factorize_row(new.covariances, new.factors, 0, runs.matrices[r], runs.squares[r])
-    new.log_det.fill(log_det)
+    fill(new.log_det, log_det)
     return True
 
 

@@ -40,7 +40,7 @@ from fastgmm.kernels.micro.lanes import (
     store_scaled_difference,
 )
 from fastgmm.kernels.micro.vectors import GRAM_ROWS, SQUARE, STRIP_VECTORS
-from fastgmm.kernels.tiles import PANEL, subtract_mean
+from fastgmm.kernels.tiles import PANEL, fill, subtract_mean
 
 FEW_LIVE = 0.2  # fraction of all pairs; with fewer live ones, components are summed one at a time
 
@@ -398,7 +398,7 @@ def scatter_resp(work, k, negligible):
     n = work.counts[k]
     if n * lanes == size:
         return round_resp(work.resp, k, work.weight, negligible, work.tile_resp, k, size)
-    work.scratch.fill(0.0)
+    fill(work.scratch[0], 0.0)
     for m in range(n):
         copy_doubles(work.resp, k * size + m * lanes, work.scratch, work.places[k, m], work.tile)
     return round_resp(work.scratch, 0, work.weight, negligible, work.tile_resp, k, size)

@@ -44,6 +44,7 @@ from fastgmm.kernels.moments import accumulate_diag, accumulate_matrices, accumu
 from fastgmm.kernels.skipping import list_unskipped, sort_block, store_distances, update_bounds
 from fastgmm.kernels.tiles import (
     chunk_tiles,
+    fill,
     find_rows,
     list_all,
     load_tile,
@@ -156,7 +157,8 @@ def em_pass_of(mahalanobis, accumulate, maximize):
                 total += expectation(t, place, count, weighted, work, operands, bounds, drift)
             else:
                 load_given(given.labels, given.resp, work)
-            pairs[0] += work.counts.sum() * lanes
+            for k in range(work.counts.size):
+                pairs[0] += work.counts[k] * lanes
             pairs[1] += accumulate(operands, X, work, s1, s2)
             if drift.reorder and (t + 1 == end or (t + 1) % bounds.tiles == 0):
                 begin_row, n = block * size, start + count - block * size
@@ -209,7 +211,7 @@ def infer_pass_of(mahalanobis):
         """Fill one chunk's rows of the outputs that are not empty, in place."""
         log_prob, proba, labels = outputs
         size = work.peak.size
-        work.weight.fill(1.0)
+        fill(work.weight, 1.0)
         list_all(work.places, work.counts, lanes_of(work.tile))
         begin, end = chunk_tiles(chunk, n_chunks, X.shape[0], size)
         for t in range(begin, end):

@@ -126,6 +126,14 @@ def make_workspace(X, n_components, ordered=False):
 
 
 @jit
+def fill(values, number):
+    """Set all values of a vector to a number, in place; Numba's own `fill` compiles longer."""
+    prefer_wide_vectors()
+    for p in range(values.size):
+        values[p] = number
+
+
+@jit
 def find_rows(order, block, start, count, rows):
     """Write the rows of X that the points of a tile come from; `rows` (size,) is modified in place.
 
