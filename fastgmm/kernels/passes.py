@@ -41,7 +41,13 @@ from fastgmm.kernels.maximize import (
 )
 from fastgmm.kernels.micro.lanes import lanes_of, prefer_wide_vectors
 from fastgmm.kernels.moments import accumulate_diag, accumulate_matrices, accumulate_tied
-from fastgmm.kernels.skipping import list_unskipped, sort_block, store_distances, update_bounds
+from fastgmm.kernels.skipping import (
+    list_unskipped,
+    sort_block,
+    store_distances,
+    update_bounds,
+    write_keys,
+)
 from fastgmm.kernels.tiles import (
     chunk_tiles,
     fill,
@@ -119,7 +125,9 @@ def em_pass_of(mahalanobis, accumulate, maximize):
         mahalanobis(operands, work)
         if lazy:
             update_bounds(operands, bounds, drift, t, work)
-            if drift.reorder:
+            if drift.reorder and bounds.keys.size:
+                write_keys(operands, bounds, drift, t * work.peak.size, work)
+            elif drift.reorder:
                 store_distances(bounds, drift, t, place, work)
         log_densities(operands.offsets, LOWEST_OF_FIT, work)
         densities(work)
@@ -148,6 +156,8 @@ def em_pass_of(mahalanobis, accumulate, maximize):
             count = min(size, X.shape[0] - start)
             block = t // bounds.tiles * bounds.tiles
             ahead = bounds.tiles * size if bounds.order.size else prefetch_distance(X)
+            if bounds.keys.size:
+                ahead = X.shape[0]  # the block is too long for the cache: prefetch nothing
             find_rows(bounds.order, block * size, start, count, work.rows)
             load_tile(X, work.rows, work.tile, start + ahead)
             load_weights(data.sample_weight, work.rows, count, work.weight)
@@ -160,7 +170,8 @@ def em_pass_of(mahalanobis, accumulate, maximize):
             for k in range(work.counts.size):
                 pairs[0] += work.counts[k] * lanes
             pairs[1] += accumulate(operands, X, work, s1, s2)
-            if drift.reorder and (t + 1 == end or (t + 1) % bounds.tiles == 0):
+            sorts = drift.reorder and not bounds.keys.size
+            if sorts and (t + 1 == end or (t + 1) % bounds.tiles == 0):
                 begin_row, n = block * size, start + count - block * size
                 sort_block(operands.offsets, bounds, drift, block, begin_row, n, work)
         return total
@@ -174,12 +185,8 @@ def em_pass_of(mahalanobis, accumulate, maximize):
 
         If there are `runs`, a chunk is a run: its iterations, each over all rows.
         """
-        X, tiles, given, operands = (
-            inputs.data.X,
-            inputs.bounds.tiles,
-            inputs.given,
-            inputs.operands,
-        )
+        X, bounds, given, operands = inputs.data.X, inputs.bounds, inputs.given, inputs.operands
+        tiles = 1 if bounds.keys.size else bounds.tiles  # long blocks may span chunks
         n_iter, size = runs.n_iter, work.peak.size
         for chunk in range(begin, end):
             part, n_parts = (0, 1) if n_iter else (chunk, n_chunks)

@@ -203,6 +203,9 @@ class Bounds(NamedTuple):
         uint16: a component that is close to all points of the vector.
     farthest : ndarray of shape (n_tiles, n_vectors)
         float32: the greatest distance of the vector's points from component `nearest`.
+    keys : ndarray of shape (2, n_tiles * size)
+        uint16: keys by which the rows of long blocks are sorted between passes. Empty if the pass
+        itself sorts the points of a block.
     """
 
     tiles: int
@@ -210,6 +213,7 @@ class Bounds(NamedTuple):
     lower: np.ndarray
     nearest: np.ndarray
     farthest: np.ndarray
+    keys: np.ndarray
 
 
 class Drift(NamedTuple):

@@ -26,19 +26,47 @@ _ROWS = 128  # rows per feature: with fewer, the bounds cost more than they save
 _UNIT = 1.0 / 64.0  # standard deviations per unit of the stored numbers
 _FAR = 256.0  # standard deviations: a greater shift leaves too little of the numbers' range
 _REORDER = frozenset(4**i for i in range(20))  # numbers of the passes (from 1) that sort the rows
+MANY = 64  # components; with more, the points of long blocks are sorted, between passes
+_REORDER_LONG = frozenset(8**i for i in range(20))  # the same for long blocks
+_LONG_BLOCK = 2**16  # points; the places in a block are 16-bit numbers
+_BYTES_OF_MANY = 2**27  # memory that the bounds of many components may take in any case
 _EMPTY = np.empty(0)
 NO_DRIFT = Drift(*(_EMPTY,) * 8, np.empty(0, np.bool_), 0.0, False)
 
 
 def affordable(n_samples, n_features, n_components, itemsize):
-    """Return whether bounds can pay; they may take at most 1/8 of the memory of the data."""
+    """Return whether bounds can pay and take little memory.
+
+    They may take 1/8 of the memory of the data; those of many components may take 128 MiB if that
+    is more.
+    """
+    if n_components <= 2 or n_samples < _ROWS * n_features:
+        return False
     lanes = VECTOR_BYTES // itemsize
     per_point = 2 + (2 * n_components + 6) / lanes
-    return (
-        n_components > 2
-        and n_samples >= _ROWS * n_features
-        and 8 * per_point <= n_features * itemsize
-    )
+    most = n_samples * n_features * itemsize / 8
+    if n_components > MANY:
+        per_point += 4
+        most = max(most, _BYTES_OF_MANY)
+    return n_samples * per_point <= most
+
+
+def long_block_tiles(n_samples, size):
+    """Return the number of tiles in a long block; all blocks have about the same number."""
+    n_tiles = tile_count(n_samples, size)
+    return tile_count(n_tiles, tile_count(n_tiles, _LONG_BLOCK // size))
+
+
+def sort_rows(bounds, n_points):
+    """Sort the rows of each long block of `n_points` points by their keys, and forget the bounds.
+
+    `bounds` is modified in place.
+    """
+    order = bounds.order
+    for begin in range(0, len(order), n_points):
+        block = slice(begin, min(begin + n_points, len(order)))
+        order[block] = order[block][np.lexsort(bounds.keys[::-1, block])]
+    bounds.farthest.fill(np.inf)
 
 
 def _rounding(dtype, n_features):
@@ -72,35 +100,42 @@ class Skipping:
         self._affordable = affordable(len(X), X.shape[1], n_components, X.itemsize)
         self._active = False
         self._most = self._worth = covariance_type.worth_skipping
-        self._tiles = block_tiles(len(X), self._size) if self._affordable else 1
-        none = np.empty(0, np.uint16)
+        self._long = n_components > MANY
+        grouped = self._affordable and not self._long
         self.bounds = Bounds(
-            self._tiles,
-            none,
+            block_tiles(len(X), self._size) if grouped else 1,
+            np.empty(0, np.uint16),
             np.empty((0, 0, 0), np.uint16),
             np.empty((0, 0), np.uint16),
             np.empty((0, 0), np.float32),
+            np.empty((2, 0), np.uint16),
         )
 
     @property
+    def _reorders(self):
+        """Whether the last pass sorts the rows or writes the keys to sort them by."""
+        return self._passes in (_REORDER_LONG if self._long else _REORDER)
+
+    @property
     def ordered(self):
-        """Whether the arrays that sort the rows exist."""
-        return self.bounds.order.size > 0
+        """Whether passes sort the rows of short blocks."""
+        return self.bounds.order.size > 0 and not self._long
 
     def _begin(self):
         """Start to keep bounds, with no distance known."""
         n_samples = len(self._X)
         n_tiles = tile_count(n_samples, self._size)
         n_vectors = self._size * self._X.itemsize // VECTOR_BYTES
-        if not self.ordered:
-            block = np.arange(self._tiles * self._size, dtype=np.uint16)
-            order = np.resize(block, n_samples)
+        if not self.bounds.order.size:
+            tiles = long_block_tiles(n_samples, self._size) if self._long else self.bounds.tiles
+            block = np.arange(tiles * self._size).astype(np.uint16)
             self.bounds = Bounds(
-                self._tiles,
-                order,
+                tiles,
+                np.resize(block, n_samples),
                 np.zeros((n_tiles, self._n_components, n_vectors), np.uint16),
                 np.zeros((n_tiles, n_vectors), np.uint16),
                 np.full((n_tiles, n_vectors), np.inf, np.float32),
+                np.empty((2, n_tiles * self._size if self._long else 0), np.uint16),
             )
         self.bounds.farthest.fill(np.inf)
         self._active = True
@@ -141,7 +176,7 @@ class Skipping:
             density=terms.log_norm,
             rebased=~stays,
             nats=NATS[self._X.itemsize],
-            reorder=self._passes in _REORDER,
+            reorder=self._reorders,
         )
 
     def _change(self, old, new, slack):
@@ -166,6 +201,8 @@ class Skipping:
             if live < self._worth:
                 self._begin()
             return
+        if self._reorders and self._long:
+            sort_rows(self.bounds, self.bounds.tiles * self._size)
         self._idle = self._idle + 1 if computed > _IDLE else 0
         if live > self._most or self._idle >= _IDLE_PASSES:
             self._active = False

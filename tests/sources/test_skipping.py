@@ -353,6 +353,7 @@ def test_rows_with_the_same_live_components_are_sorted_together():
         np.zeros((n_tiles, n_components, n_vectors), np.uint16),
         np.zeros((n_tiles, n_vectors), np.uint16),
         np.zeros((n_tiles, n_vectors), np.float32),
+        np.empty((2, 0), np.uint16),
     )
     before = bounds.order.copy()
     short = np.zeros((4, n_tiles * size), np.uint16)
@@ -393,6 +394,7 @@ def one_tile(error):
         np.zeros((1, 2, n_vectors), np.uint16),
         np.zeros((1, n_vectors), np.uint16),
         np.ones((1, n_vectors), np.float32),
+        np.empty((2, 0), np.uint16),
     )
     drift = skipping.NO_DRIFT._replace(
         **dict.fromkeys(("scale", "growth", "density"), unit),
@@ -443,13 +445,50 @@ def test_the_check_finds_skipped_live_pairs(monkeypatch):
         run(problem.X, given_start(problem, max_iter=8), "lazy")
 
 
-def test_bounds_cost_an_eighth_of_the_data():
-    for n_features in (2, 3, 10, 16, 64, 200):
-        for n_components in (1, 2, 3, 10, 30, 64, 300):
-            for dtype in (np.float64, np.float32):
-                X = np.empty((40_000, n_features), dtype)
-                lazy = skipping.Skipping(KINDS["diag"], X, n_components, 1)
-                lazy.decide(1.0, 0.1)
-                memory = sum(array.nbytes for array in lazy.bounds[1:])
-                assert memory <= X.nbytes / 8 * 1.02  # with the padding of the last tile
-                assert lazy.ordered == (memory > 0)
+@pytest.mark.parametrize("n_features", [2, 3, 10, 16, 64, 200])
+def test_bounds_cost_an_eighth_of_the_data_or_little(n_features):
+    for n_components in (1, 2, 3, 10, 30, 64, 300, 3000):
+        for dtype in (np.float64, np.float32):
+            X = np.empty((40_000, n_features), dtype)
+            lazy = skipping.Skipping(KINDS["diag"], X, n_components, 1)
+            lazy.decide(1.0, 0.1)
+            memory = sum(array.nbytes for array in lazy.bounds[1:])
+            most = max(X.nbytes / 8, 2**27 if n_components > skipping.MANY else 0)
+            assert memory <= most * 1.02  # with the padding of the last tile
+            assert lazy.bounds.order.size == (40_000 if memory else 0)
+            if n_components == 300 and n_features < 200:
+                assert memory > 0
+
+
+@each_type
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_rows_of_long_blocks(covariance_type, dtype, monkeypatch):
+    """With many components, here more than two, rows are sorted between passes."""
+    monkeypatch.setattr(skipping, "MANY", 2)
+    monkeypatch.setattr(skipping, "_LONG_BLOCK", 2048)
+    problem = problems.separated(6000, 12, 8, covariance_type)
+    rtol = 1e-12 if dtype is np.float64 else 1e-5
+    assert_lazy_is_dense(
+        problem.X.astype(dtype), given_start(problem, max_iter=12), rtol, most_computed=0.4
+    )
+
+
+@pytest.mark.parametrize("n_samples", [1, 65_535, 65_537, 131_000, 131_040, 1_000_000])
+def test_places_in_a_long_block_are_16_bit_numbers(n_samples):
+    for size in (96, 160, 224, 288, 480):
+        tiles = skipping.long_block_tiles(n_samples, size)
+        assert 0 < tiles * size <= 2**16
+
+
+def test_rows_are_sorted_by_nearest_and_number_of_live_components():
+    rng = np.random.default_rng(0)
+    keys = rng.integers(4, size=(2, 100)).astype(np.uint16)
+    order = np.resize(rng.permutation(40).astype(np.uint16), 90)
+    none = np.empty((0, 0), np.uint16)
+    bounds = Bounds(1, order.copy(), none[None], none, np.ones((3, 5), np.float32), keys)
+    skipping.sort_rows(bounds, 40)
+    for begin in (0, 40, 80):
+        block = slice(begin, min(begin + 40, 90))
+        turn = sorted(range(block.start, block.stop), key=lambda p: tuple(keys[:, p]))
+        np.testing.assert_array_equal(bounds.order[block], order[turn])
+    assert np.isinf(bounds.farthest).all()
