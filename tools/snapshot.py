@@ -184,10 +184,16 @@ def pack(results):
 def report():
     """Print what is wrong with the snapshot; return the faults."""
     series, faults = check()
+    groups = {}
     for fault in faults:
-        print(f"{fault.series}\n  at {fault.commits[-1]}, {fault.says}")
-        if fault.kind == "jump":
-            print(subjects(*fault.commits), end="")
+        groups.setdefault(fault.commits, []).append(fault)
+    for commits, group in groups.items():
+        print(" to ".join(commits))
+        for fault in group:
+            print(f"  {fault.series}\n      {fault.says}")
+        if len(commits) == 2:
+            print("  the commits in between:")
+            print(subjects(*commits), end="")
     n_points = sum(map(len, series.values()))
     print(f"{len(series)} series with {n_points} points: {len(faults)} refused")
     return faults
