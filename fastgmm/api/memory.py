@@ -5,26 +5,13 @@ that need more than the memory of the machine raise `MemoryError` at the start.
 """
 
 import math
-import os
-from contextlib import suppress
-from pathlib import Path
 
 from fastgmm.kernels.tiles import tile_size
 from fastgmm.model.covariance import CovarianceType
+from fastgmm.readers.memory import memory_of_machine
 
 _COPIES = 8  # arrays of the covariances' size: old and new ones, their factors, their moments
 _LITTLE = 2**20  # bytes: less is granted without a look at the machine
-_CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
-
-
-def memory_of_machine() -> float:
-    """Return the bytes of memory of the machine or its container; infinity if unknown."""
-    limit = float("inf")
-    with suppress(AttributeError, ValueError, OSError):
-        limit = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    with suppress(ValueError, OSError):  # the file says "max" if there is no limit
-        limit = min(limit, float(_CONTAINER_LIMIT.read_text()))
-    return limit
 
 
 def fit_bytes(

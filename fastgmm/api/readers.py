@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from fastgmm._errors import ReadingError
-from fastgmm.api.memory import memory_of_machine
 from fastgmm.api.objects import has_type
 from fastgmm.readers.base import Reader
+from fastgmm.readers.memory import memory_of_machine
 
 _is_dataset = has_type("pyarrow", "Dataset")
 _is_lazy_frame = has_type("polars", "LazyFrame")

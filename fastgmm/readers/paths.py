@@ -11,6 +11,7 @@ from typing import Any
 
 from fastgmm._errors import ReadingError
 from fastgmm.readers.base import Reader, Text
+from fastgmm.readers.memory import fit_in_cache
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
@@ -106,9 +107,11 @@ def open_paths(
     from fastgmm.readers.arrays import ManyReaders
 
     readers: list[Reader] = []
-    for file in files_of(paths):
+    files = files_of(paths)
+    cached = fit_in_cache(files)
+    for file in files:
         chosen = columns if columns is not None or not readers else readers[0].names
-        readers.append(_open(file, weight, chosen, text))
+        readers.append(_open(file, weight, chosen, text, cached))
         if columns is None:
             _refuse_other_columns(file, readers)
     return readers[0] if len(readers) == 1 else ManyReaders(readers)
@@ -125,7 +128,9 @@ def _refuse_other_columns(file: Path, readers: Sequence[Reader]) -> None:
             )
 
 
-def _open(file: Path, weight: str | None, columns: Sequence[str] | None, text: Text) -> Reader:
+def _open(
+    file: Path, weight: str | None, columns: Sequence[str] | None, text: Text, cached: bool
+) -> Reader:
     kind = _kind_of(file)
     if kind == "npy":
         from fastgmm.readers.arrays import NpyReader
@@ -135,7 +140,7 @@ def _open(file: Path, weight: str | None, columns: Sequence[str] | None, text: T
                 f"{file} is an array, whose columns have no names; write a table such as Parquet,"
                 " with the weights in a column."
             )
-        return NpyReader(file)
+        return NpyReader(file, cached)
     return _tables(file).FILE_READERS[kind](file, weight, columns, text)
 
 

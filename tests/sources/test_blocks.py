@@ -11,8 +11,8 @@ import fastgmm
 from fastgmm._errors import ReadingError
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.model.covariance import COVARIANCE_TYPES
-from fastgmm.readers import base
-from fastgmm.readers.arrays import CallableReader, SliceReader
+from fastgmm.readers import base, memory
+from fastgmm.readers.arrays import CallableReader, NpyReader, SliceReader
 from fastgmm.readers.paths import open_paths
 from fastgmm.sources.array import ArraySource
 from fastgmm.sources.blocks import BlockSource
@@ -226,3 +226,24 @@ def test_large_files_of_numpy_are_read_in_blocks(problem, monkeypatch):
     assert isinstance(readers.reader_of(mapped), SliceReader)
     assert Path("d.npy").stat().st_size > 1e4 / 2
     assert len(list(open_paths("d.npy").blocks())) > 1
+
+
+def test_files_larger_than_memory_give_up_pages_that_were_used(problem, monkeypatch):
+    np.save("d.npy", problem.X)
+    once = fastgmm.fit("d.npy", 3, random_state=0)
+    given_up = []
+    plain = NpyReader._give_up
+    monkeypatch.setattr(
+        NpyReader, "_give_up", lambda self, *rows: given_up.append(rows) or plain(self, *rows)
+    )
+    monkeypatch.setattr(memory, "memory_of_machine", lambda: 1e4)
+    reader = open_paths("d.npy")
+    firsts = [block.first for block in reader.blocks()]
+    assert len(firsts) > 4
+    assert [first for first, _ in given_up] == firsts[:-2]
+    assert all(last - first == firsts[1] for first, last in given_up)
+    source = BlockSource(reader)
+    parameters = once._parameters
+    model = MaximumLikelihood(COVARIANCE_TYPES["full"], 1e-6)
+    expected = ArraySource(problem.X).statistics(model, parameters)
+    np.testing.assert_allclose(source.statistics(model, parameters).s2, expected.s2, rtol=1e-12)

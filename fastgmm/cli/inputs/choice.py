@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fastgmm.api.memory import memory_of_machine
 from fastgmm.cli.errors import library_errors
 from fastgmm.cli.inputs.base import Input
 from fastgmm.cli.inputs.blocks import BlockInput
 from fastgmm.cli.inputs.table import TableInput
 from fastgmm.cli.tables.request import Request
+from fastgmm.readers.memory import memory_of_machine
 from fastgmm.readers.paths import ENDINGS, files_of, is_pattern
 
 _SHARE = 0.25  # of the machine's memory: a larger file is read in blocks
