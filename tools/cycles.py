@@ -37,8 +37,8 @@ def blocks():
 
     return {
         "row norms": blocks.row_norms_block(blocks.NORM_ROWS, STRIP_VECTORS),
-        "distances": blocks.distances_block(4, False),
-        "scaled distances": blocks.distances_block(4, True),
+        "distances": blocks.distances_block(4, blocks.plain_difference),
+        "scaled distances": blocks.distances_block(4, blocks.scaled_difference),
         "weighted Gram": blocks.add_weighted_gram,
         "its diagonal": blocks.add_weighted_corner,
         "products": moments._product_block,

@@ -8,6 +8,12 @@ Euclidean.
 Rejected: a full form specialised on the number of features at compile time. The blocks of
 `micro.blocks` reach 80% of the machine's arithmetic rate from 8 features on, and for fewer features
 loading and exponentials cost more than the triangle.
+
+If moments are taken about a center, a diagonal distance may sum ``(u x' - u m')^2``, where x' and
+m' are about the center: two multiply-adds for a pair and feature in place of three instructions.
+The rounded product u m' is as good as a mean that is rounded. This is done from 16 features and 8
+components on, for four components at a time that list all vectors. The others take little of the
+time, and blocks for them would take as long to compile.
 """
 
 import numpy as np
@@ -16,17 +22,26 @@ from fastgmm.jit.decorators import jit
 from fastgmm.kernels.micro.blocks import (
     NORM_ROWS,
     distances_block,
+    plain_difference,
     product_rows_block,
     row_norms_block,
+    scaled_difference,
+    scaled_point_difference,
     write_top_norms,
 )
 from fastgmm.kernels.micro.lanes import differences_of_strip, lanes_of, prefer_wide_vectors
 from fastgmm.kernels.micro.vectors import STRIP_VECTORS
-from fastgmm.kernels.tiles import fill_strip, subtract_mean
+from fastgmm.kernels.tiles import MANY_FEATURES, fill_strip, subtract_mean
 
 _HALF = STRIP_VECTORS // 2
+_MANY_MEANS = 8  # components; with fewer, a center saves diagonal distances nothing
 _norms_6, _half_norms_6 = row_norms_block(6, STRIP_VECTORS), row_norms_block(6, _HALF)
 _rows_1, _rows_6 = product_rows_block(1), product_rows_block(6)
+_one, _two, _four = (distances_block(rows, plain_difference) for rows in (1, 2, 4))
+_one_scaled, _two_scaled, _four_scaled = (
+    distances_block(rows, scaled_difference) for rows in (1, 2, 4)
+)
+_four_about_center = distances_block(4, scaled_point_difference)
 
 
 @jit
@@ -92,40 +107,30 @@ def components_together(counts, k, n_vectors):
     return 4 if n == 4 else 2 if n >= 2 else 1
 
 
-def distances_to_all(scaled):
-    """Return ``f(points, means, lows, factors, work)``: it writes squared distances to all means.
+@jit
+def write_distances(points, means, lows, factors, work):
+    """Write squared distances of the listed vectors to all means into `work.resp`, in place.
 
-    For each mean, f writes the distances of the listed vectors of `points` (>= n_features, size),
-    side by side, into the mean's row of `work.resp`. The rows of `means` may be padded. If `scaled`
-    is true, differences are multiplied by `factors`.
+    The distances of the listed vectors of `points` (>= n_features, size) to a mean go, side by
+    side, to the mean's row. The rows of `means` may be padded.
     """
-    one, two, four = (distances_block(rows, scaled) for rows in (1, 2, 4))
-
-    @jit
-    def write_distances(points, means, lows, factors, work):
-        """Write squared distances of the listed vectors to all means into `work.resp`, in place."""
-        places, counts, out = work.places, work.counts, work.resp
-        n, size = work.tile.shape
-        n_means, ldm, ldp = out.shape[0], means.shape[1], places.shape[1]
-        lanes = lanes_of(points)
-        k = 0
-        while k < n_means:
-            together = components_together(counts, k, ldp)
-            fill_strip(places, k, counts[k])
-            for v in range(0, counts[k], STRIP_VECTORS):
-                i, o = k * ldp + v, k * size + v * lanes
-                if together == 4:
-                    four(points, size, places, i, n, means, lows, factors, k, ldm, out, o, size)
-                elif together == 2:
-                    two(points, size, places, i, n, means, lows, factors, k, ldm, out, o, size)
-                else:
-                    one(points, size, places, i, n, means, lows, factors, k, ldm, out, o, size)
-            k += together
-
-    return write_distances
-
-
-_distances, _scaled_distances = distances_to_all(False), distances_to_all(True)
+    places, counts, out = work.places, work.counts, work.resp
+    n, size = work.tile.shape
+    n_means, ldm, ldp = out.shape[0], means.shape[1], places.shape[1]
+    lanes = lanes_of(points)
+    k = 0
+    while k < n_means:
+        together = components_together(counts, k, ldp)
+        fill_strip(places, k, counts[k])
+        for v in range(0, counts[k], STRIP_VECTORS):
+            i, o = k * ldp + v, k * size + v * lanes
+            if together == 4:
+                _four(points, size, places, i, n, means, lows, factors, k, ldm, out, o, size)
+            elif together == 2:
+                _two(points, size, places, i, n, means, lows, factors, k, ldm, out, o, size)
+            else:
+                _one(points, size, places, i, n, means, lows, factors, k, ldm, out, o, size)
+        k += together
 
 
 @jit
@@ -136,14 +141,38 @@ def mahalanobis_tied(operands, work):
     """
     centers, lows = operands.centers, operands.centers_low
     whiten_tile(operands, work.tile, work.points)
-    _distances(work.points, centers, lows, operands.factors, work)
+    write_distances(work.points, centers, lows, operands.factors, work)
 
 
 @jit
 def mahalanobis_diag(operands, work):
-    """Write the same as `mahalanobis_full`, with one factor per component and feature."""
-    means, lows = operands.means, operands.means_low
-    _scaled_distances(work.tile, means, lows, operands.factors, work)
+    """Write the same as `mahalanobis_full`, with one factor per component and feature.
+
+    Where the points about the center are needed, they are written to `work.points`.
+    """
+    tile, points, places, counts, out = work.tile, work.points, work.places, work.counts, work.resp
+    M, L, S = operands.means, operands.means_low, operands.factors
+    C, E = operands.centers, operands.centers_low
+    n, size = tile.shape
+    n_means, ldm, ldp, lanes = out.shape[0], M.shape[1], places.shape[1], lanes_of(tile)
+    about_center = operands.about_center and n >= MANY_FEATURES and n_means >= _MANY_MEANS
+    if about_center:
+        subtract_mean(tile, operands.center, operands.center_low, 0, points)
+    k = 0
+    while k < n_means:
+        together = components_together(counts, k, ldp)
+        fill_strip(places, k, counts[k])
+        for v in range(0, counts[k], STRIP_VECTORS):
+            i, o = k * ldp + v, k * size + v * lanes
+            if together == 4 and about_center:
+                _four_about_center(points, size, places, i, n, C, E, S, k, n, out, o, size)
+            elif together == 4:
+                _four_scaled(tile, size, places, i, n, M, L, S, k, ldm, out, o, size)
+            elif together == 2:
+                _two_scaled(tile, size, places, i, n, M, L, S, k, ldm, out, o, size)
+            else:
+                _one_scaled(tile, size, places, i, n, M, L, S, k, ldm, out, o, size)
+        k += together
 
 
 @jit
@@ -151,7 +180,7 @@ def mahalanobis_spherical(operands, work):
     """Write the same as `mahalanobis_full`, with one factor per component."""
     prefer_wide_vectors()
     maha = work.resp
-    _distances(work.tile, operands.means, operands.means_low, operands.factors, work)
+    write_distances(work.tile, operands.means, operands.means_low, operands.factors, work)
     lanes = lanes_of(work.tile)
     for k in range(maha.shape[0]):
         precision = np.float64(operands.factors[k, 0]) ** 2

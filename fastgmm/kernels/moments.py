@@ -16,6 +16,13 @@ Three forms
     pair against 27 for 16 tied components that overlap. It is used only if shifting the moments to
     the means afterwards costs less than 2e-13 (see `fastgmm.sources.operands`). For tied components
     it omits S2: about one point, S2 is the same whatever the responsibilities.
+
+Diagonal sums about the center
+    From 16 features on, lanes run over features: the points about the center are the rows of
+    `Workspace.table`, and a block keeps the sums of GRAM_ROWS components in registers for all
+    points of the tile. With lanes over points, the sums of lanes and the second-level cache took as
+    long again as the arithmetic. With fewer features, writing the table takes longer than it saves,
+    and so do blocks that are far from full (see `rows_are_cheaper`).
 """
 
 import numpy as np
@@ -27,6 +34,7 @@ from fastgmm.kernels.micro.blocks import (
     add_weighted_gram,
     cross_block,
     product_block,
+    weighted_rows,
 )
 from fastgmm.kernels.micro.lanes import (
     copy_doubles,
@@ -40,7 +48,7 @@ from fastgmm.kernels.micro.lanes import (
     store_scaled_difference,
 )
 from fastgmm.kernels.micro.vectors import GRAM_ROWS, SQUARE, STRIP_VECTORS
-from fastgmm.kernels.tiles import PANEL, fill, subtract_mean
+from fastgmm.kernels.tiles import MANY_FEATURES, PANEL, fill, subtract_mean
 
 FEW_LIVE = 0.2  # fraction of all pairs; with fewer live ones, components are summed one at a time
 
@@ -423,23 +431,98 @@ def scatter_all_resp(operands, work, s1):
 
 
 @jit
-def accumulate_about_center(operands, work, squared, s1, s2):
-    """Add the moments of a tile about `operands.center`, in place; return the live pairs.
+def rows_are_cheaper(n_components, n_features, lanes):
+    """Say whether summing rows of `Workspace.table` costs less than summing vectors of points.
+
+    Blocks of rows are padded to GRAM_ROWS components and full vectors of features. If that adds
+    more than a quarter, they take as long or longer.
+    """
+    n_rows = (n_components + GRAM_ROWS - 1) // GRAM_ROWS * GRAM_ROWS
+    n_columns = (n_features + lanes - 1) // lanes * lanes
+    fills_blocks = 4 * n_rows * n_columns <= 5 * n_components * n_features
+    return fills_blocks and n_features >= MANY_FEATURES
+
+
+@jit
+def write_table(operands, X, work):
+    """Write the points about the center to the rows of `work.table`, in place; padding is zero."""
+    table, center, low = work.table, operands.center, operands.center_low
+    n_features, width, lanes = X.shape[1], table.shape[1], lanes_of(X)
+    full = n_features // lanes * lanes
+    for p in range(table.shape[0]):
+        row = work.rows[p]
+        for j in range(0, full, lanes):
+            i, o = row * n_features + j, p * width + j
+            store_scaled_difference(X, i, center, low, j, 1.0, table, o)
+        for j in range(full, width):
+            inside = j < n_features
+            table[p, j] = difference(X[row, j], center[0, j], low[0, j]) if inside else 0.0
+
+
+@jit
+def add_sums_of_table(work, s1, s2):
+    """Add the sums of `work.table` and of its squares, weighted by all responsibilities, in place.
+
+    Components are padded with rows of zeros to full blocks.
+    """
+    W, table, sums = work.tile_resp, work.table, work.sums
+    (size, width), lanes = table.shape, lanes_of(table)
+    n_components, n_features = work.resp.shape[0], work.tile.shape[0]
+    for k in range(0, n_components, GRAM_ROWS):
+        for j in range(0, n_features, lanes):
+            weighted_rows(W, k * size, size, table, j, width, size, sums, j, width)
+        for r in range(min(GRAM_ROWS, n_components - k)):
+            for j in range(n_features):
+                s1[k + r, j] += sums[r, j]
+                s2[0, k + r, j] += sums[GRAM_ROWS + r, j]
+
+
+@jit
+def sum_rows(operands, X, work, s1, s2):
+    """Add the sums of a table's rows, in place, if that is cheaper; return whether it is."""
+    if not rows_are_cheaper(work.resp.shape[0], X.shape[1], lanes_of(X)):
+        return False
+    write_table(operands, X, work)
+    add_sums_of_table(work, s1, s2)
+    return True
+
+
+@jit
+def sum_no_rows(operands, X, work, s1, s2):
+    """Add nothing: for types without a square for each feature."""
+    return False
+
+
+def about_center_of(squared, sum_rows):
+    """Return ``f(operands, X, work, s1, s2)``: it adds the moments of a tile about the center.
 
     They are products of all responsibilities with the points, and with their squares if `squared`,
     in blocks of components and features. If few pairs are live, components are summed one at a
-    time.
+    time. `sum_rows` adds sums of rows and squares, or returns false.
     """
-    n_components, size = work.resp.shape
-    center, low = operands.center, operands.center_low
-    pairs = live_pairs(operands, work)
-    if pairs < FEW_LIVE * n_components * size:
-        return accumulate_each(operands, work, center, low, 0, squared, s1, s2)
-    scatter_all_resp(operands, work, s1)
-    subtract_mean(work.tile, center, low, 0, work.points)
-    n = size // lanes_of(work.tile)
-    add_weighted_sums(work, n_components, n, 0, squared, s1, s2)
-    return pairs
+
+    @jit
+    def accumulate_about_center(operands, X, work, s1, s2):
+        """Add the moments about `operands.center`, in place; return the live pairs."""
+        n_components, size = work.resp.shape
+        center, low = operands.center, operands.center_low
+        pairs = live_pairs(operands, work)
+        if pairs < FEW_LIVE * n_components * size:
+            return accumulate_each(operands, work, center, low, 0, squared, s1, s2)
+        scatter_all_resp(operands, work, s1)
+        if sum_rows(operands, X, work, s1, s2):
+            return pairs
+        subtract_mean(work.tile, center, low, 0, work.points)
+        n = size // lanes_of(work.tile)
+        add_weighted_sums(work, n_components, n, 0, squared, s1, s2)
+        return pairs
+
+    return accumulate_about_center
+
+
+_tied_about_center = about_center_of(False, sum_no_rows)
+_diag_about_center = about_center_of(True, sum_rows)
+_spherical_about_center = about_center_of(True, sum_no_rows)
 
 
 @jit
@@ -449,17 +532,26 @@ def accumulate_tied(operands, X, work, s1, s2):
     If `operands.about_center` is true, they are about the center and S2 is omitted.
     """
     if operands.about_center:
-        return accumulate_about_center(operands, work, False, s1, s2)
+        return _tied_about_center(operands, X, work, s1, s2)
     return accumulate_matrices(operands, X, work, s1, s2)
 
 
 @jit
 def accumulate_diag(operands, X, work, s1, s2):
-    """Add the moments of a tile for diag or spherical covariances, in place; return live pairs.
+    """Add the moments of a tile for diag covariances, in place; return the live pairs.
 
     If `operands.about_center` is true, they are about the center.
     """
     if operands.about_center:
-        return accumulate_about_center(operands, work, True, s1, s2)
+        return _diag_about_center(operands, X, work, s1, s2)
+    means, lows = operands.means, operands.means_low
+    return accumulate_each(operands, work, means, lows, 1, True, s1, s2)
+
+
+@jit
+def accumulate_spherical(operands, X, work, s1, s2):
+    """Add the same as `accumulate_diag` for spherical covariances."""
+    if operands.about_center:
+        return _spherical_about_center(operands, X, work, s1, s2)
     means, lows = operands.means, operands.means_low
     return accumulate_each(operands, work, means, lows, 1, True, s1, s2)

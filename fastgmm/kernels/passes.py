@@ -40,7 +40,12 @@ from fastgmm.kernels.maximize import (
     step_of,
 )
 from fastgmm.kernels.micro.lanes import lanes_of, prefer_wide_vectors
-from fastgmm.kernels.moments import accumulate_diag, accumulate_matrices, accumulate_tied
+from fastgmm.kernels.moments import (
+    accumulate_diag,
+    accumulate_matrices,
+    accumulate_spherical,
+    accumulate_tied,
+)
 from fastgmm.kernels.skipping import (
     list_unskipped,
     sort_block,
@@ -265,4 +270,4 @@ def _kernels(mahalanobis, accumulate, maximize):
 FULL = _kernels(mahalanobis_full, accumulate_matrices, maximize_full)
 TIED = _kernels(mahalanobis_tied, accumulate_tied, maximize_tied)
 DIAG = _kernels(mahalanobis_diag, accumulate_diag, maximize_diag)
-SPHERICAL = _kernels(mahalanobis_spherical, accumulate_diag, maximize_spherical)
+SPHERICAL = _kernels(mahalanobis_spherical, accumulate_spherical, maximize_spherical)

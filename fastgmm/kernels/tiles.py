@@ -34,6 +34,7 @@ STRIP_BYTES = 256  # bytes of one feature: the points that a block of row norms 
 PANEL = 64  # live points gathered at a time; this panel stays in the first-level cache
 BLOCK = 4096  # points; a block is as many full tiles as this allows, sorted together
 PREFETCH_BYTES = 12288  # bytes between a row that is loaded and the row prefetched with it
+MANY_FEATURES = 16  # features; with fewer, a center saves diagonal kernels nothing
 FEW_FEATURES = 4  # features; with fewer, the hardware prefetcher suffices
 # Blocks, if there are enough points. More blocks balance the threads better; longer ones skip more.
 MIN_BLOCKS = 16
@@ -43,6 +44,17 @@ def row_width(n_features, itemsize):
     """Return the columns of a padded row that holds the features and a one."""
     lanes = VECTOR_BYTES // itemsize
     return (n_features + lanes) // lanes * lanes
+
+
+def table_width(n_features, itemsize):
+    """Return the columns of a padded row that holds the features.
+
+    Long rows have an odd number of vectors: with a power of two, they map to the same lines of the
+    first-level cache.
+    """
+    lanes = VECTOR_BYTES // itemsize
+    n_vectors = (n_features + lanes - 1) // lanes
+    return (n_vectors | 1 if n_vectors > 3 else n_vectors) * lanes
 
 
 def matrix_rows(n_features):
@@ -99,14 +111,19 @@ def make_workspace(X, n_components, ordered=False):
     """
     n_features, dtype = X.shape[1], X.dtype
     size = tile_size(len(X), n_features, X.itemsize)
-    own = _aligned(3 * n_features + n_components, size, dtype)
+    n_rows = -(-n_components // GRAM_ROWS) * GRAM_ROWS
+    own = _aligned(3 * n_features + n_rows, size, dtype)
+    own[3 * n_features + n_components :] = 0
+    points = own[n_features : 3 * n_features]
+    columns = table_width(n_features, X.itemsize)
+    table_rows = size if n_features >= MANY_FEATURES else 0
     doubles = _aligned(n_components + 5, size, np.dtype(np.float64))
     panel = _aligned(PANEL, row_width(n_features, X.itemsize), dtype)
     panel.fill(0)
     n_vectors = size * X.itemsize // VECTOR_BYTES
     return Workspace(
         tile=own[:n_features],
-        points=own[n_features : 3 * n_features],
+        points=points,
         resp=doubles[5:],
         peak=doubles[0],
         total=doubles[1],
@@ -119,6 +136,8 @@ def make_workspace(X, n_components, ordered=False):
         chosen=np.empty(n_vectors, np.intp),
         index=np.empty(size, np.intp),
         tile_resp=own[3 * n_features :],
+        table=points.reshape(-1)[: table_rows * columns].reshape(table_rows, columns),
+        sums=_aligned(2 * GRAM_ROWS, columns, np.dtype(np.float64)),
         root=np.empty(PANEL, dtype),
         panel=panel,
         block=_make_block(block_tiles(len(X), size) * size if ordered else 0, n_components),

@@ -159,8 +159,13 @@ class Workspace(NamedTuple):
         M-step: the listed vectors that have live points.
     index : ndarray of shape (size,)
         M-step: rows of X of the live points.
-    tile_resp : ndarray of shape (n_components, size)
-        M-step: responsibilities in the precision of the tile.
+    tile_resp : ndarray of shape (>= n_components, size)
+        M-step: responsibilities in the precision of the tile, and rows of zeros.
+    table : ndarray of shape (size, table_width)
+        M-step: the points about the center, one a row, in the precision of X; it shares the memory
+        of `points`. It has no rows if there are few features.
+    sums : ndarray of shape (2 * GRAM_ROWS, table_width)
+        M-step: weighted sums of the rows of `table` and of their squares, for a few components.
     root : ndarray of shape (PANEL,)
         M-step: square roots of responsibilities, in the precision of the tile.
     panel : ndarray of shape (PANEL, row_width)
@@ -183,6 +188,8 @@ class Workspace(NamedTuple):
     chosen: np.ndarray
     index: np.ndarray
     tile_resp: np.ndarray
+    table: np.ndarray
+    sums: np.ndarray
     root: np.ndarray
     panel: np.ndarray
     block: Block

@@ -20,12 +20,11 @@ def _accumulate(kernel):
     return accumulate
 
 
-_diagonal = _accumulate(moments.accumulate_diag)
 ACCUMULATE = {
     "full": _accumulate(moments.accumulate_matrices),
     "tied": _accumulate(moments.accumulate_tied),
-    "diag": _diagonal,
-    "spherical": _diagonal,
+    "diag": _accumulate(moments.accumulate_diag),
+    "spherical": _accumulate(moments.accumulate_spherical),
 }
 
 
@@ -68,15 +67,18 @@ class Sums:
 
 ABOUT = [(kind, False) for kind in reference.COVARIANCE_TYPES]
 ABOUT += [(kind, True) for kind in ("tied", "diag", "spherical")]  # full has no center
+SHAPES = [(n_features, 2 + n_features % 5) for n_features in (*range(1, 10), 17, 33)]
+SHAPES += [(24, 8), (31, 15)]  # diag sums rows of a table: see `rows_are_cheaper`
 
 
 @pytest.mark.parametrize(("covariance_type", "about_center"), ABOUT)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("n_features", [*range(1, 10), 17, 33])
+@pytest.mark.parametrize(("n_features", "n_components"), SHAPES)
 @pytest.mark.parametrize("live", ["all", "some", "few"])
-def test_moments(covariance_type, about_center, dtype, n_features, live, assert_close):
+def test_moments(
+    covariance_type, about_center, dtype, n_features, n_components, live, assert_close
+):
     """About the means or the center, whatever form of the sum the kernels choose."""
-    n_components = 2 + n_features % 5
     problem = problems.overlapping(90, n_features, n_components, covariance_type)
     X, w = problem.X.astype(dtype), np.random.default_rng(1).exponential(size=90)
     operands = operands_of(problem, dtype)._replace(about_center=about_center)

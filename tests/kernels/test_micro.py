@@ -142,3 +142,51 @@ def test_sums_over_lanes(dtype):
     add_products(A, D, n, small, large)
     np.testing.assert_array_equal(small, 1.0 + A[:1] @ D[:1].T)
     np.testing.assert_array_equal(large, 1.0 + A[:2] @ D.T)
+
+
+@entry
+def weighted_sums(W, P, out):
+    for j in range(0, P.shape[1], lanes.lanes_of(P)):
+        blocks.weighted_rows(
+            W, 0, W.shape[1], P, j, P.shape[1], P.shape[0], out, j, P.shape[1]
+        )  # fmt: skip
+
+
+@each_dtype
+def test_weighted_sums_of_rows_and_squares(dtype):
+    """Two vectors of columns, side by side; integers, so that sums are exact."""
+    rng = np.random.default_rng(0)
+    n_columns = 2 * vectors.VECTOR_BYTES // np.dtype(dtype).itemsize
+    W = rng.integers(-9, 9, (vectors.GRAM_ROWS, 21)).astype(dtype)
+    P = rng.integers(-9, 9, (21, n_columns)).astype(dtype)
+    out = np.full((2 * vectors.GRAM_ROWS, n_columns), np.nan)
+    weighted_sums(W, P, out)
+    np.testing.assert_array_equal(out, np.concatenate([W @ P, W @ P**2]))
+
+
+_three_scaled = blocks.distances_block(3, blocks.scaled_difference)
+_three_about_center = blocks.distances_block(3, blocks.scaled_point_difference)
+
+
+@entry
+def distances_of_three(D, places, M, L, S, scaled, about_center):
+    n, ldd = D.shape
+    _three_scaled(D, ldd, places, 0, n, M, L, S, 0, n, scaled, 0, ldd)
+    _three_about_center(D, ldd, places, 0, n, M, L, S, 0, n, about_center, 0, ldd)
+
+
+@each_dtype
+def test_distances_scale_the_difference_or_the_point(dtype):
+    """Small integers, so that all terms are exact."""
+    rng = np.random.default_rng(0)
+    width = vectors.VECTOR_BYTES // np.dtype(dtype).itemsize
+    size = vectors.STRIP_VECTORS * width
+    D, M, L, S = (
+        rng.integers(-9, 9, shape).astype(dtype) for shape in ((5, size), (3, 5), (3, 5), (3, 5))
+    )
+    places = np.arange(0, size, width)
+    scaled, about_center = np.empty((3, size)), np.empty((3, size))
+    distances_of_three(D, places, M, L, S, scaled, about_center)
+    X, mean, scale = D.T, (M + L if dtype is np.float32 else M)[:, None], S[:, None]
+    np.testing.assert_array_equal(scaled, (((X - mean) * scale) ** 2).sum(axis=2))
+    np.testing.assert_array_equal(about_center, ((X * scale - mean) ** 2).sum(axis=2))

@@ -24,7 +24,7 @@ import fastgmm, problems, reference
 from fastgmm.kernels.micro import vectors as _simd
 
 for covariance_type in TYPES:
-    for shape in [(613, 2, 3), (700, 11, 5), (400, 33, 2)]:
+    for shape in [(613, 2, 3), (700, 11, 5), (900, 33, 8)]:
         problem = problems.overlapping(*shape, covariance_type)
         model = fastgmm.fit(problem.X, **problem.start, tol=0.0, max_iter=3)
         theirs = reference.em(problem.X, *problem.parameters, tol=0.0, max_iter=3)

@@ -18,6 +18,7 @@ separate numbers; tuples of them would only be packed and unpacked around the in
 
 from fastgmm.jit.intrinsics import intrinsic, ir, types
 from fastgmm.kernels.micro.vectors import (
+    GRAM_ROWS,
     SQUARE,
     STRIP_VECTORS,
     Points,
@@ -179,14 +180,31 @@ def product_rows_block(rows):
     return replace_rows
 
 
-def distances_block(rows, scaled):
+def plain_difference(vectors, x, high, low, scale):
+    """Return ``x - high - low``; `low` is None for float64."""
+    diff = vectors.builder.fsub(x, high)
+    return vectors.builder.fsub(diff, low) if low else diff
+
+
+def scaled_difference(vectors, x, high, low, scale):
+    """Return ``(x - high - low) * scale``."""
+    return vectors.builder.fmul(plain_difference(vectors, x, high, low, scale), scale)
+
+
+def scaled_point_difference(vectors, x, high, low, scale):
+    """Return ``x * scale - high - low``: one instruction for float64, where `low` is None."""
+    diff = vectors.fma(x, scale, vectors.builder.fneg(high))
+    return vectors.builder.fsub(diff, low) if low else diff
+
+
+def distances_block(rows, difference):
     """Make ``f(D, ldd, places, i, n, M, L, S, k, ldm, out, o, ldo)``: write squared distances.
 
     They are distances from a strip of vectors of `D` (n features, ldd), which begin at the places
     from offset i of `places`, to the means in rows k ... k + rows - 1 of `M` and `L` (high and low
-    part, rows ldm apart). If `scaled` is true, differences are multiplied by the same rows of `S`,
-    n apart. The distances to mean k are written to `out` float64 from offset o, those to the next
-    means ldo apart.
+    part, rows ldm apart). `difference` is one of `plain_difference`, `scaled_difference` and
+    `scaled_point_difference`; the latter two read the same rows of `S`, n apart. The distances to
+    mean k are written to `out` float64 from offset o, those to the next means ldo apart.
     """
 
     @intrinsic
@@ -207,17 +225,18 @@ def distances_block(rows, scaled):
                 parts = [vectors.broadcast(high, at)]
                 parts.append(vectors.broadcast(low, at) if vectors.itemsize == 4 else None)
                 at = builder.add(builder.mul(row, n), feature)
-                parts.append(vectors.broadcast(scale, at) if scaled else None)
+                if difference is plain_difference:
+                    return [*parts, None]
+                fused = difference is scaled_point_difference
+                load = vectors.multiplier if fused else vectors.broadcast
+                parts.append(load(scale, at))
                 return parts
 
             def strip(feature, c):
                 return vectors.load(points, builder.add(builder.mul(feature, ldd), begins[c]))
 
             def add_square(parts, x, register):
-                high, low, scale = parts
-                diff = builder.fsub(x, high)
-                diff = builder.fsub(diff, low) if low else diff
-                diff = builder.fmul(diff, scale) if scale else diff
+                diff = difference(vectors, x, *parts)
                 return vectors.fma(diff, diff, register)
 
             acc = accumulate(vectors, [STRIP_VECTORS] * rows, n, mean, strip, add_square)
@@ -367,6 +386,42 @@ def add_small_matrix(typingctx, rows, w, D, ldd, places, n, M, L, m, out, o, ldo
 
     i8 = types.intp
     return types.void(i8, w, D, i8, places, i8, M, L, i8, out, i8, i8, sums, i8), generate
+
+
+@intrinsic
+def weighted_rows(typingctx, W, w, ldw, P, p, ldp, n, out, o, ldo):
+    """Write one vector of columns of ``W @ P`` and of ``W @ P**2``, for GRAM_ROWS rows of `W`.
+
+    `W` (rows, ldw) holds the weights of n points from offset w on, `P` (n, ldp) one point per row,
+    the vector of columns from offset p on. The sums are written to `out` float64 from offset o; its
+    rows follow ldo apart, those of squares after the others. Each square is computed once for all
+    rows.
+    """
+
+    def generate(context, builder, signature, args):
+        _, w, ldw, _, p, ldp, n, _, o, ldo = args
+        weights, points, total = (
+            elements_of(context, builder, signature, args, i) for i in (0, 3, 7)
+        )
+        vectors = Vectors(builder, points.type)
+        begins = [builder.add(w, builder.mul(index(r), ldw)) for r in range(GRAM_ROWS)]
+
+        def left(t, r):
+            return vectors.multiplier(weights, builder.add(begins[r], t))
+
+        def right(t, c):
+            x = vectors.load(points, builder.add(p, builder.mul(t, ldp)))
+            return builder.fmul(x, x) if c else x
+
+        acc = accumulate(vectors, [2] * GRAM_ROWS, n, left, right)
+        for r, registers in enumerate(acc):
+            for c, register in enumerate(registers):
+                row = builder.mul(index(r + c * GRAM_ROWS), ldo)
+                vectors.store_as_doubles(register, total, builder.add(o, row))
+        return context.get_dummy_value()
+
+    i8 = types.intp
+    return types.void(W, i8, i8, P, i8, i8, i8, out, i8, i8), generate
 
 
 def product_block(rows, columns):
