@@ -38,7 +38,7 @@ import fastgmm
 
 N_ITER = 5  # of a round, after one that is not counted
 SPREAD = 1.0  # standard deviation of the means of the components, in those of a component
-PART_ROWS = 250_000
+PART_ROWS = 1_000_000  # 80 MB with 10 features; chunks that Dask chooses have up to 128 MiB
 
 
 class Shape(NamedTuple):
