@@ -61,6 +61,7 @@ class Machine(NamedTuple):
     row: float  # of one thread's pass over a row in memory, all components near it
     read: float  # bytes a second at which a cached .npy file is read ahead and added up
     task: float  # that the scheduler and the client need for a task
+    start: float  # a pass over a few rows of one partition: client, scheduler and worker in turn
     add: float  # two statistics
     m_step: float
 
@@ -78,7 +79,7 @@ def cost(shape: Shape, machine: Machine, cluster: Cluster) -> dict[str, float]:
     """Return the parts of the seconds of a pass, by name; rows stay in the workers' memory.
 
     The arithmetic of the workers and the work of the scheduler go on at the same time, but tasks
-    are not started before the client has sent them: the sum of the parts is an upper bound.
+    are not started before the client has sent them: so the parts are added.
     """
     rounds = math.ceil(cluster.partitions / cluster.workers)
     levels = tree(cluster.partitions)
@@ -86,6 +87,7 @@ def cost(shape: Shape, machine: Machine, cluster: Cluster) -> dict[str, float]:
     sums = cluster.latency + FAN_IN * shape.statistics_bytes() / cluster.bandwidth
     return {
         "arithmetic of the workers": rounds * shape.rows / cluster.partitions * machine.row,
+        "start and end": machine.start,
         "tasks of the scheduler": n_tasks(cluster.partitions) * machine.task,
         "parameters to all workers": (1 + math.ceil(math.log2(cluster.workers))) * parameters,
         "tree of additions": len(levels) * (sums + (FAN_IN - 1) * machine.add),
@@ -141,10 +143,12 @@ def measured(shape: Shape) -> Machine:
         reading = median_time(
             lambda: sum(float(block.values.sum()) for block in blocks_ahead(reader))
         )
+    start, task = dask_seconds(shape)
     return Machine(
         row=median_time(lambda: rows.statistics(model, parameters)) / len(X),
         read=X.nbytes / reading,
-        task=task_seconds(shape),
+        task=task,
+        start=start,
         add=median_time(lambda: merge([sums, sums])),
         m_step=median_time(lambda: model.update(parameters, sums)),
     )
@@ -167,10 +171,11 @@ def seconds_on_cluster(X: np.ndarray, n_parts: int, workers: int, shape: Shape) 
         return median_time(lambda: source.statistics(model, parameters))
 
 
-def task_seconds(shape: Shape) -> float:
-    """Return the seconds of a task that does next to nothing."""
+def dask_seconds(shape: Shape) -> tuple[float, float]:
+    """Return the seconds of a pass that does next to nothing, and what a further task adds."""
     X = problem(shape._replace(rows=SMALL * 8))[0]
-    return seconds_on_cluster(X, SMALL, 1, shape) / n_tasks(SMALL)
+    start, whole = (seconds_on_cluster(X, n_parts, 1, shape) for n_parts in (1, SMALL))
+    return start, (whole - start) / (n_tasks(SMALL) - n_tasks(1))
 
 
 def report(shape: Shape, machine: Machine, cluster: Cluster) -> float:
@@ -200,7 +205,7 @@ def main() -> None:
     print(f"constants for {shape.features} features and {shape.components} full components:")
     print(f"  row    {1e9 * machine.row:9.1f} ns   read {machine.read / 1e9:6.2f} GB/s")
     print(f"  task   {1e6 * machine.task:9.1f} us   add  {1e6 * machine.add:6.1f} us")
-    print(f"  M-step {1e6 * machine.m_step:9.1f} us")
+    print(f"  M-step {1e6 * machine.m_step:9.1f} us   start {1e3 * machine.start:5.1f} ms")
     X = problem(shape)[0]
     here = shape._replace(rows=len(X))
     for workers in (1, 2):

@@ -3,16 +3,15 @@
     python tools/dashboard.py --commits 5      about ten minutes per commit
     python tools/dashboard.py --tags 3
     python tools/dashboard.py                  build the site from existing results
-    python tools/dashboard.py --history        measure the snapshot anew, under an hour
+    python tools/dashboard.py --history        measure the snapshot anew, in about 40 minutes
     python tools/dashboard.py --refused        only those of its points that the check refuses
 
 The site is written to ``asv_benchmarks/html``; ``--preview`` opens it in a browser. Commits that
 have results are skipped unless ``--again`` is given. The first run copies the results of one
 machine from ``asv_benchmarks/snapshot``, so that the site is never empty.
 
-``--history`` runs what the library promises on the commits of ``asv_benchmarks/history.toml``, in
-two rounds that alternate between the commits, writes the snapshot and checks it as
-``tools/snapshot.py`` does. Leave the machine alone meanwhile.
+``--history`` runs what the library promises on the commits of ``asv_benchmarks/history.toml``,
+writes the snapshot and checks it as ``tools/snapshot.py`` does. Leave the machine alone meanwhile.
 """
 
 import argparse

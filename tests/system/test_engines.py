@@ -1,4 +1,4 @@
-"""The examples that run EM on MPI and on Spark, where these are installed."""
+"""The examples that run EM on MPI, Spark and Dask, where these are installed."""
 
 import importlib.util
 import os
@@ -43,3 +43,10 @@ def test_mpi():
 def test_spark():
     out = output_of([sys.executable, str(EXAMPLES / "fit_with_spark.py")])
     assert numbers(out)[1:] == pytest.approx([0, 0, 6, 0, 0, 6], abs=0.03)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="no Dask")
+def test_dask():
+    out = output_of([sys.executable, str(EXAMPLES / "kill_a_dask_worker.py")])
+    assert "killed a worker" in out
+    assert "the same bits: True" in out
