@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -48,6 +49,12 @@ Report = Callable[[int, float], object]
 def _seconds_of_work() -> float:
     """Return the time by the clock, without what this thread has waited for compilation."""
     return time.perf_counter() - compiling_seconds()
+
+
+def _end_if(stop: threading.Event) -> None:
+    """Raise CancelledError if all fits are to end early."""
+    if stop.is_set():
+        raise CancelledError
 
 
 class Grid:
@@ -91,6 +98,7 @@ class Grid:
         self.stop = threading.Event()
         self._turns = threading.Semaphore(n_at_once)
         n_fits = len(models) * len(plan.counts)
+        self._tick = partial(_end_if, self.stop)
         self._lockstep = Lockstep(n_fits, self._turns, self._tick)
         shared = source.shared(self._lockstep)
         self.in_lockstep = shared is not None
@@ -106,11 +114,6 @@ class Grid:
         rows = [source, *(rest for rest, _ in self._folds)]
         self._run_em = FINAL_RUNS.get(plan.init_params, run_em)
         self._starts = [grid_starts(part, plan, self._tick) for part in rows]
-
-    def _tick(self) -> None:
-        """Raise CancelledError if all fits are to end early."""
-        if self.stop.is_set():
-            raise CancelledError
 
     def prepare(self, n_components: int) -> list[Prepared]:
         """Return the starts for all rows, and for the rows outside each fold."""

@@ -58,8 +58,6 @@ class CollapsePolicy:
         source: Source,
         random_state: np.random.RandomState,
     ) -> None:
-        rules = {"regularize": self._regularize, "reset": self._reset, "raise": self._raise}
-        self._apply = rules[on_collapse]
         self._model = model
         self._type = model.covariance_type
         self._reg_covar = model.reg_covar
@@ -120,7 +118,8 @@ class CollapsePolicy:
         collapsed = self._collapsed(parameters, iterated)
         if not collapsed.any():
             return parameters, False
-        return self._apply(parameters, collapsed, np.isnan(parameters.log_det))
+        rules = {"regularize": self._regularize, "reset": self._reset, "raise": self._raise}
+        return rules[self._on_collapse](parameters, collapsed, np.isnan(parameters.log_det))
 
     def _raise(self, parameters, collapsed, singular):
         """Raise an error that names the collapsed components."""

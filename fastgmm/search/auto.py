@@ -63,11 +63,7 @@ def auto(start: Start, random_state: np.random.RandomState) -> Parameters | None
     if start.n_components == 1:
         return None
     sample = make_sample(start.source, start.n_components, random_state)
-
-    def tick() -> None:
-        start.watch(cell.record)
-
-    cell = Cell(sample, start.model, start.n_components, tick)
+    cell = Cell(sample, start.model, start.n_components, start.watch)
     if not is_worth_searching(sample, cell):
         return None
     allowed = _passes_allowed(start, sample)

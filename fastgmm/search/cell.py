@@ -62,12 +62,16 @@ class Cell:
         The model to fit.
     n_components : int
         Number of components.
-    tick : callable
-        Called before each pass; it raises an exception to end the search.
+    watch : callable
+        Called before each pass with the cell's record; it raises an exception to end the search.
     """
 
     def __init__(
-        self, sample: Sample, model: Model, n_components: int, tick: Callable[[], None]
+        self,
+        sample: Sample,
+        model: Model,
+        n_components: int,
+        watch: Callable[[SearchRecord], object],
     ) -> None:
         self.sample = sample
         self.model = model
@@ -75,7 +79,7 @@ class Cell:
         self.best: Trial | None = None
         self.version = 0
         self.record = SearchRecord(n_rows=sample.source.n_samples)
-        self._end_if_asked = tick
+        self._watch = watch
         self._start = Start(sample.source, model, n_components)
 
     @property
@@ -83,6 +87,10 @@ class Cell:
         """The best valid trial, where there is one."""
         assert self.best is not None
         return self.best
+
+    def _end_if_asked(self):
+        """Tell who watches what was done so far."""
+        self._watch(self.record)
 
     def _tick(self):
         """Count a pass."""

@@ -64,7 +64,7 @@ class Neighbourhood:
         self._partitions = [Partitions(sample, self._counts, seed) for seed in seeds]
         self._seen: dict[tuple, int] = {}
         self._cells = {
-            (model.covariance_type, count): Cell(sample, model, count, tick)
+            (model.covariance_type, count): Cell(sample, model, count, lambda record: tick())
             for count in self._counts
             for model in self._models
         }

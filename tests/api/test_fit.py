@@ -1,5 +1,6 @@
 """`fit`: convergence, restarts, callbacks, kinds of input, and sizes at the edges."""
 
+import gc
 import tracemalloc
 
 import numpy as np
@@ -339,7 +340,7 @@ class TestInput:
     @each_type
     def test_contiguous_floats_are_never_copied(self, covariance_type, dtype):
         """All memory that NumPy allocates in a fit is far less than the data."""
-        problem = problems.overlapping(100_000, 2, 3, covariance_type)
+        problem = problems.overlapping(400_000, 2, 3, covariance_type)
         X = read_only(problem.X.astype(dtype))
         fastgmm.fit(X, **problem.start, max_iter=500).score_samples(X)  # compiles
         tracemalloc.start()
@@ -355,6 +356,34 @@ class TestInput:
         output = 8 * len(X)
         assert peak < X.nbytes / 2
         assert peak_score - base < output + X.nbytes / 2
+
+    @pytest.mark.parametrize("init_params", ["auto", "kmeans", "random"])
+    @pytest.mark.parametrize("kind", ["array", "weights", "gaps", "blocks", "select"])
+    def test_memory_is_free_when_a_fit_ends(self, kind, init_params):
+        """No reference cycle keeps the rows or buffers of a fit until Python looks for cycles."""
+        X = problems.overlapping(600, 2, 2).X
+        gaps = np.where(np.arange(len(X))[:, np.newaxis] % 10 == [3, -1], np.nan, X)
+        same = {"init_params": init_params, "random_state": 0}
+        fits = {
+            "array": lambda: fastgmm.fit(X, 2, **same),
+            "weights": lambda: fastgmm.fit(X, 2, sample_weight=np.ones(len(X)), **same),
+            "gaps": lambda: fastgmm.fit(gaps, 2, missing="em", **same),
+            "blocks": lambda: fastgmm.fit(lambda: iter([X[:300], X[300:]]), 2, **same),
+            "select": lambda: fastgmm.select(X, [1, 2], ["full", "diag"], **same),
+        }
+        fits[kind]()  # compiles
+        gc.collect()
+        gc.disable()
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        try:
+            fits[kind]()
+            gc.collect()
+            left = [type(thing) for thing in gc.garbage if "fastgmm" in type(thing).__module__]
+        finally:
+            gc.set_debug(0)
+            gc.garbage.clear()
+            gc.enable()
+        assert left == []
 
 
 class TestShapes:

@@ -155,7 +155,7 @@ def test_a_spurious_optimum_is_not_kept():
     draw = np.random.default_rng(0)
     X = np.concatenate([draw.normal(size=(200, 2)), np.full((30, 2), 0.5)])
     sample = make_sample(ArraySource(X), 2, np.random.RandomState(0))
-    cell = Cell(sample, MaximumLikelihood(KINDS["full"], 1e-6), 2, lambda: None)
+    cell = Cell(sample, MaximumLikelihood(KINDS["full"], 1e-6), 2, lambda record: None)
     labels = np.repeat(np.array([0, 1], np.int32), [200, 30])
     seed = Seed(np.array([[0.0, 0.0], [0.5, 0.5]]), labels)
     (trial,) = cell.trials([Proposal("given", seed, is_move=False)])
