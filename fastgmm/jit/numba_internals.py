@@ -61,7 +61,12 @@ from fastgmm._logging import logger
 from fastgmm.jit import plain
 from fastgmm.jit.cache import SOURCE_STAMP, CodeFiles
 from fastgmm.jit.helpers import HELPERS
-from fastgmm.jit.numba_shortcuts import kept_answers, short_pipeline, shorten_helper
+from fastgmm.jit.numba_shortcuts import (
+    kept_answers,
+    kept_registries,
+    short_pipeline,
+    shorten_helper,
+)
 from fastgmm.jit.plain import jit_enabled
 from fastgmm.jit.registry import remember
 from fastgmm.jit.shipped import FOLDER, shipped_target
@@ -245,7 +250,8 @@ class HelperCompiler(Compiler):
     library_class = HelperLibrary
 
     def __init__(self, *args, **options):
-        super().__init__(*args, **options)
+        with kept_registries():
+            super().__init__(*args, **options)
         self.take_library()
 
     def take_library(self):
@@ -377,7 +383,8 @@ class _Cache(FunctionCache):
     def load_overload(self, sig, target_context):
         """Return the code that is kept for a signature, None where there is none to be had."""
         try:
-            found = super().load_overload(sig, target_context)
+            with kept_registries():
+                found = super().load_overload(sig, target_context)
             if found is None and enabled():
                 return self._take_turn(sig, target_context)
             return found
