@@ -64,6 +64,7 @@ from fastgmm.jit.helpers import HELPERS
 from fastgmm.jit.numba_shortcuts import (
     kept_answers,
     kept_registries,
+    no_registries,
     short_pipeline,
     shorten_helper,
 )
@@ -383,7 +384,7 @@ class _Cache(FunctionCache):
     def load_overload(self, sig, target_context):
         """Return the code that is kept for a signature, None where there is none to be had."""
         try:
-            with kept_registries():
+            with no_registries():
                 found = super().load_overload(sig, target_context)
             if found is None and enabled():
                 return self._take_turn(sig, target_context)

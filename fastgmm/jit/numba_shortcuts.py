@@ -23,6 +23,7 @@ Sizes
 Registries
     Numba looks for new declarations in all of its modules up to a thousand times for each entry
     point. Only the first search looks everywhere; the others take what was declared since. 0.3 s.
+    Loading machine code needs no declarations at all: 0.24 s for each process.
 
 Tuples
     Numba passes each number of a tuple as an argument of its own: 175 instructions take a
@@ -242,6 +243,15 @@ def kept_registries():
     with ExitStack() as changes:
         if BaseContext is not None:
             _replace(changes, BaseContext, "refresh", _kept_refresh)
+        yield
+
+
+@contextmanager
+def no_registries():
+    """Let Numba search for no declarations meanwhile."""
+    with ExitStack() as changes:
+        if BaseContext is not None:
+            _replace(changes, BaseContext, "refresh", lambda refresh: lambda self: None)
         yield
 
 
