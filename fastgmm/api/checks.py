@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from fastgmm.api.names import column_names, is_frame
 from fastgmm.api.objects import DROP, array_of
@@ -246,6 +246,17 @@ def check_option(value: str, name: str, options: Collection[str]) -> str:
     return value
 
 
+class _NoEntropy(np.random.bit_generator.ISeedSequence):
+    """The state of a generator that is seeded later; NumPy would ask the system for one."""
+
+    def generate_state(self, n_words: int, dtype: DTypeLike = np.uint32) -> np.ndarray:
+        """Return zeros."""
+        return np.zeros(n_words, dtype)
+
+
+_NO_ENTROPY: Any = _NoEntropy()  # NumPy's annotations know its own class only
+
+
 def check_random_state(random_state: Seed) -> np.random.RandomState:
     """Return a `numpy.random.RandomState` for a seed, a RandomState, a Generator or None.
 
@@ -259,7 +270,9 @@ def check_random_state(random_state: Seed) -> np.random.RandomState:
     if random_state is None:
         return np.random.RandomState()
     if isinstance(random_state, int | np.integer) and 0 <= random_state < 2**32:
-        return np.random.RandomState(int(random_state))
+        seeded = np.random.RandomState(np.random.MT19937(_NO_ENTROPY))
+        seeded.seed(int(random_state))
+        return seeded
     raise ValueError(
         "random_state must be None, an integer from 0 to 2**32 - 1, a numpy RandomState or a "
         f"Generator but is {random_state!r}."

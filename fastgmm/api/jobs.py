@@ -1,6 +1,7 @@
 """What helper processes compile while a fit begins: see `fastgmm.api.precompile`."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +40,10 @@ def expect_fits(kinds: Iterable[CovarianceType], dtype: np.dtype, n_threads: int
 def ask_for_helpers(jobs: list[Job], n_threads: int | None) -> None:
     """Let helpers run jobs once machine code is missing."""
     if TURN.waits:  # helpers have none of their own
-        plain = [tuple(job) for job in jobs]
-        program = f"from fastgmm.api.precompile import run_as_helper; run_as_helper({plain!r})"
-        HELPERS.ask_for(program, len(jobs), n_threads)
+        HELPERS.ask_for(partial(_program, jobs), len(jobs), n_threads)
+
+
+def _program(jobs: list[Job]) -> str:
+    """Return Python that runs jobs."""
+    plain = [tuple(job) for job in jobs]
+    return f"from fastgmm.api.precompile import run_as_helper; run_as_helper({plain!r})"

@@ -32,8 +32,8 @@ class Helpers:
     def ask_for(self, program, n_jobs, n_threads=None):
         """Note what helpers are to run once machine code is missing.
 
-        `program` is Python; `n_jobs` is how many helpers can be of use, and `n_threads` the
-        caller's number of threads, or None for Numba's own setting.
+        `program` is a function that returns Python; `n_jobs` is how many helpers can be of use,
+        and `n_threads` the caller's number of threads, or None for Numba's own setting.
         """
         n_threads = n_threads or numba.config.NUMBA_NUM_THREADS
         self._asked_for = program, min(n_threads - 1, n_jobs, _MOST)
@@ -45,7 +45,7 @@ class Helpers:
         if asked_for is None or self._running or not _is_python(sys.executable):
             return
         program, most = asked_for
-        command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{program}"]
+        command = [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}\n{program()}"]
         with suppress(OSError):
             for _ in range(most):
                 self._running.append(

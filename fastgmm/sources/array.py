@@ -209,7 +209,9 @@ class ArraySource(Source):
         X, weight = self._data
         for begin in range(0, self.n_samples, n_rows):
             rows = slice(begin, min(begin + n_rows, self.n_samples))
-            yield rows, ArraySource(X[rows], weight[rows], self.n_threads)
+            is_whole = n_rows >= self.n_samples
+            block = self if is_whole else ArraySource(X[rows], weight[rows], self.n_threads)
+            yield rows, block
 
     def answers(self, densities, wanted, n_rows):
         """Yield the results of inference for blocks of rows: see `Source.answers`."""

@@ -16,7 +16,7 @@ def asked(monkeypatch):
     calls = []
 
     def note(program, n_jobs, n_threads):
-        listed = program[program.index("(") + 1 : -1]
+        listed = program()[program().index("(") + 1 : -1]
         calls.append((ast.literal_eval(listed), n_jobs, n_threads))
 
     monkeypatch.setattr(jobs.HELPERS, "ask_for", note)

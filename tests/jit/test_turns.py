@@ -75,7 +75,10 @@ def test_where_nothing_can_be_locked_nobody_waits(tmp_path):
 
 def test_helpers_start_once_they_are_needed_and_end(tmp_path):
     written = tmp_path / "written"
-    program = f"import time; open({str(written)!r}, 'a').write('x'); time.sleep(100)"
+
+    def program():
+        return f"import time; open({str(written)!r}, 'a').write('x'); time.sleep(100)"
+
     ours = Helpers()
     ours.start()  # nothing was asked for
     ours.ask_for(program, n_jobs=5, n_threads=1)  # the caller wants one thread
