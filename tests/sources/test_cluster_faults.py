@@ -56,7 +56,11 @@ def workers(client, count, *options):
         for worker in started:
             worker.terminate()
         for worker in started:
-            worker.wait(30)
+            try:
+                worker.wait(10)
+            except subprocess.TimeoutExpired:  # Dask's worker does not always end when asked to
+                worker.kill()
+                worker.wait(30)
 
 
 @pytest.fixture(scope="module")
