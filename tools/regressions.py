@@ -1,20 +1,20 @@
 """Show that the benchmarks find a kernel that became 15% slower, and nothing where nothing did.
 
-    python tools/regressions.py              ten times, about 20 minutes on an idle machine
+    python tools/regressions.py              ten times, about 30 minutes on an idle machine
     python tools/regressions.py --times 1
 
-In a clone that is thrown away, two commits follow the present one: the first adds a comment to the
-file of the passes, so that all kernels are compiled anew, and the second computes some distances
-twice, so that an iteration takes 15% longer. A third adds a comment again. ``asv continuous``
-compares each commit with the one before, and ``asv publish`` lists regressions. The slow commit
-must be found each time by both, the other two never.
+In a clone that is thrown away, commits follow the present one. One of them computes some distances
+twice, so that an iteration takes 15% longer. Three before and three after it change a comment in
+the file of the passes, so that all kernels are compiled anew. ``asv continuous`` compares the slow
+commit and its two neighbours each with the one before. Then ``asv run`` measures all in turns, as
+for a site, and ``asv publish`` lists regressions. The slow commit must be found each time by both,
+the others never.
 
 The share of the tiles whose distances are computed twice is measured first. ``--tiles`` gives it
 in percent instead. ``--folder`` keeps the clone and its environment for the next call.
 """
 
 import argparse
-import itertools
 import json
 import math
 import os
@@ -31,7 +31,13 @@ ROW = "P 200000x16 K=16 full overlapping"
 BENCHMARK = "yardstick.Iteration.time_iteration"
 FACTOR = 1.07  # half of what is looked for
 IDENTITY = ("-c", "user.name=regressions", "-c", "user.email=regressions@localhost")
-REPEAT = 8  # samples of a commit in each of two rounds
+ROUNDS, REPEAT = 4, 3  # rounds in which commits take turns, and samples of each in a round
+COMPARED = "comment", "slow", "after"
+IN_TURNS = [
+    "--interleave-rounds", "--bench", f"^{re.escape(BENCHMARK)}.*{re.escape(ROW)}",
+    "--attribute", f"rounds={ROUNDS}", "--attribute", f"repeat={REPEAT}",
+    "--launch-method", "forkserver",
+]  # fmt: skip
 ONCE = """\
         mahalanobis(operands, work)
         if lazy:
@@ -107,16 +113,14 @@ def calibrate(clone, target, rounds=3):
 
 
 def make_history(clone, percent):
-    """Commit the three changes; return the four commits by name."""
+    """Commit the changes; return the commits by name."""
     path = clone / PASSES
     commits = {"base": git(clone, "rev-parse", "HEAD")}
     source = path.read_text()
-    for name, text in (
-        ("comment", source + "# A comment.\n"),
-        ("slow", slowed(source, percent) + "# A comment.\n"),
-        ("after", slowed(source, percent) + "# Another comment.\n"),
-    ):
-        path.write_text(text)
+    slow = slowed(source, percent)
+    before, later = ("first", "second", "comment"), ("slow", "after", "later", "last")
+    for name, text in (*((name, source) for name in before), *((name, slow) for name in later)):
+        path.write_text(f"{text}# {name}\n")
         git(clone, "commit", "--no-verify", "-qam", name)
         commits[name] = git(clone, "rev-parse", "HEAD")
     return commits
@@ -131,10 +135,9 @@ def median_of(clone, commit):
 
 def compare(clone, base, commit):
     """Return what ``asv continuous`` says of a commit, and the ratio of the medians."""
-    pattern = f"^{re.escape(BENCHMARK)}.*{re.escape(ROW)}"
-    arguments = ["--factor", str(FACTOR), "--interleave-rounds", "--bench", pattern]
-    arguments += ["--attribute", f"repeat={REPEAT}", "--launch-method", "forkserver"]
-    _, printed = asv(clone, "continuous", *arguments, base, commit, ok=(0, 1))
+    _, printed = asv(
+        clone, "continuous", "--factor", str(FACTOR), *IN_TURNS, base, commit, ok=(0, 1)
+    )
     verdict = (
         "slower" if "PERFORMANCE DECREASED" in printed
         else "faster" if "PERFORMANCE INCREASED" in printed
@@ -143,8 +146,10 @@ def compare(clone, base, commit):
     return verdict, median_of(clone, commit) / median_of(clone, base)
 
 
-def regressions(clone):
-    """Return the commits that the site's page of regressions names."""
+def regressions(clone, commits):
+    """Measure commits anew; return those that the site's page of regressions names."""
+    first, *_, last = commits.values()
+    asv(clone, "run", *IN_TURNS, f"{first}~1..{last}")
     asv(clone, "publish")
     html = clone / "asv_benchmarks" / "html"
     hashes = json.loads((html / "index.json").read_text())["revision_to_hash"]
@@ -165,15 +170,16 @@ def make_clone(folder):
 def show(clone, commits, times):
     """Compare and publish so many times, with a line each; return how often each was right."""
     names = list(commits)
-    right = dict.fromkeys([*names[1:], "page"], 0)
+    right = dict.fromkeys([*COMPARED, "page"], 0)
     print("time  comment        slow           after          on the page")
     for i in range(times):
         cells = []
-        for base, name in itertools.pairwise(names):
+        for name in COMPARED:
+            base = names[names.index(name) - 1]
             verdict, ratio = compare(clone, commits[base], commits[name])
             right[name] += verdict == ("slower" if name == "slow" else "same")
             cells.append(f"{verdict:6} {ratio:6.3f}")
-        listed = regressions(clone)
+        listed = regressions(clone, commits)
         right["page"] += listed == {commits["slow"]}
         page = ", ".join(name for name in names if commits[name] in listed) or "none"
         print(f"{i + 1:4}  {'  '.join(cells)}  {page}", flush=True)
