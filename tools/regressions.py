@@ -4,11 +4,11 @@
     python tools/regressions.py --times 1
 
 In a clone that is thrown away, commits follow the present one. One of them computes some distances
-twice, so that an iteration takes 15% longer. Three before and three after it change a comment in
-the file of the passes, so that all kernels are compiled anew. ``asv continuous`` compares the slow
-commit and its two neighbours each with the one before. Then ``asv run`` measures all in turns, as
-for a site, and ``asv publish`` lists regressions. The slow commit must be found each time by both,
-the others never.
+twice, so that an iteration takes 15% longer. The three before and the three after it change a
+comment in the file of the passes, so that all kernels are compiled anew. ``asv continuous``
+compares the slow commit and its two neighbours each with the one before. Then ``asv run`` measures
+all in turns, as for a site, and ``asv publish`` lists regressions. The slow commit must be found
+each time by both, the others never.
 
 The share of the tiles whose distances are computed twice is measured first. ``--tiles`` gives it
 in percent instead. ``--folder`` keeps the clone and its environment for the next call.
