@@ -89,7 +89,7 @@ class Cell:
         return self.best
 
     def _end_if_asked(self):
-        """Tell who watches what was done so far."""
+        """Show what was done so far to whoever watches, who may end the search."""
         self._watch(self.record)
 
     def _tick(self):

@@ -19,14 +19,13 @@ class _Lloyd:
     """Lloyd's iterations: assign rows to centers, and move the centers to the clusters' means.
 
     Sums are taken about the median of the initial centers, because outliers hardly move it.
-    `np.median` would take longer than an iteration over a few rows.
     """
 
     def __init__(self, source, centers):
         self.centers = centers
         self._source = source
-        ranked, last = np.sort(centers, axis=0), len(centers) - 1
-        self._origin = (ranked[last // 2] + ranked[len(centers) // 2]) / 2
+        ranked, count = np.sort(centers, axis=0), len(centers)  # np.median takes thrice as long
+        self._origin = ranked[(count - 1) // 2 : count // 2 + 1].mean(axis=0)
         self._drift = np.append(np.zeros(len(centers)), np.inf)
         self._assignment = source.assignment(len(centers), self._origin)
 
