@@ -274,7 +274,7 @@ def fit(
     with fit_progress(progress, n_init, settings.max_iter) as report:
         watch = report.reading if progress else None
         source = rows_to_fit(X, sample_weight, n_threads, missing, watch)
-        expect_fits([kind], source.dtype, source.n_threads)
+        expect_fits([kind], source)
         passes_before = (source.n_passes or 0) if source is X else 0
         names = names_to_keep(X, feature_names, source)
         _refuse_impossible(source, names, kind, n_components)

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from functools import partial
 from typing import NamedTuple
 
-import numpy as np
-
 from fastgmm.jit.helpers import HELPERS
 from fastgmm.jit.turns import TURN
 from fastgmm.model.covariance import CovarianceType
+from fastgmm.sources.base import Source
 
 FEW_CLUSTERS = 3  # so few that labels take one byte
+_MANY_ROWS = 10_000  # with fewer, no pass skips pairs as a rule
 
 
 class Job(NamedTuple):
@@ -21,20 +21,23 @@ class Job(NamedTuple):
     dtype: str
 
 
-def expect_fits(kinds: Iterable[CovarianceType], dtype: np.dtype, n_threads: int | None) -> None:
+def expect_fits(kinds: Iterable[CovarianceType], source: Source) -> None:
     """Let helpers compile what fits of some covariance types need, if anything is not compiled.
 
-    The process that fits begins with the passes of the first type itself.
+    The process that fits begins with the moments of the first type and the pass that calls them.
+    Helpers begin with what it needs last, and with the last types.
     """
     first, *others = (kind.name for kind in kinds)
     jobs = [
-        *(Job("em", name, dtype.name) for name in others[::-1]),
-        Job("infer", first, dtype.name),
-        Job("assign", FEW_CLUSTERS, dtype.name),
-        Job("seed", "", dtype.name),
-        *(Job("infer", name, dtype.name) for name in others),
+        *((name, kind) for kind in others[::-1] for name in ("moments", "step", "infer")),
+        ("infer", first),
+        ("step", first),
+        ("assign", FEW_CLUSTERS),
+        ("seed", ""),
     ]
-    ask_for_helpers(jobs, n_threads)
+    if source.n_samples >= _MANY_ROWS:
+        jobs.append(("skipping", ""))
+    ask_for_helpers([Job(*job, source.dtype.name) for job in jobs], source.n_threads)
 
 
 def ask_for_helpers(jobs: list[Job], n_threads: int | None) -> None:

@@ -13,10 +13,12 @@ from fastgmm.api.fit import fit
 from fastgmm.api.jobs import FEW_CLUSTERS, Job, ask_for_helpers
 from fastgmm.em.models import MaximumLikelihood
 from fastgmm.jit.turns import TURN, Busy
+from fastgmm.kernels.types import SkippingLinks
 from fastgmm.model.covariance import COVARIANCE_TYPES
 from fastgmm.model.parameters import Parameters
 from fastgmm.search.kmeans import seed_rows
 from fastgmm.sources.array import ArraySource
+from fastgmm.sources.links import compile_linked
 from fastgmm.sources.operands import Densities
 
 _LABEL_LIMITS = (
@@ -37,11 +39,12 @@ def precompile() -> None:
     """
     jobs = [
         *(Job(name, kind, dtype) for dtype in _DTYPES for kind in COVARIANCE_TYPES
-          for name in ("em", "infer")),
+          for name in ("moments", "infer")),
+        *(Job("step", kind, "float64") for kind in COVARIANCE_TYPES),
         Job("incomplete", "", "float64"),
         Job("matrices", "", "float64"),
         *(Job("assign", n_clusters, dtype) for dtype in _DTYPES for n_clusters in _LABEL_LIMITS),
-        *(Job(name, "", dtype) for dtype in _DTYPES for name in ("seed", "ties")),
+        *(Job(name, "", dtype) for dtype in _DTYPES for name in ("seed", "ties", "skipping")),
     ]  # fmt: skip
     ask_for_helpers(jobs[::-1], None)
     for job in jobs:
@@ -64,8 +67,16 @@ def _run(job: Job) -> None:
     _JOBS[job.name](ArraySource(rows.astype(job.dtype)), job.argument)
 
 
-def _compile_em(source: ArraySource, kind: str) -> None:
+def _compile_moments(source: ArraySource, kind: str) -> None:
     source.moments(COVARIANCE_TYPES[kind], source.first_row())
+
+
+def _compile_step(source: ArraySource, kind: str) -> None:
+    compile_linked(COVARIANCE_TYPES[kind].kernels, ("step",), source.dtype)
+
+
+def _compile_skipping(source: ArraySource, _: str) -> None:
+    compile_linked(COVARIANCE_TYPES["full"].kernels, SkippingLinks._fields, source.dtype)
 
 
 def _compile_infer(source: ArraySource, kind: str) -> None:
@@ -113,8 +124,10 @@ def _compile_incomplete(source: ArraySource, _: str) -> None:
 
 
 _JOBS: dict[str, Callable] = {
-    "em": _compile_em,
+    "moments": _compile_moments,
     "infer": _compile_infer,
+    "step": _compile_step,
+    "skipping": _compile_skipping,
     "assign": _compile_assignment,
     "seed": _compile_seeding,
     "ties": _compile_ties,

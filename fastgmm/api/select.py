@@ -179,7 +179,7 @@ def select(
     seed = _seed(random_state)
     priors = check_prior(prior)
     source = rows_to_fit(X, sample_weight, n_threads, missing)
-    expect_fits([COVARIANCE_TYPES[name] for name in types], source.dtype, source.n_threads)
+    expect_fits([COVARIANCE_TYPES[name] for name in types], source)
     names = names_to_keep(X, feature_names, source)
     refuse_unobserved(source, names)
     warn_of_scale(source, reg_covar, names)

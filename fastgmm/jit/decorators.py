@@ -12,9 +12,12 @@ Memory
     at two features that took a fifth of the time.
 """
 
+from types import FunctionType
+
 from fastgmm.jit import numba_internals, plain
 from fastgmm.jit.cache import file_stem
 from fastgmm.jit.identity import identity
+from fastgmm.jit.registry import find
 
 FAST = {"contract", "nsz"}
 FAST_SUM = FAST | {"reassoc"}
@@ -51,11 +54,34 @@ def entry(function):
     A closure may capture kernels, intrinsics, functions and constants: see `identity`.
     """
     options = {**_OPTIONS, "fastmath": FAST}
-    name, stem = identity(function), file_stem(function)
-    function.__qualname__ += f".{name}"  # Numba's linker knows functions by their names
+    name, stem = _name_by_identity(function)
     if numba_internals.enabled():
         try:
             return numba_internals.entry(function, stem, name, options)
         except Exception as error:
             numba_internals.PATH.give_up(repr(error))
     return plain.entry(function, options)
+
+
+def linked(helper):
+    """Compile and cache a helper once more, as a kernel with machine code of its own.
+
+    Raises an error on the plain path, which has none: see `fastgmm.jit.linking`.
+    """
+    code, options = helper.py_func, find(helper).options
+    function = FunctionType(
+        code.__code__, code.__globals__, code.__name__, code.__defaults__, code.__closure__
+    )
+    function.__qualname__, function.__module__ = code.__qualname__, code.__module__
+    name, stem = _name_by_identity(function)
+    return numba_internals.linked(function, stem, name, options)
+
+
+def _name_by_identity(function):
+    """Rename a function, because Numba's linker knows functions by their names.
+
+    Return the function's identity and what names of its files begin with.
+    """
+    name, stem = identity(function), file_stem(function)
+    function.__qualname__ += f".{name}"
+    return name, stem

@@ -67,9 +67,11 @@ from fastgmm.jit import plain
 from fastgmm.jit.cache import SOURCE_STAMP, CodeFiles
 from fastgmm.jit.helpers import HELPERS
 from fastgmm.jit.numba_shortcuts import (
+    can_point,
     kept_answers,
     kept_registries,
     no_registries,
+    pointed_tuples,
     short_pipeline,
     shorten_helper,
 )
@@ -155,6 +157,11 @@ def _check():
 def enabled():
     """Return whether kernels are compiled on the fast path."""
     return PATH.refused is None
+
+
+def linkable():
+    """Return whether kernels can be called by their addresses: see `fastgmm.jit.linking`."""
+    return enabled() and can_point()
 
 
 # --- the compiler
@@ -253,6 +260,12 @@ def _outline(module):
     return binding.parse_assembly("\n".join(lines)).as_bitcode()
 
 
+class LinkedLibrary(EntryLibrary):
+    """The code of a linked kernel; it has no function for Python."""
+
+    codegen = _NoSymbols
+
+
 class HelperCompiler(Compiler):
     """Numba's compiler, with a library of the kind above."""
 
@@ -303,8 +316,22 @@ class EntryCompiler(HelperCompiler):
                     TURN.end()
                     raise
             TURN.end()
-            result = plain.overload(func, self.state.args)
-            return result._replace(metadata=None)  # Numba notes the compilation's time there once
+            return self.compile_plainly(func)
+
+    def compile_plainly(self, func):
+        """Compile a function on the plain path."""
+        result = plain.overload(func, self.state.args)
+        return result._replace(metadata=None)  # Numba notes the compilation's time there once
+
+
+class LinkedCompiler(EntryCompiler):
+    """As `EntryCompiler`, for linked kernels."""
+
+    library_class = LinkedLibrary
+
+    def compile_plainly(self, func):
+        """Raise an error: there are no linked kernels on the plain path."""
+        raise RuntimeError(f"{func.__qualname__} cannot be linked: {PATH.refused}")
 
 
 @contextmanager
@@ -338,12 +365,28 @@ class _Shipped(NullCache):
         return _rebuilt(self._files.load(key) if target else None, target_context)
 
 
+class _Loading:
+    """Numba's target context, for code that may have no function for Python."""
+
+    def __init__(self, context):
+        self._context = context
+        self.codegen = context.codegen
+        self.typing_context = context.typing_context
+
+    def get_executable(self, library, description, environment):
+        """Return the function that Python calls, or one that takes no arguments."""
+        if library.get_pointer_to_function(description.llvm_cpython_wrapper_name):
+            return self._context.get_executable(library, description, environment)
+        return object().__sizeof__  # Numba accepts nothing but a function written in C
+
+
 def _rebuilt(content, target_context):
     """Return Numba's result of compiling from the content of a file; None if there is none."""
     if content is None or not enabled():
         return None
     try:
-        return CompileResult._rebuild(target_context, *pickle.loads(content))
+        result = CompileResult._rebuild(_Loading(target_context), *pickle.loads(content))
+        return result._replace(target_context=target_context)
     except Exception as error:  # compiled anew
         logger.info("machine code on the disk cannot be loaded: %r", error)
         return None
@@ -433,11 +476,80 @@ def entry(function, stem, identity, options):
     """Compile an entry point on the fast path; its machine code is kept in files of a stem."""
     with jit_enabled():
         dispatcher = numba.njit(**options, **_OPTIONS, pipeline_class=EntryCompiler)(function)
+    return _kept(dispatcher, stem, identity, options)
+
+
+def linked(function, stem, identity, options):
+    """Compile a linked kernel on the fast path, as an entry point that Python does not call."""
+    with jit_enabled():
+        dispatcher = numba.njit(**options, **_HELPER, pipeline_class=LinkedCompiler)(function)
+    return _kept(dispatcher, stem, identity, options)
+
+
+def _kept(dispatcher, stem, identity, options):
+    function = dispatcher.py_func
     try:
         dispatcher._cache = _Cache(function, stem, identity)
     except RuntimeError:  # no writable directory
         dispatcher._cache = _Shipped(stem, identity)
     return remember(dispatcher, options, fast=True, entry=True)
+
+
+# --- calls
+
+
+@functools.cache
+def direct(dispatcher, *dtypes):
+    """Return a function that calls an entry point with arguments of always the same types.
+
+    Numba looks at the types of all arrays again for each call: 18 us for a pass of EM, which has
+    80. Here that is done once. `dtypes` tell apart what types there are. Machine code refuses an
+    array of another item size, or with gaps; Numba then finds or makes code for it.
+    """
+    if not linkable():  # there, such arrays are not refused
+        return dispatcher
+    points = []
+
+    def call(*arguments):
+        if points:
+            try:
+                return points[0](*arguments)
+            except TypeError:  # nothing has been computed yet
+                return dispatcher(*arguments)
+        result = dispatcher(*arguments)
+        found = dispatcher.overloads.get(tuple(map(numba.typeof, arguments)))
+        if found is not None:
+            points.append(found.entry_point)
+        return result
+
+    return call
+
+
+# --- linked kernels
+
+
+def address_of(dispatcher, arguments):
+    """Return the address of a linked kernel's machine code for arguments of these types."""
+    dispatcher.compile(arguments)
+    result = dispatcher.overloads[arguments]
+    address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+    if not address:
+        raise RuntimeError(f"{dispatcher.py_func.__qualname__} has no address")
+    return address
+
+
+def call_address(context, builder, signature, args):
+    """Call the linked kernel whose address is the first argument; return its result."""
+    types_of_arguments, convention = signature.args[1:], context.call_conv
+    with pointed_tuples():
+        kind = convention.get_function_type(signature.return_type, types_of_arguments)
+        function = builder.inttoptr(args[0], kind.as_pointer())
+        status, result = convention.call_function(
+            builder, function, signature.return_type, types_of_arguments, args[1:]
+        )
+    with builder.if_then(status.is_error, likely=False):
+        convention.return_status_propagate(builder, status)
+    return result
 
 
 # --- threads

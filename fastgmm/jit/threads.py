@@ -20,7 +20,7 @@ from contextlib import suppress
 
 import numba
 
-from fastgmm.jit.numba_internals import numba_threads_run
+from fastgmm.jit.numba_internals import direct, numba_threads_run
 
 PARALLEL_WORK = 2_000_000  # arithmetic operations that are worth waking other threads for
 GROUP_SECONDS = 0.05  # between returns to Python, where chunks are short enough
@@ -120,7 +120,7 @@ class _Chunks:
             size = max(1, min(self._most, int(GROUP_SECONDS / max(seconds, 1e-9))))
 
 
-def launch(kernel, n_chunks, workspaces, *args, work, n_threads=None):
+def launch(kernel, n_chunks, workspaces, *args, work, n_threads=None, dtypes=None):
     """Call ``kernel(begin, end, n_chunks, workspace, *args)`` until every chunk is done.
 
     Where there is little work, the calling thread does all chunks in one call. Otherwise chunks
@@ -143,7 +143,12 @@ def launch(kernel, n_chunks, workspaces, *args, work, n_threads=None):
         Arithmetic operations of all chunks together, roughly.
     n_threads : int, optional
         Threads to use at most; by default the caller's Numba setting.
+    dtypes : tuple, optional
+        What the types of all arguments depend on, for kernels that are launched often: then Numba
+        does not look at them again for each call.
     """
+    if dtypes is not None:
+        kernel = direct(kernel, *dtypes)
     n_threads = min(threads_for(work, n_threads), n_chunks)
     if n_chunks == 1 or work < PARALLEL_WORK:
         workspace = workspaces.take()

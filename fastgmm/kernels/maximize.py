@@ -43,8 +43,8 @@ def given_to(runs, r):
 
 
 @jit
-def operands_of(runs, estimate, offsets):
-    """Return the mixture as a pass reads it, with these offsets."""
+def operands_of(runs, estimate, offsets, links):
+    """Return the mixture as a pass reads it, with these offsets and links."""
     means, centers, center = estimate.means, estimate.centers, runs.center
     return Operands(
         runs.about_center,
@@ -57,6 +57,7 @@ def operands_of(runs, estimate, offsets):
         centers,
         center,
         center,
+        links,
     )
 
 

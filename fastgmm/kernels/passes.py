@@ -1,15 +1,19 @@
 """The passes over the data that Python calls: one for fitting, one for inference.
 
-A pass works through chunks of tiles. Both steps of EM are done while a tile is in cache. Each
-covariance type has its own passes, compiled for its kernels, so that the first fit of a type
-compiles no kernel of another.
+A pass works through chunks of tiles. Both steps of EM are done while a tile is in cache. The passes
+of all covariance types have the same machine code. It calls the distances, the moments and the
+M-step of a type by their addresses, so that the first fit of a type compiles no kernel of another.
+Where kernels cannot be linked (see `fastgmm.jit.linking`) each type has passes of its own, which
+call helpers.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastgmm.jit.decorators import entry, jit
+from fastgmm.jit.linking import LinkedKernel, caller, linkable
 from fastgmm.kernels.densities import (
     LOWEST,
     LOWEST_OF_FIT,
@@ -46,13 +50,7 @@ from fastgmm.kernels.moments import (
     accumulate_spherical,
     accumulate_tied,
 )
-from fastgmm.kernels.skipping import (
-    list_unskipped,
-    sort_block,
-    store_distances,
-    update_bounds,
-    write_keys,
-)
+from fastgmm.kernels.skipping import keep_bounds, list_unskipped, sort_block
 from fastgmm.kernels.tiles import (
     chunk_tiles,
     fill,
@@ -107,14 +105,32 @@ def write_labels(resp, start, count, best, place, labels):
         labels[start + p] = place[p]
 
 
-def em_pass_of(mahalanobis, accumulate, maximize):
-    """Return the fitting pass for one covariance type.
+class Steps(NamedTuple):
+    """What passes call for a tile.
 
-    ``mahalanobis(operands, work)`` writes squared distances into `work.resp`.
-    ``accumulate(operands, X, work, s1, s2)`` adds moments and returns the live pairs.
-    ``maximize(runs, r, s1, s2, old, new)`` is the M-step of `fastgmm.kernels.maximize`.
+    Attributes
+    ----------
+    distances : dispatcher
+        ``distances(operands, work)`` writes squared distances into `work.resp`.
+    moments : dispatcher
+        ``moments(operands, X, work, s1, s2)`` adds moments and returns the number of live pairs.
+    step : dispatcher
+        ``step(runs, r, i, s1, s2, log_likelihood)`` is made by `maximize.step_of`.
+    list_unskipped, keep_bounds, sort_block : dispatcher
+        See `fastgmm.kernels.skipping`.
     """
-    take_step = step_of(maximize)
+
+    distances: Any
+    moments: Any
+    step: Any
+    list_unskipped: Any = list_unskipped
+    keep_bounds: Any = keep_bounds
+    sort_block: Any = sort_block
+
+
+def em_pass_of(steps):
+    """Return the fitting pass that takes these steps."""
+    distances, moments, step, list_unskipped, keep_bounds, sort_block = steps
 
     @jit
     def expectation(t, place, count, weighted, work, operands, bounds, drift):
@@ -127,13 +143,9 @@ def em_pass_of(mahalanobis, accumulate, maximize):
         lazy = drift.scale.size > 0
         if lazy:
             list_unskipped(operands, bounds, drift, t, work)
-        mahalanobis(operands, work)
+        distances(operands, work)
         if lazy:
-            update_bounds(operands, bounds, drift, t, work)
-            if drift.reorder and bounds.keys.size:
-                write_keys(operands, bounds, drift, t * work.peak.size, work)
-            elif drift.reorder:
-                store_distances(bounds, drift, t, place, work)
+            keep_bounds(operands, bounds, drift, t, place, work)
         log_densities(operands.offsets, LOWEST_OF_FIT, work)
         densities(work)
         if weighted:
@@ -174,7 +186,7 @@ def em_pass_of(mahalanobis, accumulate, maximize):
                 load_given(given.labels, given.resp, work)
             for k in range(work.counts.size):
                 pairs[0] += work.counts[k] * lanes
-            pairs[1] += accumulate(operands, X, work, s1, s2)
+            pairs[1] += moments(operands, X, work, s1, s2)
             sorts = drift.reorder and not bounds.keys.size
             if sorts and (t + 1 == end or (t + 1) % bounds.tiles == 0):
                 begin_row, n = block * size, start + count - block * size
@@ -182,8 +194,8 @@ def em_pass_of(mahalanobis, accumulate, maximize):
         return total
 
     @entry
-    def em_pass(begin, end, n_chunks, work, inputs, moments, runs):
-        """Add the moments of some chunks to `moments` and update the bounds in `inputs`, in place.
+    def em_pass(begin, end, n_chunks, work, inputs, sums, runs):
+        """Add the moments of some chunks to `sums` and update the bounds in `inputs`, in place.
 
         If `operands.offsets` is empty, the responsibilities are those `given` and no log-likelihood
         is computed. If `drift` is empty, every pair is computed and `bounds` do not change.
@@ -196,27 +208,27 @@ def em_pass_of(mahalanobis, accumulate, maximize):
         for chunk in range(begin, end):
             part, n_parts = (0, 1) if n_iter else (chunk, n_chunks)
             range_of_tiles = chunk_tiles(part, n_parts, X.shape[0], size, tiles)
-            s1, s2, pairs = moments.s1[chunk], moments.s2[chunk], moments.pairs[chunk]
+            s1, s2, pairs = sums.s1[chunk], sums.s2[chunk], sums.pairs[chunk]
             if n_iter and not prepare(runs, estimate_at(runs, chunk, 0)):
                 continue
             for i in range(max(n_iter, 1)):
                 if n_iter:
                     estimate, given = estimate_at(runs, chunk, i % 2), given_to(runs, chunk)
                     offsets = inputs.operands.offsets if is_given(runs) else estimate.offsets
-                    operands = operands_of(runs, estimate, offsets)
+                    operands = operands_of(runs, estimate, offsets, inputs.operands.links)
                     clear(s1, s2)
                 log_likelihood = em_chunk(
                     range_of_tiles, work, inputs, given, operands, s1, s2, pairs
                 )
-                moments.log_likelihood[chunk] = log_likelihood
-                if n_iter and not take_step(runs, chunk, i, s1, s2, log_likelihood):
+                sums.log_likelihood[chunk] = log_likelihood
+                if n_iter and not step(runs, chunk, i, s1, s2, log_likelihood):
                     break
 
     return em_pass
 
 
-def infer_pass_of(mahalanobis):
-    """Return the inference pass for one covariance type; see `em_pass_of`."""
+def infer_pass_of(distances):
+    """Return the inference pass that takes its distances from a kernel; see `Steps`."""
 
     @jit
     def infer_chunk(chunk, n_chunks, work, X, operands, outputs):
@@ -231,7 +243,7 @@ def infer_pass_of(mahalanobis):
             count = min(size, X.shape[0] - start)
             find_rows(work.block.order, 0, start, count, work.rows)
             load_tile(X, work.rows, work.tile, start + prefetch_distance(X))
-            mahalanobis(operands, work)
+            distances(operands, work)
             log_densities(operands.offsets, LOWEST, work)
             densities(work)
             log_totals(work.peak, work.total)
@@ -255,19 +267,81 @@ def infer_pass_of(mahalanobis):
     return infer_pass
 
 
-class Kernels(NamedTuple):
-    """The compiled passes of one covariance type."""
+_two, _five, _six, _seven = (caller("none", n) for n in (2, 5, 6, 7))
+_count_of_five, _truth_of_six = caller("intp", 5), caller("boolean", 6)
+
+
+@jit
+def _distances(operands, work):
+    _two(operands.links.distances, operands, work)
+
+
+@jit
+def _moments(operands, X, work, s1, s2):
+    return _count_of_five(operands.links.moments, operands, X, work, s1, s2)
+
+
+@jit
+def _step(runs, r, i, s1, s2, log_likelihood):
+    return _truth_of_six(runs.step, runs, r, i, s1, s2, log_likelihood)
+
+
+@jit
+def _list_unskipped(operands, bounds, drift, t, work):
+    _five(drift.links.list_unskipped, operands, bounds, drift, t, work)
+
+
+@jit
+def _keep_bounds(operands, bounds, drift, t, place, work):
+    _six(drift.links.keep_bounds, operands, bounds, drift, t, place, work)
+
+
+@jit
+def _sort_block(offsets, bounds, drift, t, start, n, work):
+    _seven(drift.links.sort_block, offsets, bounds, drift, t, start, n, work)
+
+
+class Passes(NamedTuple):
+    """The compiled passes, and whether they call linked kernels."""
 
     em_pass: Any
     infer_pass: Any
+    linked: bool
 
 
-def _kernels(mahalanobis, accumulate, maximize):
-    """Return both passes of one covariance type."""
-    return Kernels(em_pass_of(mahalanobis, accumulate, maximize), infer_pass_of(mahalanobis))
+@functools.cache
+def _linked_passes():
+    steps = Steps(_distances, _moments, _step, _list_unskipped, _keep_bounds, _sort_block)
+    return Passes(em_pass_of(steps), infer_pass_of(_distances), True)
 
 
-FULL = _kernels(mahalanobis_full, accumulate_matrices, maximize_full)
-TIED = _kernels(mahalanobis_tied, accumulate_tied, maximize_tied)
-DIAG = _kernels(mahalanobis_diag, accumulate_diag, maximize_diag)
-SPHERICAL = _kernels(mahalanobis_spherical, accumulate_spherical, maximize_spherical)
+@functools.cache
+def _passes_of(steps):
+    return Passes(em_pass_of(steps), infer_pass_of(steps.distances), False)
+
+
+class Kernels:
+    """The kernels of one covariance type.
+
+    Parameters
+    ----------
+    distances, moments : dispatcher
+        See `Steps`.
+    maximize : dispatcher
+        ``maximize(runs, r, s1, s2, old, new)`` is the M-step of `fastgmm.kernels.maximize`.
+    """
+
+    def __init__(self, distances, moments, maximize):
+        self._steps = Steps(distances, moments, step_of(maximize))
+        self.linked = Steps(*map(LinkedKernel, self._steps[:3]), *_SKIPPING)
+
+    def passes(self):
+        """Return the passes that run at present."""
+        return _linked_passes() if linkable() else _passes_of(self._steps)
+
+
+_SKIPPING = tuple(map(LinkedKernel, (list_unskipped, keep_bounds, sort_block)))
+FULL = Kernels(mahalanobis_full, accumulate_matrices, maximize_full)
+TIED = Kernels(mahalanobis_tied, accumulate_tied, maximize_tied)
+DIAG = Kernels(mahalanobis_diag, accumulate_diag, maximize_diag)
+SPHERICAL = Kernels(mahalanobis_spherical, accumulate_spherical, maximize_spherical)

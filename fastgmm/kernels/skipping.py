@@ -143,6 +143,19 @@ def write_keys(operands, bounds, drift, start, work):
 
 
 @jit
+def keep_bounds(operands, bounds, drift, t, place, work):
+    """Update the bounds of tile t; also write what its points are sorted by, if they will be.
+
+    `place` is the position of its first point in its block.
+    """
+    update_bounds(operands, bounds, drift, t, work)
+    if drift.reorder and bounds.keys.size:
+        write_keys(operands, bounds, drift, t * work.peak.size, work)
+    elif drift.reorder:
+        store_distances(bounds, drift, t, place, work)
+
+
+@jit
 def find_nearest(offsets, distances, n, peak, nearest):
     """Write the nearest component of each of n points and its log-density, in place."""
     for p in range(n):

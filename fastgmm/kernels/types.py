@@ -41,6 +41,31 @@ class Given(NamedTuple):
     resp: np.ndarray
 
 
+class Links(NamedTuple):
+    """Addresses of linked kernels that compute with a mixture; 0 where helpers do.
+
+    Attributes
+    ----------
+    distances, moments : int
+        The kernels of the covariance type: see `fastgmm.kernels.passes.Steps`.
+    """
+
+    distances: int
+    moments: int
+
+
+class SkippingLinks(NamedTuple):
+    """Addresses of linked kernels of `fastgmm.kernels.skipping`; 0 where helpers do their work."""
+
+    list_unskipped: int
+    keep_bounds: int
+    sort_block: int
+
+
+NO_LINKS = Links(0, 0)
+NO_SKIPPING_LINKS = SkippingLinks(0, 0, 0)
+
+
 class Operands(NamedTuple):
     """A mixture as the kernels read it, in the precision of X unless stated otherwise.
 
@@ -63,6 +88,8 @@ class Operands(NamedTuple):
         full.
     center, center_low : ndarray of shape (1, n_features)
         High and low part of the weighted mean of the means. Empty for full.
+    links : Links
+        Where the kernels of the covariance type lie.
     """
 
     about_center: bool
@@ -75,6 +102,7 @@ class Operands(NamedTuple):
     centers_low: np.ndarray
     center: np.ndarray
     center_low: np.ndarray
+    links: Links = NO_LINKS
 
 
 class Moments(NamedTuple):
@@ -244,6 +272,8 @@ class Drift(NamedTuple):
         A pair is negligible if its log-density is this far below that of the best component.
     reorder : bool
         Whether the points are sorted after this pass.
+    links : SkippingLinks
+        Where the kernels lie that use the bounds.
     """
 
     scale: np.ndarray
@@ -257,6 +287,7 @@ class Drift(NamedTuple):
     rebased: np.ndarray
     nats: float
     reorder: bool
+    links: SkippingLinks = NO_SKIPPING_LINKS
 
 
 class EMInputs(NamedTuple):
@@ -334,6 +365,8 @@ class Runs(NamedTuple):
         Number of iterations done. A run ends early if the sums of a pass are too imprecise for
         the next mixture, and after an iteration in which a covariance became singular or the
         objective changed by less than `tol`.
+    step : int
+        Address of the linked kernel that takes the M-step; 0 where a helper does.
     """
 
     n_iter: int
@@ -358,6 +391,7 @@ class Runs(NamedTuple):
     squares: np.ndarray
     objectives: np.ndarray
     n_done: np.ndarray
+    step: int = 0
 
 
 class Outputs(NamedTuple):

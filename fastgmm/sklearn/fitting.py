@@ -54,7 +54,7 @@ def fit_attributes(model: Any, X: ArrayLike, sample_weight: ArrayLike | None) ->
         _fit_theirs(model, X, FOREIGN, sample_weight)
         return None
     source, rows = checked_source(model, X, sample_weight)
-    expect_fits([COVARIANCE_TYPES[model.covariance_type]], source.dtype, source.n_threads)
+    expect_fits([COVARIANCE_TYPES[model.covariance_type]], source)
     previous = None
     if model.warm_start and hasattr(model, "converged_"):
         previous = model._fitted()

@@ -147,6 +147,7 @@ class _Part:
             self._sums,
             work=self._work,
             n_threads=self._n_threads,
+            dtypes=(self._data.X.dtype, self.known.labels.dtype),
         )
         if ties is not None:
             self._decide(ties, clusters)

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from fastgmm.jit.threads import Workspaces, launch
+from fastgmm.jit.threads import Workspaces
 from fastgmm.kernels.tiles import make_workspace
 from fastgmm.kernels.types import Outputs
 from fastgmm.sources.double import blocks_of
+from fastgmm.sources.links import launch_infer
 from fastgmm.sources.passes import WORK, chunk_count
 
 _DOUBLE_BYTES = 2**24  # of float64 rows that are held at a time
@@ -67,8 +68,8 @@ def _infer(X, densities, n_threads, out):
     """Fill the outputs that are not empty, in the precision of X."""
     kernels, operands = densities.operands(X.dtype)
     n_components = densities.n_components
-    launch(
-        kernels.infer_pass,
+    launch_infer(
+        kernels,
         chunk_count(X),
         Workspaces(lambda: make_workspace(X, n_components)),
         X,

@@ -8,11 +8,12 @@ import math
 
 import numpy as np
 
-from fastgmm.jit.threads import Workspaces, launch
+from fastgmm.jit.threads import Workspaces
 from fastgmm.kernels.tiles import make_workspace, row_width, tile_size
 from fastgmm.kernels.types import EMInputs, Given, Moments, Operands
 from fastgmm.model.sums import shifted, weighted_mean
 from fastgmm.sources.base import Statistics
+from fastgmm.sources.links import launch_em
 from fastgmm.sources.operands import loses_digits, make_operands, mean_operands
 from fastgmm.sources.runs import (
     mixtures_of,
@@ -96,8 +97,8 @@ class EMPass:
         omits_s2 = operands.about_center and self.covariance_type.scatter_is_constant
         for array in (s1, log_likelihood, pairs) if omits_s2 else moments:
             array.fill(0)
-        launch(
-            kernels.em_pass,
+        launch_em(
+            kernels,
             len(log_likelihood),
             self._workspaces,
             EMInputs(self._data, given, operands, self._skipping.bounds, drift),
@@ -186,8 +187,8 @@ class EMPass:
         """Take the steps of all runs, in place."""
         n_runs, none = len(runs.n_done), np.empty((1, 0))
         operands = Operands(False, none, none, none, _EMPTY, _EMPTY, none, none, none, none)
-        launch(
-            self.covariance_type.kernels.em_pass,
+        launch_em(
+            self.covariance_type.kernels,
             n_runs,
             self._workspaces,
             EMInputs(self._data, _NOTHING_GIVEN, operands, self._skipping.bounds, NO_DRIFT),

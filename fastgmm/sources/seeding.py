@@ -95,6 +95,7 @@ class Seeding:
                 potential[begin:end],
                 work=part.X.size * places.size,
                 n_threads=self._n_threads,
+                dtypes=(X.dtype,),
             )
             begin = end
         return potential[:, :, 1:].reshape(len(potential), -1)[:, : len(rows)]

@@ -31,6 +31,14 @@ _REORDER_LONG = frozenset(8**i for i in range(20))  # the same for long blocks
 _LONG_BLOCK = 2**16  # points; the places in a block are 16-bit numbers
 _BYTES_OF_MANY = 2**27  # memory that the bounds of many components may take in any case
 _EMPTY = np.empty(0)
+NO_BOUNDS = Bounds(
+    1,
+    np.empty(0, np.uint16),
+    np.empty((0, 0, 0), np.uint16),
+    np.empty((0, 0), np.uint16),
+    np.empty((0, 0), np.float32),
+    np.empty((2, 0), np.uint16),
+)
 NO_DRIFT = Drift(*(_EMPTY,) * 8, np.empty(0, np.bool_), 0.0, False)
 
 
@@ -102,14 +110,8 @@ class Skipping:
         self._most = self._worth = covariance_type.worth_skipping
         self._long = n_components > MANY
         grouped = self._affordable and not self._long
-        self.bounds = Bounds(
-            block_tiles(len(X), self._size) if grouped else 1,
-            np.empty(0, np.uint16),
-            np.empty((0, 0, 0), np.uint16),
-            np.empty((0, 0), np.uint16),
-            np.empty((0, 0), np.float32),
-            np.empty((2, 0), np.uint16),
-        )
+        tiles = block_tiles(len(X), self._size) if grouped else 1
+        self.bounds = NO_BOUNDS._replace(tiles=tiles)
 
     @property
     def _reorders(self):

@@ -24,8 +24,17 @@ def factorize(covariances, n_threads):
     width = buffer_width(n)
     buffers = Workspaces(lambda: (np.empty((width, width)), np.empty((width, width))))
     work = n_matrices * n**3
-    arrays = covariances, factors, log_det
-    launch(factorize_pass, n_matrices, buffers, *arrays, work=work, n_threads=n_threads)
+    launch(
+        factorize_pass,
+        n_matrices,
+        buffers,
+        covariances,
+        factors,
+        log_det,
+        work=work,
+        n_threads=n_threads,
+        dtypes=(),
+    )
     return factors, log_det
 
 
