@@ -27,17 +27,22 @@ def expect_fits(kinds: Iterable[CovarianceType], source: Source) -> None:
     The process that fits begins with the moments of the first type and the pass that calls them.
     Helpers begin with what it needs last, and with the last types.
     """
-    first, *others = (kind.name for kind in kinds)
-    jobs = [
-        *((name, kind) for kind in others[::-1] for name in ("moments", "step", "infer")),
-        ("infer", first),
-        ("step", first),
+    first, *others = kinds
+    jobs: list[tuple[str, str | int]] = [
+        *((name, kind.name) for kind in others[::-1] for name in ("moments", *_steps(kind))),
+        *((name, first.name) for name in _steps(first)[::-1]),
         ("assign", FEW_CLUSTERS),
         ("seed", ""),
     ]
     if source.n_samples >= _MANY_ROWS:
+        jobs += [("about_center", kind.name) for kind in kinds if not kind.scatter_is_constant]
         jobs.append(("skipping", ""))
     ask_for_helpers([Job(*job, source.dtype.name) for job in jobs], source.n_threads)
+
+
+def _steps(kind: CovarianceType) -> tuple[str, ...]:
+    """Return the jobs that a fit of a covariance type needs done after "moments", in order."""
+    return *(("about_center",) if kind.scatter_is_constant else ()), "step", "infer"
 
 
 def ask_for_helpers(jobs: list[Job], n_threads: int | None) -> None:

@@ -39,7 +39,7 @@ def precompile() -> None:
     """
     jobs = [
         *(Job(name, kind, dtype) for dtype in _DTYPES for kind in COVARIANCE_TYPES
-          for name in ("moments", "infer")),
+          for name in ("moments", "about_center", "infer")),
         *(Job("step", kind, "float64") for kind in COVARIANCE_TYPES),
         Job("incomplete", "", "float64"),
         Job("matrices", "", "float64"),
@@ -69,6 +69,10 @@ def _run(job: Job) -> None:
 
 def _compile_moments(source: ArraySource, kind: str) -> None:
     source.moments(COVARIANCE_TYPES[kind], source.first_row())
+
+
+def _compile_about_center(source: ArraySource, kind: str) -> None:
+    compile_linked(COVARIANCE_TYPES[kind].kernels, ("moments_about_center",), source.dtype)
 
 
 def _compile_step(source: ArraySource, kind: str) -> None:
@@ -125,6 +129,7 @@ def _compile_incomplete(source: ArraySource, _: str) -> None:
 
 _JOBS: dict[str, Callable] = {
     "moments": _compile_moments,
+    "about_center": _compile_about_center,
     "infer": _compile_infer,
     "step": _compile_step,
     "skipping": _compile_skipping,

@@ -520,38 +520,12 @@ def about_center_of(squared, sum_rows):
     return accumulate_about_center
 
 
-_tied_about_center = about_center_of(False, sum_no_rows)
-_diag_about_center = about_center_of(True, sum_rows)
-_spherical_about_center = about_center_of(True, sum_no_rows)
+tied_about_center = about_center_of(False, sum_no_rows)
+diag_about_center = about_center_of(True, sum_rows)
+spherical_about_center = about_center_of(True, sum_no_rows)
 
 
 @jit
-def accumulate_tied(operands, X, work, s1, s2):
-    """Add the moments of a tile for tied covariances, in place; return the live pairs.
-
-    If `operands.about_center` is true, they are about the center and S2 is omitted.
-    """
-    if operands.about_center:
-        return _tied_about_center(operands, X, work, s1, s2)
-    return accumulate_matrices(operands, X, work, s1, s2)
-
-
-@jit
-def accumulate_diag(operands, X, work, s1, s2):
-    """Add the moments of a tile for diag covariances, in place; return the live pairs.
-
-    If `operands.about_center` is true, they are about the center.
-    """
-    if operands.about_center:
-        return _diag_about_center(operands, X, work, s1, s2)
-    means, lows = operands.means, operands.means_low
-    return accumulate_each(operands, work, means, lows, 1, True, s1, s2)
-
-
-@jit
-def accumulate_spherical(operands, X, work, s1, s2):
-    """Add the same as `accumulate_diag` for spherical covariances."""
-    if operands.about_center:
-        return _spherical_about_center(operands, X, work, s1, s2)
-    means, lows = operands.means, operands.means_low
-    return accumulate_each(operands, work, means, lows, 1, True, s1, s2)
+def accumulate_squares(operands, X, work, s1, s2):
+    """Add the moments of a tile for diag and spherical covariances; return the live pairs."""
+    return accumulate_each(operands, work, operands.means, operands.means_low, 1, True, s1, s2)

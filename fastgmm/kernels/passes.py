@@ -45,10 +45,11 @@ from fastgmm.kernels.maximize import (
 )
 from fastgmm.kernels.micro.lanes import lanes_of, prefer_wide_vectors
 from fastgmm.kernels.moments import (
-    accumulate_diag,
     accumulate_matrices,
-    accumulate_spherical,
-    accumulate_tied,
+    accumulate_squares,
+    diag_about_center,
+    spherical_about_center,
+    tied_about_center,
 )
 from fastgmm.kernels.skipping import keep_bounds, list_unskipped, sort_block
 from fastgmm.kernels.tiles import (
@@ -320,28 +321,65 @@ def _passes_of(steps):
     return Passes(em_pass_of(steps), infer_pass_of(steps.distances), False)
 
 
+class LinkedSteps(NamedTuple):
+    """The linked kernels of `Steps`; moments about the center have code of their own, or none."""
+
+    distances: LinkedKernel
+    moments: LinkedKernel
+    moments_about_center: LinkedKernel | None
+    step: LinkedKernel
+    list_unskipped: LinkedKernel
+    keep_bounds: LinkedKernel
+    sort_block: LinkedKernel
+
+
+_linked = functools.cache(LinkedKernel)
+
+
 class Kernels:
     """The kernels of one covariance type.
 
     Parameters
     ----------
     distances, moments : dispatcher
-        See `Steps`.
+        See `Steps`; moments about the components' means.
     maximize : dispatcher
         ``maximize(runs, r, s1, s2, old, new)`` is the M-step of `fastgmm.kernels.maximize`.
+    moments_about_center : dispatcher, optional
+        Moments of all components about `Operands.center`, for types that have any.
     """
 
-    def __init__(self, distances, moments, maximize):
-        self._steps = Steps(distances, moments, step_of(maximize))
-        self.linked = Steps(*map(LinkedKernel, self._steps[:3]), *_SKIPPING)
+    def __init__(self, distances, moments, maximize, moments_about_center=None):
+        step = step_of(maximize)
+        self._steps = Steps(distances, moments_of(moments, moments_about_center), step)
+        self.linked = LinkedSteps(
+            *map(_linked, (distances, moments)),
+            _linked(moments_about_center) if moments_about_center is not None else None,
+            *map(_linked, (step, list_unskipped, keep_bounds, sort_block)),
+        )
 
     def passes(self):
         """Return the passes that run at present."""
         return _linked_passes() if linkable() else _passes_of(self._steps)
 
 
-_SKIPPING = tuple(map(LinkedKernel, (list_unskipped, keep_bounds, sort_block)))
+def moments_of(about_means, about_center):
+    """Return the moments about the means or the center, whichever `operands` ask for."""
+    if about_center is None:
+        return about_means
+
+    @jit
+    def moments(operands, X, work, s1, s2):
+        if operands.about_center:
+            return about_center(operands, X, work, s1, s2)
+        return about_means(operands, X, work, s1, s2)
+
+    return moments
+
+
 FULL = Kernels(mahalanobis_full, accumulate_matrices, maximize_full)
-TIED = Kernels(mahalanobis_tied, accumulate_tied, maximize_tied)
-DIAG = Kernels(mahalanobis_diag, accumulate_diag, maximize_diag)
-SPHERICAL = Kernels(mahalanobis_spherical, accumulate_spherical, maximize_spherical)
+TIED = Kernels(mahalanobis_tied, accumulate_matrices, maximize_tied, tied_about_center)
+DIAG = Kernels(mahalanobis_diag, accumulate_squares, maximize_diag, diag_about_center)
+SPHERICAL = Kernels(
+    mahalanobis_spherical, accumulate_squares, maximize_spherical, spherical_about_center
+)

@@ -39,6 +39,7 @@ def _examples(name, dtype):
     return {
         "distances": (operands, work),
         "moments": (operands, row, work, s1[0], s2),
+        "moments_about_center": (operands, row, work, s1[0], s2),
         "step": (no_runs(dtype), 0, 0, s1[0], s2, 0.0),
         "list_unskipped": (operands, NO_BOUNDS, NO_DRIFT, 0, work),
         "keep_bounds": (operands, NO_BOUNDS, NO_DRIFT, 0, 0, work),
@@ -50,9 +51,10 @@ address_of = _Addresses()
 
 
 def compile_linked(kernels, names, dtype):
-    """Compile kernels by their names for rows of `dtype`, unless passes call helpers."""
+    """Compile some kernels, those that there are, for `dtype`; none where passes call helpers."""
     for name in names if kernels.passes().linked else ():
-        address_of(kernels, name, dtype)
+        if getattr(kernels.linked, name) is not None:
+            address_of(kernels, name, dtype)
 
 
 def launch_em(kernels, n_chunks, workspaces, inputs, sums, runs, **options):
@@ -100,9 +102,11 @@ def _link(kernels, inputs, sums, runs):
     data, _, operands, _, drift = inputs
     dtype = data.X.dtype
     takes_distances = operands.offsets.size or runs.n_iter
+    about_center = runs.about_center if runs.n_iter else operands.about_center
+    moments = "moments_about_center" if about_center else "moments"
     links = Links(
         address_of(kernels, "distances", dtype) if takes_distances else 0,
-        address_of(kernels, "moments", dtype),
+        address_of(kernels, moments, dtype),
     )
     if drift.scale.size:
         names = SkippingLinks._fields

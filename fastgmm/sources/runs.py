@@ -85,10 +85,7 @@ def _make_runs(model, shape, n_iter, total_weight, center_and_scatter):
     factors = np.zeros(kind.shape(n_components, n_features))
     size = kind.kernel_factors(factors, n_components, kind.scatter_is_constant)[1].shape
     n = n_features if size[1] == n_features**2 else 0
-    numbers = {
-        name: np.empty((n_runs, 2, n_components))
-        for name in ("weights", "log_det", "offsets", "negligible")
-    }
+    weights, log_det, offsets, negligible = (np.empty((n_runs, 2, n_components)) for _ in range(4))
     return Runs(
         n_iter=n_iter,
         tol=0.0,
@@ -98,7 +95,10 @@ def _make_runs(model, shape, n_iter, total_weight, center_and_scatter):
         about_center=kind.scatter_is_constant,
         center=np.atleast_2d(center),
         scatter=scatter,
-        **numbers,
+        weights=weights,
+        log_det=log_det,
+        offsets=offsets,
+        negligible=negligible,
         means=np.zeros((n_runs, 2, n_components, row_width(n_features, 8))),
         covariances=np.empty((n_runs, 2, *size)),
         factors=np.empty((n_runs, 2, *size)),

@@ -8,11 +8,14 @@ from loaded_tile import RTOL, lanes_of, list_some_vectors, load, operands_of, wr
 
 from fastgmm.jit.decorators import entry
 from fastgmm.kernels import moments
+from fastgmm.kernels.passes import moments_of
 from fastgmm.kernels.tiles import row_width
 from fastgmm.model.covariance import COVARIANCE_TYPES
 
 
-def _accumulate(kernel):
+def _accumulate(about_means, about_center=None):
+    kernel = moments_of(about_means, about_center)
+
     @entry
     def accumulate(operands, X, work, s1, s2):
         return kernel(operands, X, work, s1, s2)
@@ -22,9 +25,9 @@ def _accumulate(kernel):
 
 ACCUMULATE = {
     "full": _accumulate(moments.accumulate_matrices),
-    "tied": _accumulate(moments.accumulate_tied),
-    "diag": _accumulate(moments.accumulate_diag),
-    "spherical": _accumulate(moments.accumulate_spherical),
+    "tied": _accumulate(moments.accumulate_matrices, moments.tied_about_center),
+    "diag": _accumulate(moments.accumulate_squares, moments.diag_about_center),
+    "spherical": _accumulate(moments.accumulate_squares, moments.spherical_about_center),
 }
 
 
