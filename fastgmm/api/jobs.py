@@ -28,21 +28,27 @@ def expect_fits(kinds: Iterable[CovarianceType], source: Source) -> None:
     Helpers begin with what it needs last, and with the last types.
     """
     first, *others = kinds
+    dtype = source.dtype.name
     jobs: list[tuple[str, str | int]] = [
-        *((name, kind.name) for kind in others[::-1] for name in ("moments", *_steps(kind))),
-        *((name, first.name) for name in _steps(first)[::-1]),
+        *((name, kind.name) for kind in others[::-1] for name in ("moments", *_steps(kind, dtype))),
+        *((name, first.name) for name in _steps(first, dtype)[::-1]),
         ("assign", FEW_CLUSTERS),
         ("seed", ""),
     ]
     if source.n_samples >= _MANY_ROWS:
         jobs += [("about_center", kind.name) for kind in kinds if not kind.scatter_is_constant]
         jobs.append(("skipping", ""))
-    ask_for_helpers([Job(*job, source.dtype.name) for job in jobs], source.n_threads)
+    ask_for_helpers([Job(*job, dtype) for job in jobs], source.n_threads)
 
 
-def _steps(kind: CovarianceType) -> tuple[str, ...]:
+def _steps(kind: CovarianceType, dtype: str) -> list[str]:
     """Return the jobs that a fit of a covariance type needs done after "moments", in order."""
-    return *(("about_center",) if kind.scatter_is_constant else ()), "step", "infer"
+    needed = {
+        "about_center": kind.scatter_is_constant,
+        "step": dtype == "float64",  # runs of several iterations take no other rows
+        "infer": True,
+    }
+    return [name for name, is_needed in needed.items() if is_needed]
 
 
 def ask_for_helpers(jobs: list[Job], n_threads: int | None) -> None:
