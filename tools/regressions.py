@@ -7,9 +7,9 @@ In a clone that is thrown away, commits follow the present one. One of them comp
 twice, so that an iteration takes 15% longer. The three before and the three after it change a
 comment in the file of the passes, so that all kernels are compiled anew. ``asv continuous``
 compares the slow commit and its two neighbours each with the one before. Then ``asv run`` measures
-all in turns, as for a site, and ``asv publish`` lists regressions. The slow commit must be found each time
-by both, the others never. The benchmark is a ratio over a loop that runs in turns with the
-iterations (``reference.py``), because a shared machine drifts by more than 15%.
+all in turns, as for a site, and ``asv publish`` lists regressions. The slow commit must be found
+each time by both, the others never. What is measured are iterations in units of a loop that runs
+in turns with them (``reference.py``), because a shared machine drifts by more than 15%.
 
 The share of the tiles whose distances are computed twice is measured first. ``--tiles`` gives it
 in percent instead. ``--folder`` keeps the clone and its environment for the next call.

@@ -13,7 +13,7 @@ from .common import fit_ours, seconds
 from .yardstick import ROWS, prepare
 
 N_ROWS = 40_000  # of each kind of data: an iteration takes about as long as the loop
-TURNS = 8  # of the iterations and the loop, for a sample
+TURNS = 30  # of the iterations and the loop, for a sample
 ITERATIONS = 3
 _COEFFICIENTS = tuple(1.0 / np.cumprod(np.arange(1.0, 8.0)))
 
@@ -43,7 +43,7 @@ class OverLoop:
     params = (list(ROWS),)
     param_names = ("row",)
     number, warmup_time, timeout = 1, 0, 300
-    rounds, repeat = 3, 4  # a disturbance of one round does not move the median
+    rounds, repeat = 4, 2  # a disturbance of one round does not move the median
 
     def setup(self, row):
         X, self.options, _ = prepare(row)

@@ -1,4 +1,4 @@
-"""The fast path of compilation: everything private of Numba and llvmlite, and only here.
+"""The fast path of compilation, which uses what is private of Numba and llvmlite.
 
 Without it kernels are compiled by `fastgmm.jit.plain`, with Numba's public decorator: the results
 are the same and the first fit takes longer to compile. That happens by itself where something named
@@ -49,7 +49,10 @@ What is private, and what for
     reference counts and without wrappers that nobody calls. ``context.make_array``: the pointer in
     an array. llvmlite's set of attributes: attributes of functions that have a value.
     ``parallel._is_initialized``: whether asking Numba for its number of threads would start them.
-    Each has a fallback beside it.
+    ``call_conv`` and ``overloads``: calls by address, and calls without a look at the types. Each
+    has a fallback beside it.
+
+How arguments are passed is in `fastgmm.jit.numba_arguments`.
 """
 
 import functools
@@ -66,12 +69,11 @@ from fastgmm._logging import logger
 from fastgmm.jit import plain
 from fastgmm.jit.cache import SOURCE_STAMP, CodeFiles
 from fastgmm.jit.helpers import HELPERS
+from fastgmm.jit.numba_arguments import can_pass_in_memory, pointed_tuples
 from fastgmm.jit.numba_shortcuts import (
-    can_point,
     kept_answers,
     kept_registries,
     no_registries,
-    pointed_tuples,
     short_pipeline,
     shorten_helper,
 )
@@ -161,7 +163,7 @@ def enabled():
 
 def linkable():
     """Return whether kernels can be called by their addresses: see `fastgmm.jit.linking`."""
-    return enabled() and can_point()
+    return enabled() and can_pass_in_memory()
 
 
 # --- the compiler
@@ -506,7 +508,7 @@ def direct(dispatcher, *dtypes):
     80. Here that is done once. `dtypes` tell apart what types there are. Machine code refuses an
     array of another item size, or with gaps; Numba then finds or makes code for it.
     """
-    if not linkable():  # there, such arrays are not refused
+    if not linkable():  # machine code of the plain path refuses nothing
         return dispatcher
     points = []
 
@@ -518,7 +520,7 @@ def direct(dispatcher, *dtypes):
                 return dispatcher(*arguments)
         result = dispatcher(*arguments)
         found = dispatcher.overloads.get(tuple(map(numba.typeof, arguments)))
-        if found is not None:
+        if found is not None and linkable():
             points.append(found.entry_point)
         return result
 

@@ -1,10 +1,9 @@
 """Shorter ways through Numba's compiler for kernels, which need little of what it can do.
 
 Numba spends most of the time on searching and bookkeeping, and LLVM on undoing what Numba writes
-for functions that count references. Seconds of a processor for a first pass of EM: 8.5 without
-these shortcuts, 6.4 with all of them but two, registries and tuples; for a pass for another
-covariance type 4.8 and 3.9. These two save another second. Where something private is missing, that
-shortcut is not taken.
+for functions that count references. When each covariance type had a pass of its own, the first one
+took 8.5 seconds of a processor without these shortcuts and 6.4 with them, another one 4.8 and 3.9.
+Where something private is missing, that shortcut is not taken.
 
 Literals
     Numba compiles a function anew for each literal argument: `products_of_tile` four times for
@@ -26,35 +25,24 @@ Registries
     point. Only the first search looks everywhere; the others take what was declared since. 0.3 s.
     Loading machine code needs no declarations at all: 0.24 s for each process.
 
-Tuples
-    Numba passes each number of a tuple as an argument of its own: 175 instructions take a
-    `Workspace` apart for each call, and 175 put it together again. They were 70% of the text that
-    LLVM reads. Named tuples are passed by a pointer instead, and a function reads the fields that
-    it needs. 0.8 s for each covariance type; passes over two features became 1 to 3% faster.
-
 Variables
     Numba keeps a variable that several blocks use in memory, loads it before each new value to
     count down references, and clears it after its last use. For a `Workspace`, which has 175
     numbers, each of these is 175 instructions, and SROA deletes them again. Here a variable that is
     set once stays in LLVM's registers, and none is cleared. 0.6 s for each covariance type.
 
-Tuples from Python
-    Numba writes 45 instructions for each array in a tuple that Python passes, most of them for
-    errors, and a pass of EM has 80 arrays. Here one function reads any array, straight into the
-    tuple, and errors are reported at the end: 0.4 s less for a pass of EM. It also finds arrays
-    with gaps (`numba_internals.direct`).
-
 Timers
     Numba's dispatcher adds two timers for each level of calls, and each timer hears of every call
     of LLVM by the levels below it. Helpers are compiled without.
 """
 
-import importlib
 from collections import Counter, defaultdict
 from contextlib import ExitStack, contextmanager
 
 from llvmlite import ir
 from numba import types
+
+from fastgmm.jit.numba_arguments import arguments_in_memory, field
 
 try:
     from numba.core.compiler import DefaultPassBuilder
@@ -78,20 +66,11 @@ except Exception:
     BaseContext = BaseFunction = None
 
 try:
-    from numba.core import cgutils
-    from numba.core.datamodel.packer import ArgPacker
-    from numba.core.pythonapi import NativeValue
-except Exception:
-    ArgPacker = object
-
-try:
     from numba.core import sigutils
     from numba.core.compiler_lock import global_compiler_lock
 except Exception:
     sigutils = None
 
-_READER = "fastgmm_read_array"
-_OF_TUPLES = "noalias", "readonly", "nocapture"  # attributes of their pointers
 _SUPERFLUOUS = {
     "DeadBranchPrune",
     "DumpParforDiagnostics",
@@ -174,10 +153,9 @@ class _Lower(Lower):
         """Take only the field that is asked for from a tuple in memory."""
         if expr.op == "getattr":
             type_, value = self.typeof(expr.value.name), self.loadvar(expr.value.name)
-            pointer = getattr(value, "pointer", None)
-            if pointer is not None and expr.attr in getattr(type_, "fields", ()):
-                place = type_.fields.index(expr.attr)
-                return _loaded(self.builder, cgutils.gep_inbounds(self.builder, pointer, 0, place))
+            found = field(self.builder, type_, value, expr.attr)
+            if found is not None:
+                return found
         return super().lower_expr(resty, expr)
 
     def delvar(self, name):
@@ -241,22 +219,8 @@ def kept_answers():
         if BaseContext is not None:
             _replace(changes, BaseFunction, "get_call_type", _kept_call_type)
             _replace(changes, BaseContext, "get_abi_sizeof", _kept_size)
-        with kept_registries(), pointed_tuples(), arguments_from_python():
+        with kept_registries(), arguments_in_memory():
             yield
-
-
-def can_point():
-    """Return whether named tuples can be passed by pointers."""
-    return BaseContext is not None and ArgPacker is not object
-
-
-@contextmanager
-def pointed_tuples():
-    """Let Numba pass each named tuple by a pointer meanwhile."""
-    with ExitStack() as changes:
-        if can_point():
-            _replace(changes, BaseContext, "get_arg_packer", _packer_of_tuples)
-        yield
 
 
 def kept_registries():
@@ -332,190 +296,3 @@ def _kept_refresh(refresh):
             refresh(self)
 
     return kept_refresh
-
-
-# --- arguments
-
-
-class _Packer(ArgPacker):
-    """Numba's way of passing arguments, but with a pointer for each named tuple."""
-
-    def __init__(self, models, types_of_arguments):
-        super().__init__(_Models(models), types_of_arguments)
-
-    def assign_names(self, args, names):
-        """Name arguments, and tell LLVM that nobody writes to a tuple."""
-        super().assign_names(args, names)
-        for value, model in zip(self._unflattener.unflatten(args), self._dm_args, strict=True):
-            if isinstance(model, _Pointed):
-                for attribute in _OF_TUPLES:
-                    set.add(value.attributes, attribute)  # llvmlite does not know all of them
-
-
-class _Models:
-    """Data models of arguments."""
-
-    def __init__(self, models):
-        self._models = models
-
-    def lookup(self, type_):
-        model = self._models.lookup(type_)
-        return _Pointed(model) if isinstance(type_, types.NamedTuple) else model
-
-
-class _Pointed:
-    """Data model of a tuple that is passed by a pointer to it."""
-
-    def __init__(self, model):
-        self._type = model.get_value_type()
-
-    def get_argument_type(self):
-        return self._type.as_pointer()
-
-    def as_argument(self, builder, value):
-        pointer = getattr(value, "pointer", None)
-        return cgutils.alloca_once_value(builder, value) if pointer is None else pointer
-
-    def from_argument(self, builder, pointer):
-        return _loaded(builder, pointer)
-
-
-def _loaded(builder, pointer):
-    """Return what lies at a pointer; it keeps the pointer."""
-    value = builder.load(pointer)
-    value.pointer = pointer
-    return value
-
-
-def _packer_of_tuples(get_arg_packer):
-    return lambda self, types_of_arguments: _Packer(self.data_model_manager, types_of_arguments)
-
-
-# --- arguments from Python
-
-
-@contextmanager
-def arguments_from_python():
-    """Let Numba read arrays and named tuples that Python passes straight into memory meanwhile."""
-    kinds = _ways_to_read() if can_point() else {}
-    tuples, arrays = kinds.get(types.BaseTuple), kinds.get(types.Array)
-    if tuples is None or arrays is None:
-        yield
-        return
-    kinds[types.NamedTuple] = _in_memory(_read_tuple, tuples)
-    kinds[types.Array] = _in_memory(_read_array, arrays)
-    try:
-        yield
-    finally:
-        del kinds[types.NamedTuple]
-        kinds[types.Array] = arrays
-
-
-def _ways_to_read():
-    """Return how Numba reads arguments of each type; it imports that when it first compiles."""
-    try:
-        importlib.import_module("numba.core.boxing")
-        return importlib.import_module("numba.core.pythonapi")._unboxers.functions
-    except Exception:
-        return {}
-
-
-def _in_memory(read, unbox):
-    """Return Numba's way to read arguments with `read` in its place."""
-
-    def unbox_in_memory(type_, value, c):
-        if c.context.enable_nrt:  # arrays would be counted
-            return unbox(type_, value, c)
-        place = cgutils.alloca_once(c.builder, c.context.get_value_type(type_))
-        failed = read(type_, value, place, c)
-        with c.builder.if_then(failed, likely=False):
-            c.pyapi.err_set_string("PyExc_TypeError", "an array is not laid out as expected")
-        return NativeValue(_loaded(c.builder, place), is_error=failed)
-
-    return unbox_in_memory
-
-
-def _read_tuple(type_, value, place, c):
-    """Read a tuple of Python's into memory; return whether that failed."""
-    size = c.pyapi.tuple_size(value)
-    failed = c.builder.icmp_unsigned("!=", size, size.type(len(type_)))
-    for i, kind in enumerate(type_):
-        item, at = c.pyapi.tuple_getitem(value, i), cgutils.gep_inbounds(c.builder, place, 0, i)
-        if isinstance(kind, types.NamedTuple):
-            wrong = _read_tuple(kind, item, at, c)
-        elif isinstance(kind, types.Array):
-            wrong = _read_array(kind, item, at, c)
-        else:
-            native = c.unbox(kind, item)
-            c.builder.store(native.value, at)
-            wrong = native.is_error
-        failed = c.builder.or_(failed, wrong)
-    return failed
-
-
-def _read_array(kind, value, place, c):
-    """Read an array into memory; return whether that failed, or it is not laid out like `kind`."""
-    integer = c.context.get_value_type(types.intp)
-    size = c.context.get_abi_sizeof(c.context.get_data_type(kind.dtype))
-    return c.builder.call(
-        _reader(c, integer),
-        [
-            value,
-            c.builder.bitcast(place, integer.as_pointer()),
-            integer(kind.ndim),
-            integer(size),
-            cgutils.bool_t(kind.layout == "C"),
-        ],
-    )
-
-
-def _reader(c, integer):
-    """Return the function that reads any array; a module has it once, because it is long."""
-    known = c.builder.module.globals.get(_READER)
-    if known is not None:
-        return known
-    arguments = [c.pyapi.pyobj, integer.as_pointer(), integer, integer, cgutils.bool_t]
-    kind = ir.FunctionType(cgutils.bool_t, arguments)
-    function = ir.Function(c.builder.module, kind, _READER)
-    function.linkage = "internal"
-    function.attributes.add("noinline")
-    builder = ir.IRBuilder(function.append_basic_block("entry"))
-    value, array, n_dimensions, size, is_contiguous = function.args
-    api = c.context.get_python_api(builder)
-    code = api.numba_array_adaptor(value, builder.bitcast(array, api.voidptr))
-    n_items, item_size = (_number(builder, array, integer(k)) for k in (2, 3))
-    failed = builder.or_(
-        cgutils.is_not_null(builder, code), builder.icmp_unsigned("!=", item_size, size)
-    )
-    has_gaps = builder.and_(
-        cgutils.is_not_null(builder, n_items), _has_gaps(builder, array, n_dimensions, size)
-    )
-    builder.ret(builder.or_(failed, builder.and_(is_contiguous, has_gaps)))
-    return function
-
-
-def _number(builder, array, place):
-    """Return a number of Numba's description of an array.
-
-    After five numbers about all of it come the length of each dimension, and then the strides.
-    """
-    return builder.load(builder.gep(array, [place]))
-
-
-def _has_gaps(builder, array, n_dimensions, size):
-    """Return whether the elements of an array, of some bytes each, do not lie side by side."""
-    one, first = n_dimensions.type(1), n_dimensions.type(5)
-    stride = cgutils.alloca_once_value(builder, size)
-    gaps = cgutils.alloca_once_value(builder, cgutils.false_bit)
-    with cgutils.for_range(builder, n_dimensions) as loop:
-        last = builder.sub(builder.sub(n_dimensions, one), loop.index)
-        place = builder.add(first, last)
-        length = _number(builder, array, place)
-        step = _number(builder, array, builder.add(place, n_dimensions))
-        expected = builder.load(stride)
-        gap = builder.and_(
-            builder.icmp_signed("!=", step, expected), builder.icmp_signed(">", length, one)
-        )
-        builder.store(builder.or_(builder.load(gaps), gap), gaps)
-        builder.store(builder.mul(expected, length), stride)
-    return builder.load(gaps)
