@@ -87,9 +87,12 @@ def run(case, cache):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("cases", nargs="*", choices=[[], *CASES], default=list(CASES))
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=f"among {', '.join(CASES)}")
+    cases = parser.parse_args().cases or list(CASES)
+    if unknown := set(cases) - set(CASES):
+        parser.error(f"no case is called {', '.join(unknown)}; cases are {', '.join(CASES)}.")
     rows, compiled = [], []
-    for case in parser.parse_args().cases:
+    for case in cases:
         with tempfile.TemporaryDirectory() as cache:
             cold, warm = run(case, cache), run(case, cache)
             rows.append((case, *cold[:3], *warm[:2]))
