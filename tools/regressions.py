@@ -1,6 +1,6 @@
 """Show that the benchmarks find a kernel that became 15% slower, and nothing where nothing did.
 
-    python tools/regressions.py              ten times, in 90 minutes; leave the machine idle
+    python tools/regressions.py              ten times, in 75 minutes; leave the machine idle
     python tools/regressions.py --times 1
 
 In a clone that is thrown away, commits follow the present one. One of them computes some distances
