@@ -37,7 +37,7 @@ def expect_fits(kinds: Iterable[CovarianceType], source: Source) -> None:
     ]
     if source.n_samples >= _MANY_ROWS:
         jobs += [("about_center", kind.name) for kind in kinds if not kind.scatter_is_constant]
-        jobs.append(("skipping", ""))
+        jobs.append(("skipping", first.name))
     ask_for_helpers([Job(*job, dtype) for job in jobs], source.n_threads)
 
 

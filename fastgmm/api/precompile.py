@@ -44,7 +44,8 @@ def precompile() -> None:
         Job("incomplete", "", "float64"),
         Job("matrices", "", "float64"),
         *(Job("assign", n_clusters, dtype) for dtype in _DTYPES for n_clusters in _LABEL_LIMITS),
-        *(Job(name, "", dtype) for dtype in _DTYPES for name in ("seed", "ties", "skipping")),
+        *(Job(name, "", dtype) for dtype in _DTYPES for name in ("seed", "ties")),
+        *(Job("skipping", "full", dtype) for dtype in _DTYPES),
     ]  # fmt: skip
     ask_for_helpers(jobs[::-1], None)
     for job in jobs:
@@ -71,16 +72,13 @@ def _compile_moments(source: ArraySource, kind: str) -> None:
     source.moments(COVARIANCE_TYPES[kind], source.first_row())
 
 
-def _compile_about_center(source: ArraySource, kind: str) -> None:
-    compile_linked(COVARIANCE_TYPES[kind].kernels, ("moments_about_center",), source.dtype)
+def _linked(*names: str) -> Callable[[ArraySource, str], None]:
+    """Return the function of a job that compiles linked kernels of a covariance type."""
 
+    def compile_kernels(source: ArraySource, kind: str) -> None:
+        compile_linked(COVARIANCE_TYPES[kind].kernels, names, source.dtype)
 
-def _compile_step(source: ArraySource, kind: str) -> None:
-    compile_linked(COVARIANCE_TYPES[kind].kernels, ("step",), source.dtype)
-
-
-def _compile_skipping(source: ArraySource, _: str) -> None:
-    compile_linked(COVARIANCE_TYPES["full"].kernels, SkippingLinks._fields, source.dtype)
+    return compile_kernels
 
 
 def _compile_infer(source: ArraySource, kind: str) -> None:
@@ -129,10 +127,10 @@ def _compile_incomplete(source: ArraySource, _: str) -> None:
 
 _JOBS: dict[str, Callable] = {
     "moments": _compile_moments,
-    "about_center": _compile_about_center,
+    "about_center": _linked("moments_about_center"),
     "infer": _compile_infer,
-    "step": _compile_step,
-    "skipping": _compile_skipping,
+    "step": _linked("step"),
+    "skipping": _linked(*SkippingLinks._fields),
     "assign": _compile_assignment,
     "seed": _compile_seeding,
     "ties": _compile_ties,

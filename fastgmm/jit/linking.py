@@ -18,11 +18,9 @@ import numba
 from fastgmm.jit import numba_internals
 from fastgmm.jit.decorators import linked
 from fastgmm.jit.intrinsics import intrinsic, types
+from fastgmm.jit.numba_internals import linkable
 
-
-def linkable():
-    """Return whether kernels can be called by their addresses."""
-    return numba_internals.linkable()
+__all__ = ["LinkedKernel", "caller", "linkable"]
 
 
 def caller(result, n_arguments):

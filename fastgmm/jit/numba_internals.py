@@ -531,12 +531,19 @@ def direct(dispatcher, *dtypes):
 
 
 def address_of(dispatcher, arguments):
-    """Return the address of a linked kernel's machine code for arguments of these types."""
-    dispatcher.compile(arguments)
-    result = dispatcher.overloads[arguments]
-    address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
-    if not address:
-        raise RuntimeError(f"{dispatcher.py_func.__qualname__} has no address")
+    """Return the address of a linked kernel's machine code for arguments of these types.
+
+    Whatever goes wrong is raised, after the plain path has been taken.
+    """
+    try:
+        dispatcher.compile(arguments)
+        result = dispatcher.overloads[arguments]
+        address = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+        if not address:
+            raise RuntimeError(f"{dispatcher.py_func.__qualname__} has no address")
+    except Exception as error:
+        PATH.give_up(repr(error))
+        raise
     return address
 
 

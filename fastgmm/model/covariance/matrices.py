@@ -24,17 +24,8 @@ def factorize(covariances, n_threads):
     width = buffer_width(n)
     buffers = Workspaces(lambda: (np.empty((width, width)), np.empty((width, width))))
     work = n_matrices * n**3
-    launch(
-        factorize_pass,
-        n_matrices,
-        buffers,
-        covariances,
-        factors,
-        log_det,
-        work=work,
-        n_threads=n_threads,
-        dtypes=(),
-    )
+    options = {"work": work, "n_threads": n_threads, "dtypes": ()}
+    launch(factorize_pass, n_matrices, buffers, covariances, factors, log_det, **options)
     return factors, log_det
 
 
